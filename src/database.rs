@@ -1,0 +1,169 @@
+//! What the executor asks of a database besides its rows: one implementation each for PostgreSQL, MySQL/MariaDB and SQLite.
+
+use crate::analysis::Dialect;
+use crate::catalog::Catalog;
+use crate::rows::RowCodec;
+use either::Either;
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use sqlx::{Database, Error, SqlStr};
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+/// A database that [`CachingExecutor`](crate::CachingExecutor) can stand in front of: `Postgres`, `MySql` and `Sqlite`. Sealed.
+pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug> + sealed::Sealed {
+    /// How its SQL is read.
+    #[doc(hidden)]
+    const DIALECT: Dialect;
+
+    /// How its rows are kept.
+    #[doc(hidden)]
+    type Codec: RowCodec<Self>;
+
+    /// `Executor::fetch_many` of a connection. The methods of this kind exist because a generic bound on the connection's `Executor` overflows the trait solver.
+    #[doc(hidden)]
+    fn fetch_many(
+        connection: &mut Self::Connection,
+        request: Request<Self>,
+    ) -> BoxStream<'_, Result<Either<Self::QueryResult, Self::Row>, Error>>;
+
+    /// `Executor::fetch_optional` of a connection.
+    #[doc(hidden)]
+    fn fetch_optional(connection: &mut Self::Connection, request: Request<Self>) -> BoxFuture<'_, Result<Option<Self::Row>, Error>>;
+
+    /// `Executor::prepare_with` of a connection.
+    #[doc(hidden)]
+    fn prepare_with<'e>(
+        connection: &'e mut Self::Connection,
+        sql: SqlStr,
+        parameters: &'e [Self::TypeInfo],
+    ) -> BoxFuture<'e, Result<Self::Statement, Error>>;
+
+    /// `Executor::describe` of a connection.
+    #[doc(hidden)]
+    fn describe(connection: &mut Self::Connection, sql: SqlStr) -> BoxFuture<'_, Result<sqlx::Describe<Self>, Error>>;
+
+    /// Who answers, and as whom.
+    #[doc(hidden)]
+    fn identity(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Identity, Error>>;
+
+    /// Reads the catalog.
+    #[doc(hidden)]
+    fn catalog(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Catalog, Error>>;
+
+    /// The transactions, other than the asking connection's, that run now and may yet commit a write.
+    #[doc(hidden)]
+    fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>>;
+
+    /// The tag of the table that a row's column comes from, as far as the column tells: `Some(Err(name))` for a table that the catalog does not know.
+    #[doc(hidden)]
+    fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<crate::tag::Tag, String>>;
+}
+
+/// The parts of a hash that tell one database and one kind of session from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The database's own identity, not the connection string's: two hosts both say localhost. Includes the server's version, on which answers may depend.
+    pub database: String,
+    /// Whatever of the session a row may depend on: role, search path, time zone, isolation, sql_mode and the like.
+    pub session: String,
+}
+
+/// Which transactions run, each named so that no later transaction has the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Running {
+    /// All of them.
+    Transactions(BTreeSet<String>),
+    /// The session may not see them.
+    NotPermitted,
+}
+
+/// A statement taken out of the caller's query: owned, so that it can run on a task of its own.
+pub struct Request<DB: Database> {
+    /// The text.
+    pub sql: SqlStr,
+    /// The prepared statement that the caller holds, if any.
+    pub statement: Option<DB::Statement>,
+    /// `None` runs unprepared (`raw_sql`), which differs from prepared with no arguments.
+    pub arguments: Option<DB::Arguments>,
+    /// Whether the connection may keep the statement prepared.
+    pub persistent: bool,
+}
+
+impl<DB: Database> Request<DB> {
+    /// Takes the query apart, as a connection would.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] where an argument could not be encoded.
+    pub fn new<'q, E: sqlx::Execute<'q, DB>>(mut query: E) -> Result<Self, Error> {
+        let statement = query.statement().cloned();
+        let arguments = query.take_arguments().map_err(Error::Encode)?;
+        let persistent = query.persistent();
+        Ok(Self { sql: query.sql(), statement, arguments, persistent })
+    }
+}
+
+impl<DB: Database> sqlx::Execute<'_, DB> for Request<DB> {
+    fn sql(self) -> SqlStr {
+        self.sql
+    }
+
+    fn statement(&self) -> Option<&DB::Statement> {
+        self.statement.as_ref()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<DB::Arguments>, sqlx::error::BoxDynError> {
+        Ok(self.arguments.take())
+    }
+
+    fn persistent(&self) -> bool {
+        self.persistent
+    }
+}
+
+mod sealed {
+    /// Keeps [`Backend`](super::Backend) ours to implement.
+    pub trait Sealed {}
+    #[cfg(feature = "mysql")]
+    impl Sealed for sqlx::MySql {}
+    #[cfg(feature = "postgres")]
+    impl Sealed for sqlx::Postgres {}
+    #[cfg(feature = "sqlite")]
+    impl Sealed for sqlx::Sqlite {}
+}
+
+/// The methods that only pass a request on to a connection's own `Executor`: the same text for every database, once per database.
+macro_rules! passing_on {
+    () => {
+        fn fetch_many(
+            connection: &mut Self::Connection,
+            request: Request<Self>,
+        ) -> BoxStream<'_, Result<Either<Self::QueryResult, Self::Row>, Error>> {
+            sqlx::Executor::fetch_many(connection, request)
+        }
+
+        fn fetch_optional(connection: &mut Self::Connection, request: Request<Self>) -> BoxFuture<'_, Result<Option<Self::Row>, Error>> {
+            sqlx::Executor::fetch_optional(connection, request)
+        }
+
+        fn prepare_with<'e>(
+            connection: &'e mut Self::Connection,
+            sql: SqlStr,
+            parameters: &'e [Self::TypeInfo],
+        ) -> BoxFuture<'e, Result<Self::Statement, Error>> {
+            sqlx::Executor::prepare_with(connection, sql, parameters)
+        }
+
+        fn describe(connection: &mut Self::Connection, sql: SqlStr) -> BoxFuture<'_, Result<sqlx::Describe<Self>, Error>> {
+            sqlx::Executor::describe(connection, sql)
+        }
+    };
+}
+
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;

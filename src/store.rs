@@ -1,0 +1,97 @@
+//! The contract between the engine and a place that keeps entries, generations and fences.
+
+use crate::tag::{Generation, ServerIdentity, Tag};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::fmt::Debug;
+use std::time::Duration;
+
+/// What stands at a tag's generation key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// No generation: nothing read under this tag is valid.
+    Absent,
+    /// A write is under way: read the database and store nothing.
+    Fenced,
+    /// The generation that entries must carry.
+    Standing(Generation),
+}
+
+/// The answer of [`CacheStore::look_up`].
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The entry's bytes, whatever they are worth.
+    pub entry: Option<Bytes>,
+    /// One label a tag, in the order asked for. A token of a server other than the one that answered is [`Label::Absent`].
+    pub labels: Vec<Label>,
+}
+
+/// The answer of [`CacheStore::create`] for one tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// The generation that stands now, new or not.
+    Standing(Generation),
+    /// A write is under way; no generation was created.
+    Fenced,
+    /// Only writes whose leases ran out stand in the fence. They may still commit: whoever can prove that they won't may [`CacheStore::clear_lapsed`] them.
+    Lapsed(Vec<FenceId>),
+}
+
+/// A write's name in the fence: the database it writes to, then a fresh random part. Never one per process: overlapping writes must not release each other.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct FenceId(pub String);
+
+/// A cache error. It never reaches the program: the engine counts it, logs it and asks the database.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No answer within the operation's deadline.
+    #[error("no answer from the store within {0:?}")]
+    Deadline(Duration),
+    /// The store can't be reached, or refused the operation.
+    #[error("the store failed: {0}")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store answered with something that the protocol doesn't know.
+    #[error("the store's answer can't be read: {0}")]
+    Protocol(String),
+}
+
+/// A place that keeps entries under the one rule of validity: an entry is valid if and only if every generation it was read under still stands.
+///
+/// Stores treat entries as opaque bytes, but for the generations at their fixed place in the header, which [`CacheStore::reclaim`] compares.
+///
+/// # Cancel safety
+///
+/// A dropped future may or may not have taken effect; no method leaves a state that another call could not have left.
+#[async_trait]
+pub trait CacheStore: Debug + Send + Sync {
+    /// The entry and the labels of its tags, in one round trip.
+    async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError>;
+
+    /// Creates the generations that are absent (never replacing one), unless a fence stands. One answer a tag, in order.
+    async fn create(&self, tags: &[Tag]) -> Result<Vec<Creation>, StoreError>;
+
+    /// Stores an entry for `ttl`.
+    async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError>;
+
+    /// Adds the write to every tag's fence for `lease` and marks the generations as fenced. Also its renewal: it re-adds what was lost.
+    async fn begin(&self, tags: &[Tag], id: &FenceId, lease: Duration) -> Result<(), StoreError>;
+
+    /// Removes the write from every tag's fence; a tag whose fence is then empty loses its generation, whatever it says.
+    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<(), StoreError>;
+
+    /// Removes lapsed writes that are proven over, unless they were renewed meanwhile; as with [`CacheStore::end`], a tag left without fence loses its generation.
+    async fn clear_lapsed(&self, tag: &Tag, ids: &[FenceId]) -> Result<(), StoreError>;
+
+    /// Removes the generations of the tags: everything read under them is dead. Fences stay.
+    async fn invalidate(&self, tags: &[Tag]) -> Result<(), StoreError>;
+
+    /// Unlinks the dead entries below a tag (in the whole namespace for `_all`); returns how many. Live entries, generations and fences stay.
+    async fn reclaim(&self, tag: &Tag) -> Result<u64, StoreError>;
+
+    /// Deletes every key of the namespace that matches a Redis glob pattern, generations included; returns how many. Fences stay.
+    async fn delete_matching(&self, pattern: &str) -> Result<u64, StoreError>;
+
+    /// Asks for a sign of life and the identity of the server that answers.
+    async fn ping(&self) -> Result<ServerIdentity, StoreError>;
+}

@@ -1,0 +1,117 @@
+//! The unit of dependence: a read depends on a set of tags, a write bumps a set of tags.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What a read depends on and a write changes: at first a table, written in one normal form.
+///
+/// The text of a tag is a segment of a Redis key: characters that separate, glob or control are percent-encoded, and no table can be called like
+/// a reserved tag.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(Arc<str>);
+
+impl Tag {
+    /// The tag of a table, named as the catalog spells it (`users`, or `app.users` outside the database's default schema).
+    pub fn table(name: &str) -> Self {
+        let mut text = String::with_capacity(name.len());
+        for (index, c) in name.chars().enumerate() {
+            let separates = matches!(c, ':' | '*' | '?' | '[' | ']' | '\\' | '{' | '}' | '^' | '%');
+            // `_all` and `_schema` are ours: a table of that name is written `%5Fall`.
+            let reserved = index == 0 && matches!(name, "_all" | "_schema");
+            if separates || reserved || c.is_control() || c.is_whitespace() {
+                let mut utf8 = [0; 4];
+                for byte in c.encode_utf8(&mut utf8).bytes() {
+                    text.push_str(&format!("%{byte:02X}"));
+                }
+            } else {
+                text.push(c);
+            }
+        }
+        Self(text.into())
+    }
+
+    /// Everything: every entry depends on it.
+    pub fn all() -> Self {
+        Self("_all".into())
+    }
+
+    /// The schema itself: what reads of the database's own catalog depend on.
+    pub fn schema() -> Self {
+        Self("_schema".into())
+    }
+
+    /// The tag as a key segment.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tag({})", self.0)
+    }
+}
+
+/// One unique random token per tag and change: an entry is valid if and only if every generation it was read under still stands.
+///
+/// The first eight bytes name the server that keeps it, so that a token of another server (a failover, a restart from an old snapshot) is a miss;
+/// the other sixteen are random. Never a counter and never a clock: after deletion, eviction or FLUSHALL no token can return.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Generation(pub [u8; Generation::LEN]);
+
+impl Generation {
+    /// Bytes of a token.
+    pub const LEN: usize = 24;
+
+    /// A fresh token for the server of this identity.
+    pub fn fresh(server: ServerIdentity) -> Self {
+        let mut token = [0; Self::LEN];
+        token[..8].copy_from_slice(&server.0);
+        rand::fill(&mut token[8..]);
+        Self(token)
+    }
+
+    /// The server that keeps this token.
+    pub fn server(&self) -> ServerIdentity {
+        let mut server = [0; 8];
+        server.copy_from_slice(&self.0[..8]);
+        ServerIdentity(server)
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Generation(")?;
+        for byte in self.0 {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Names the run of the server that keeps the generations: a digest of Redis' replication id and run id, all zeros in the embedded store.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ServerIdentity(pub [u8; 8]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_one_segment_and_stay_distinct() {
+        let names = ["a:b", "a*b", "a?b", "a[b", "a%3Ab", "_all", "_schema", "{x}", "a\nb", "a b", "ü"];
+        let mut seen = std::collections::HashSet::new();
+        for name in names {
+            let tag = Tag::table(name);
+            assert!(!tag.as_str().contains([':', '*', '?', '[', '{', '\n', ' ']), "{tag}");
+            assert!(seen.insert(tag.clone()), "{tag} twice");
+            assert!(tag != Tag::all() && tag != Tag::schema());
+        }
+    }
+}
