@@ -55,6 +55,18 @@ pub enum Category {
     Count,
 }
 
+impl Category {
+    /// The category as a key segment.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Schema => "schema",
+            Self::Metadata => "metadata",
+            Self::Count => "count",
+        }
+    }
+}
+
 /// What a statement changes in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Writes {
@@ -71,6 +83,8 @@ pub enum Writes {
 pub enum Session {
     /// Nothing that a row depends on.
     Unchanged,
+    /// Something that ends with the transaction it runs in (SET LOCAL, SET TRANSACTION, savepoints, LOCK TABLE); alone it does nothing.
+    Local,
     /// A temporary table of this name (as a key of comparison: lower case) stands on one connection: nothing that names it can be cached from now on.
     TemporaryTable(String),
     /// Role, search path, time zone and the like, or an open transaction: nothing can be cached from now on.

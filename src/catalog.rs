@@ -84,6 +84,15 @@ impl Catalog {
         self.relations.insert(key, relation);
     }
 
+    /// A temporary table of this name (in lower case) stands on some connection: relations of the name are not cached.
+    pub fn shadow(&mut self, name: &str) {
+        for ((_, relation_name), relation) in &mut self.relations {
+            if relation_name.to_lowercase() == name {
+                relation.reads = Reads::Opaque;
+            }
+        }
+    }
+
     /// Adds a function that is not built in. Its name is compared without regard to case.
     pub fn add_function(&mut self, name: &str) {
         self.functions.insert(name.to_lowercase());

@@ -4,7 +4,14 @@ use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt::Debug;
+use std::ops::Range;
 use std::time::Duration;
+
+/// Where an entry's header has the generation of `_all`.
+pub const ALL_GENERATION: Range<usize> = 8..32;
+
+/// Where an entry's header has the generation of the table that it is filed under.
+pub const TABLE_GENERATION: Range<usize> = 32..56;
 
 /// What stands at a tag's generation key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +80,9 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// Stores an entry for `ttl`.
     async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError>;
+
+    /// Deletes an entry.
+    async fn discard(&self, key: &str) -> Result<(), StoreError>;
 
     /// Adds the write to every tag's fence for `lease` and marks the generations as fenced. Also its renewal: it re-adds what was lost.
     async fn begin(&self, tags: &[Tag], id: &FenceId, lease: Duration) -> Result<(), StoreError>;

@@ -9,6 +9,7 @@ use sqlx::{Error, MySql, SqlStr};
 
 impl Backend for MySql {
     const DIALECT: Dialect = Dialect::MySql;
+    const SELF_TEST: &str = "SELECT 1";
     type Codec = crate::rows::mysql::Codec;
 
     passing_on!();

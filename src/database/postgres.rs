@@ -9,6 +9,7 @@ use sqlx::{Error, Postgres, SqlStr};
 
 impl Backend for Postgres {
     const DIALECT: Dialect = Dialect::Postgres;
+    const SELF_TEST: &str = "SELECT 1";
     type Codec = crate::rows::postgres::Codec;
 
     passing_on!();

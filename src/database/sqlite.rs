@@ -9,6 +9,7 @@ use sqlx::{Error, SqlStr, Sqlite};
 
 impl Backend for Sqlite {
     const DIALECT: Dialect = Dialect::Sqlite;
+    const SELF_TEST: &str = "SELECT 1";
     type Codec = crate::rows::sqlite::Codec;
 
     passing_on!();
