@@ -11,7 +11,7 @@ use crate::stats::Reason;
 use either::Either;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
+use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, future, stream};
 use sqlx::{Describe, Error, Execute, Executor, SqlStr};
 use std::sync::Arc;
 
@@ -150,8 +150,8 @@ impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
         };
         match self.route(request.sql.as_str()) {
             Route::Read(plan) => async move { self.read_all(&plan, request).await }.boxed(),
-            Route::Direct => rows_of(self.direct(request)),
-            Route::Write(engine, plan) => rows_of(self.shared.write(engine, plan, request)),
+            Route::Direct => rows_of::<DB>(self.direct(request)),
+            Route::Write(engine, plan) => rows_of::<DB>(self.shared.write(engine, plan, request)),
         }
     }
 
