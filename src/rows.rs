@@ -88,5 +88,7 @@ pub trait RowCodec<DB: Backend>: Debug + Send + Sync + 'static {
 pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod socket;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
