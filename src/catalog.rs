@@ -38,8 +38,10 @@ pub enum Reads {
     Plain,
     /// The database's own catalog, of which the schema is the only part that matters.
     Schema,
-    /// Anything else.
+    /// Anything else that a read cannot change: not cached.
     Opaque,
+    /// Reading it may write (a PostgreSQL view that calls a function of a user): not cached, and a read of it forgets everything.
+    Hazard,
 }
 
 /// How far a write to a relation may reach.
