@@ -17,6 +17,8 @@ pub struct Catalog {
     folds_case: bool,
     relations: HashMap<(String, String), Relation>,
     functions: HashSet<String>,
+    enums: HashSet<String>,
+    time_of_day: bool,
     by_oid: HashMap<u32, (String, String)>,
 }
 
@@ -38,8 +40,10 @@ pub enum Reads {
     Plain,
     /// The database's own catalog, of which the schema is the only part that matters.
     Schema,
-    /// Anything else.
+    /// Anything else that a read cannot change: not cached.
     Opaque,
+    /// Reading it may write (a PostgreSQL view that calls a function of a user): not cached, and a read of it forgets everything.
+    Hazard,
 }
 
 /// How far a write to a relation may reach.
@@ -72,7 +76,16 @@ pub struct Name {
 impl Catalog {
     /// An empty catalog: every name is unknown.
     pub fn new(dialect: Dialect, search_path: Vec<String>, folds_case: bool) -> Self {
-        Self { dialect, search_path, folds_case, relations: HashMap::new(), functions: HashSet::new(), by_oid: HashMap::new() }
+        Self {
+            dialect,
+            search_path,
+            folds_case,
+            relations: HashMap::new(),
+            functions: HashSet::new(),
+            enums: HashSet::new(),
+            time_of_day: true,
+            by_oid: HashMap::new(),
+        }
     }
 
     /// Adds a relation, named as the database spells it.
@@ -103,6 +116,27 @@ impl Catalog {
         self.functions.contains(&name.to_lowercase())
     }
 
+    /// Adds an enumerated type (PostgreSQL): a cast to it depends on nothing but the value and the schema. Its name is compared without regard to case.
+    pub fn add_enum(&mut self, name: &str) {
+        self.enums.insert(name.to_lowercase());
+    }
+
+    /// Whether a type of this name is an enumeration.
+    pub fn is_enum(&self, name: &str) -> bool {
+        self.enums.contains(&name.to_lowercase())
+    }
+
+    /// Says that no column of any table is of type TIME (MySQL). There a time of day becomes a date by adding *today's*, so as long as this is not said
+    /// `DATE(x)` and its like are not cached.
+    pub fn without_time_of_day(&mut self) {
+        self.time_of_day = false;
+    }
+
+    /// Whether some column may hold a time of day.
+    pub fn has_time_of_day(&self) -> bool {
+        self.time_of_day
+    }
+
     /// The relation that a name means to this session.
     pub fn resolve(&self, name: &Name) -> Option<&Relation> {
         let relation = self.spelling(&name.relation);
@@ -129,7 +163,8 @@ impl Catalog {
     /// The name as the database's own catalog would spell it.
     fn spelling(&self, ident: &Ident) -> String {
         match self.dialect {
-            Dialect::Postgres if !ident.quoted => ident.text.to_lowercase(),
+            // The server folds nothing but ASCII in UTF-8.
+            Dialect::Postgres if !ident.quoted => ident.text.to_ascii_lowercase(),
             _ => self.fold(&ident.text),
         }
     }

@@ -1,0 +1,119 @@
+//! Text to syntax trees, as far as parser and server are sure to read the same.
+
+use super::Dialect;
+use super::scan::Scan;
+use sqlparser::ast::Statement;
+use sqlparser::dialect::{MySqlDialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
+
+/// How deep parentheses may nest.
+const RECURSION_LIMIT: usize = 50;
+
+/// The syntax of a text.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    /// Its statements.
+    pub statements: Vec<Statement>,
+    /// `LOCK IN SHARE MODE` stood at its end, which the parser doesn't know.
+    pub locks: bool,
+}
+
+/// The tokens of a text without blanks, or nothing where the tokenizer sees other quoted parts than the server.
+pub(super) fn tokens(dialect: Dialect, scan: &Scan<'_>) -> Option<Vec<TokenWithSpan>> {
+    if scan.odd {
+        return None;
+    }
+    let mut tokens = Tokenizer::new(syntax(dialect), &scan.clean).tokenize_with_location().ok()?;
+    let comment = |token: &Token| matches!(token, Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)));
+    // The comments are gone: one that the tokenizer still finds is none to the server.
+    if tokens.iter().any(|token| comment(&token.token)) {
+        return None;
+    }
+    let ends = tokens.iter().filter(|token| is_quoted(token)).map(|token| (token.span.end.line, token.span.end.column));
+    if !ends.eq(scan.quote_ends.iter().copied()) {
+        return None;
+    }
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    Some(tokens)
+}
+
+/// Parses tokens, which must be the whole text.
+pub(super) fn parse(dialect: Dialect, mut tokens: Vec<TokenWithSpan>) -> Option<Parsed> {
+    let locks = dialect == Dialect::MySql && strip_share_lock(&mut tokens);
+    let statements = Parser::new(syntax(dialect)).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens).parse_statements().ok()?;
+    Some(Parsed { statements, locks })
+}
+
+fn syntax(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {
+    match dialect {
+        Dialect::Postgres => &PostgreSqlDialect {},
+        Dialect::MySql => &MySqlDialect {},
+        Dialect::Sqlite => &SQLiteDialect {},
+    }
+}
+
+fn is_quoted(token: &TokenWithSpan) -> bool {
+    match &token.token {
+        Token::Word(word) => word.quote_style.is_some(),
+        // `0x1f` and `X'1f'` are one kind of token; the latter is longer by a quote.
+        Token::HexStringLiteral(digits) => token.span.end.column.saturating_sub(token.span.start.column) == digits.chars().count() as u64 + 3,
+        Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::DollarQuotedString(_)
+        | Token::SingleQuotedByteStringLiteral(_)
+        | Token::DoubleQuotedByteStringLiteral(_)
+        | Token::NationalStringLiteral(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::UnicodeStringLiteral(_) => true,
+        _ => false,
+    }
+}
+
+fn strip_share_lock(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut end = tokens.len();
+    while end > 0 && matches!(tokens[end - 1].token, Token::SemiColon | Token::EOF) {
+        end -= 1;
+    }
+    let clause = ["LOCK", "IN", "SHARE", "MODE"];
+    let Some(start) = end.checked_sub(clause.len()) else { return false };
+    let found = tokens[start..end].iter().zip(clause).all(|(token, word)| is_keyword(&token.token, word));
+    if found {
+        tokens.drain(start..end);
+    }
+    found
+}
+
+/// Whether a token is this word, unquoted.
+pub(super) fn is_keyword(token: &Token, keyword: &str) -> bool {
+    matches!(token, Token::Word(Word { value, quote_style: None, .. }) if value.eq_ignore_ascii_case(keyword))
+}
+
+/// How deep a tree these tokens can make at most by chains of operators, which the parser builds in a loop but everybody else walks by recursion.
+pub(super) fn depth(tokens: &[TokenWithSpan]) -> usize {
+    // Of each open parenthesis: the chain so far, and the longest one before the last comma.
+    let mut levels = vec![(0, 0)];
+    for token in tokens {
+        let Some((chain, longest)) = levels.last_mut() else { return usize::MAX };
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => levels.push((0, 0)),
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                let inner = *chain.max(longest) + 1;
+                if levels.len() > 1 {
+                    levels.pop();
+                }
+                if let Some((chain, _)) = levels.last_mut() {
+                    *chain = inner.max(*chain) + 1;
+                }
+            }
+            Token::Comma | Token::SemiColon => {
+                *longest = *chain.max(longest);
+                *chain = 0;
+            }
+            Token::Number(..) | Token::Placeholder(_) | Token::SingleQuotedString(_) | Token::Period | Token::EOF => {}
+            Token::Word(word) if word.quote_style.is_some() || word.keyword == sqlparser::keywords::Keyword::NoKeyword => {}
+            _ => *chain += 1,
+        }
+    }
+    levels.iter().map(|&(chain, longest)| chain.max(longest)).sum()
+}
