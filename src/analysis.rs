@@ -150,7 +150,7 @@ pub struct Hints {
 pub fn analyse(dialect: Dialect, sql: &str, catalog: &Catalog) -> Analysis {
     let scan = Scan::new(dialect, sql);
     let hints = hints::read(&scan.comments);
-    let mut analysis = understand(dialect, &scan, catalog).unwrap_or_else(|| unparsed::analyse(dialect, sql, &scan));
+    let mut analysis = understand(dialect, &scan, catalog).unwrap_or_else(|| unparsed::analyse(dialect, sql, &scan, catalog));
     if hints.off && analysis.read.is_ok() {
         analysis.read = Err(Bypass::Hint);
     }

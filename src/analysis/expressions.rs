@@ -2,7 +2,7 @@
 
 use super::walk::Walk;
 use super::{Bypass, Dialect, tables};
-use sqlparser::ast::{ArrayElemTypeDef, BinaryOperator, DataType, Expr, TimezoneInfo, UnaryOperator, Value};
+use sqlparser::ast::{AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, TimezoneInfo, UnaryOperator, Value};
 
 impl Walk<'_> {
     /// Judges one expression; its parts are judged by themselves.
@@ -33,6 +33,15 @@ impl Walk<'_> {
                     self.distrust(Bypass::Function);
                 }
             }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let AccessExpr::Dot(Expr::Identifier(field)) = access
+                        && self.catalog.is_user_function(&field.value)
+                    {
+                        self.distrust(Bypass::Function);
+                    }
+                }
+            }
             // Syntax that calls a function of a name that a user's function may have as well.
             Expr::Ceil { .. } => self.call_keyword("ceil"),
             Expr::Floor { .. } => self.call_keyword("floor"),
@@ -58,7 +67,6 @@ impl Walk<'_> {
             // `_utf8'x'`, and nothing else.
             Expr::Prefixed { prefix, .. } if self.dialect == Dialect::MySql && prefix.value.starts_with('_') => {}
             Expr::Identifier(_)
-            | Expr::CompoundFieldAccess { .. }
             | Expr::IsFalse(_)
             | Expr::IsNotFalse(_)
             | Expr::IsTrue(_)
@@ -176,7 +184,8 @@ impl Walk<'_> {
 
     fn operator(&mut self, operator: &BinaryOperator) {
         match operator {
-            BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_) => self.distrust(Bypass::Function),
+            BinaryOperator::Custom(sign) if !KNOWN_SIGNS.contains(&sign.as_str()) => self.distrust(Bypass::Function),
+            BinaryOperator::PGCustomBinaryOperator(_) => self.distrust(Bypass::Function),
             // `@x := 1`
             BinaryOperator::Assignment => self.refuse(Bypass::Variable),
             BinaryOperator::Match if self.dialect != Dialect::Sqlite => self.distrust(Bypass::Unparsed),
@@ -206,6 +215,13 @@ enum Target {
     Unknown,
 }
 
+/// Operators of PostgreSQL itself and of its common extensions (vector, pg_trgm, ltree) that the parser has no name for.
+const KNOWN_SIGNS: &[&str] = &[
+    "<->", "<#>", "<=>", "<+>", "<~>", "<%>", "<%", "%>", "<<%", "%>>", "<<->", "<->>", "<<<->", "<->>>", "-|-", "~", "!~~", "!~~*", "~~", "~~*", "<<", ">>",
+    "<<=", ">>=", "&&", "@>", "<@", "^@", "||/", "|/", "~>=~", "~<=~", "~>~", "~<~", "=",
+];
+
+/// Types whose input reads nothing but its text.
 const PLAIN_TYPES: &[&str] = &[
     "name", "oid", "bpchar", "char", "money", "inet", "cidr", "macaddr", "macaddr8", "xml", "jsonpath", "int4range", "int8range", "numrange", "int4multirange",
     "int8multirange", "nummultirange", "citext", "hstore", "ltree", "lquery", "ltxtquery", "cube", "vector", "halfvec", "sparsevec", "geometry", "geography",

@@ -99,6 +99,8 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
         Statement::CreateSequence { temporary: true, name, .. } => {
             Analysis { session: Session::TemporaryTable(tables::last_lower(name)), ..Analysis::schema_change(dialect) }
         }
+        // It fires on one connection only, where the catalog doesn't see it.
+        Statement::CreateTrigger(trigger) if trigger.temporary => Analysis { session: Session::Changed, ..Analysis::schema_change(dialect) },
         // DDL, permissions, and everything that nobody has thought of yet.
         _ => Analysis::schema_change(dialect),
     }

@@ -70,13 +70,12 @@ impl Replayer {
         };
         let tail = tail(payload.rows());
         let mut slices = [IoSlice::new(HEAD), IoSlice::new(payload.messages()), IoSlice::new(&tail)];
-        let mut answer = &mut slices[..];
         // As a rule all of it fits into the socket's buffer. Then the driver finds everything there, and no task is woken.
-        send(&self.end, &mut answer)?;
+        let rest = send(&self.end, &mut slices)?;
         // A checked payload doesn't make the driver panic. Should it do so all the same, the program is not to pay for it.
         let driver = AssertUnwindSafe(collect(&mut self.driver, request, payload.rows())).catch_unwind();
         let driver = async { driver.await.unwrap_or_else(|_| Err(protocol("the driver panicked"))) };
-        let replayed = if answer.is_empty() { driver.await? } else { tokio::try_join!(driver, send_rest(&self.end, answer))?.0 };
+        let replayed = if rest.is_empty() { driver.await? } else { tokio::try_join!(driver, send_rest(&self.end, rest))?.0 };
         discard(&self.end).await?;
         Ok(replayed)
     }
@@ -124,23 +123,23 @@ fn tail(rows: usize) -> Vec<u8> {
     tail
 }
 
-/// Sends as much as can be sent without waiting.
-fn send(end: &UnixStream, answer: &mut &mut [IoSlice<'_>]) -> Result<(), Error> {
+/// Sends as much as can be sent without waiting, and gives the rest.
+fn send<'a, 'b>(end: &UnixStream, mut answer: &'a mut [IoSlice<'b>]) -> Result<&'a mut [IoSlice<'b>], Error> {
     while !answer.is_empty() {
         match end.try_write_vectored(answer) {
-            Ok(sent) => IoSlice::advance_slices(answer, sent),
+            Ok(sent) => IoSlice::advance_slices(&mut answer, sent),
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(answer)
 }
 
 /// Sends the rest as the driver makes room for it.
 async fn send_rest(end: &UnixStream, mut answer: &mut [IoSlice<'_>]) -> Result<(), Error> {
     while !answer.is_empty() {
         end.writable().await?;
-        send(end, &mut answer)?;
+        answer = send(end, answer)?;
     }
     Ok(())
 }

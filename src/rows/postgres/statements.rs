@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const CAPACITY: u64 = 32 << 20;
 
 /// How long a statement that can't be prepared by its text alone is left alone.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 
 /// What is known of a text.
 #[derive(Clone)]
