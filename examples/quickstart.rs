@@ -5,13 +5,16 @@
 //! Entries are kept in this process's memory. To keep them in Redis, name it: `REDIS_URL=redis://localhost cargo run --example quickstart`.
 
 mod shop;
+#[path = "shop/story.rs"]
+mod story;
 
-use shop::Answer::{Hit, Miss};
-use shop::{Bestseller, OrderLine, Product, Result, User, compare, expect, heading};
+use shop::{Bestseller, OrderLine, Product, Result, User};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteExecutor, SqliteJournalMode};
 use sqlx::{Sqlite, SqlitePool};
 use sqlx_cached::CachingExecutor;
 use std::time::Instant;
+
+type Db = CachingExecutor<Sqlite>;
 
 // The data layer, as one writes it for sqlx: no trace of a cache.
 
@@ -47,6 +50,9 @@ async fn order_history(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<V
     sqlx::query_as(ORDER_HISTORY).bind(user).fetch_all(db).await
 }
 
+/// No two answers need be alike: not to be cached.
+const RANDOM_PRODUCT: &str = "SELECT name FROM products ORDER BY random() LIMIT 1";
+
 async fn price(db: impl SqliteExecutor<'_>, product: i64) -> sqlx::Result<i64> {
     sqlx::query_scalar("SELECT price_cents FROM products WHERE id = ?").bind(product).fetch_one(db).await
 }
@@ -71,95 +77,22 @@ async fn main() -> Result {
     println!("A shop in a SQLite file: 2,000 users, 500 products, 50,000 orders, 150,000 order items (in {:.1?}).", started.elapsed());
     println!("Answers are kept in {}.", shop::store());
 
-    reads(&db).await?;
-    times(&db).await?;
-    a_write(&db).await?;
-    transactions(&db).await?;
-    explanations(&db);
-
-    heading("What the cache did");
-    print!("{}", db.stats());
+    story::reads(&db).await?;
+    story::times(&db).await?;
+    println!(
+        "  SQLite has no server to ask: what it finds by an index in this process's own page cache, it finds about as fast as any cache"
+    );
+    println!("  could. Let it; what pays is what it has to compute. (`db.uncached()` is a clone whose reads all go to the database.)");
+    story::a_write(&db).await?;
+    story::transactions(&db).await?;
+    story::explanations(&db);
+    story::the_end(&db);
     db.close().await;
     Ok(())
 }
 
-async fn seed(db: &CachingExecutor<Sqlite>) -> Result {
+async fn seed(db: &Db) -> Result {
     let mut tx = db.begin().await?;
     sqlx::raw_sql(include_str!("shop/sqlite.sql")).execute(&mut *tx).await?;
     Ok(tx.commit().await?)
-}
-
-async fn reads(db: &CachingExecutor<Sqlite>) -> Result {
-    heading("The first read goes to the database, the next one does not");
-    for answer in [Miss, Hit] {
-        expect(db, answer, "user 42", user(db, 42)).await?;
-        expect(db, answer, "the 20 cheapest books", cheapest_products(db, "books")).await?;
-        expect(db, answer, "the 10 bestsellers of 150,000 order items", bestsellers(db)).await?;
-        expect(db, answer, "the order history of user 42: 75 rows from 4 tables", order_history(db, 42)).await?;
-    }
-    expect(db, Miss, "user 43: other arguments, another answer", user(db, 43)).await?;
-    Ok(())
-}
-
-async fn times(db: &CachingExecutor<Sqlite>) -> Result {
-    heading("What a hit is worth");
-    let pool = db.pool();
-    shop::print(&[
-        compare(db, "user by id, 1 row", "users", || user(pool, 42), || user(db, 42)).await?,
-        compare(db, "page of products, 20 rows", "products", || cheapest_products(pool, "books"), || cheapest_products(db, "books")).await?,
-        compare(db, "join of 4 tables, 75 rows", "orders", || order_history(pool, 42), || order_history(db, 42)).await?,
-        compare(db, "aggregate of 150,000, 10 rows", "order_items", || bestsellers(pool), || bestsellers(db)).await?,
-    ]);
-    println!("  SQLite reads from this process's own page cache: there is no server to ask, so what it finds by an index it finds about as fast");
-    println!("  as any cache could. Cache what it has to compute; for the rest, `db.uncached()` is a clone that asks the database.");
-    Ok(())
-}
-
-async fn a_write(db: &CachingExecutor<Sqlite>) -> Result {
-    heading("A write forgets what it changed, and only that");
-    user(db, 42).await?;
-    cheapest_products(db, "books").await?;
-    order_history(db, 42).await?;
-    let old = price(db, 5).await?;
-    expect(db, Hit, "the price of product 5", price(db, 5)).await?;
-
-    set_price(db, 5, old + 100).await?;
-    println!("  UPDATE products SET price_cents = {} WHERE id = 5", old + 100);
-
-    let new = expect(db, Miss, "the price of product 5", price(db, 5)).await?;
-    assert_eq!(new, old + 100);
-    println!("         it was {old}, it is {new}");
-    expect(db, Miss, "the 20 cheapest books", cheapest_products(db, "books")).await?;
-    expect(db, Miss, "the order history of user 42: it joins products", order_history(db, 42)).await?;
-    expect(db, Hit, "user 42: another table", user(db, 42)).await?;
-    Ok(())
-}
-
-async fn transactions(db: &CachingExecutor<Sqlite>) -> Result {
-    heading("A transaction sees its own writes; others see them when it commits");
-    let old = price(db, 5).await?;
-
-    let mut tx = db.begin().await?;
-    set_price(&mut *tx, 5, 1).await?;
-    assert_eq!(price(&mut *tx, 5).await?, 1);
-    expect(db, Hit, "the price, while a transaction has written another", price(db, 5)).await?;
-    tx.rollback().await?;
-    let still = expect(db, Hit, "the price after its ROLLBACK", price(db, 5)).await?;
-    assert_eq!(still, old);
-
-    let mut tx = db.begin().await?;
-    set_price(&mut *tx, 5, old + 250).await?;
-    tx.commit().await?;
-    let new = expect(db, Miss, "the price after a COMMIT", price(db, 5)).await?;
-    assert_eq!(new, old + 250);
-    println!("         it was {old}, it is {new}");
-    Ok(())
-}
-
-fn explanations(db: &CachingExecutor<Sqlite>) {
-    heading("Why a statement is cached, or not");
-    let one_line = ORDER_HISTORY.split_whitespace().collect::<Vec<_>>().join(" ");
-    for sql in [&one_line, "SELECT * FROM products ORDER BY random() LIMIT 1", "UPDATE products SET stock = stock - 1 WHERE id = 5"] {
-        println!("  {sql}\n    {}", db.explain(sql));
-    }
 }

@@ -1,5 +1,7 @@
 //! What the examples share: the rows of a small shop, and telling hits from misses as they happen.
 
+#![allow(dead_code, reason = "what one example doesn't need, the next one does")]
+
 use sqlx::types::chrono::{DateTime, Utc};
 use sqlx_cached::{Backend, CachingExecutor};
 use std::fmt::{self, Debug};
@@ -76,7 +78,11 @@ pub fn heading(text: &str) {
 }
 
 /// Awaits a read and tells where its answer came from: the executor's counters know.
-pub async fn watch<DB: Backend, T>(db: &CachingExecutor<DB>, what: &str, read: impl Future<Output = sqlx::Result<T>>) -> Result<(Answer, T)> {
+pub async fn watch<DB: Backend, T>(
+    db: &CachingExecutor<DB>,
+    what: &str,
+    read: impl Future<Output = sqlx::Result<T>>,
+) -> Result<(Answer, T)> {
     let before = db.stats();
     let started = Instant::now();
     let rows = read.await?;
@@ -183,7 +189,7 @@ impl fmt::Display for Comparison {
 }
 
 /// Prints comparisons as a table, with what must be known to read it.
-pub fn print(comparisons: &[Comparison]) {
+pub fn print_times(comparisons: &[Comparison]) {
     println!("  {:<32} {:>9} {:>9} {:>9}   (medians)", "", "direct", "miss", "hit");
     for comparison in comparisons {
         println!("{comparison}");
