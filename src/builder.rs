@@ -1,12 +1,12 @@
 //! Putting an executor together.
 
-use crate::analysis::Category;
 use crate::catalog::Catalog;
 use crate::config::{self, Address, Config, RedisSettings};
 use crate::database::Backend;
 use crate::engine::{Engine, Rules};
 use crate::error::Error;
 use crate::executor::{CachingExecutor, Loading, PoolWitness, Schema, Shared};
+use crate::analysis::Category;
 use crate::key::Keyspace;
 use crate::policy::{Consistency, Invalidation};
 use crate::rows::RowCodec;

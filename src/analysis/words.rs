@@ -9,7 +9,9 @@ pub(super) fn bypass(dialect: Dialect, tokens: &[TokenWithSpan]) -> Option<Bypas
     let mut before = None;
     for TokenWithSpan { token, .. } in tokens {
         let reason = match token {
-            Token::Word(word) if word.quote_style.is_none() && functions::is_special_word(dialect, &word.value) && before != Some(&Token::Period) => {
+            Token::Word(word)
+                if word.quote_style.is_none() && functions::is_special_word(dialect, &word.value) && before != Some(&Token::Period) =>
+            {
                 Some(Bypass::Function)
             }
             // PostgreSQL reserves it: unless it is a column of a table or a new name, it is the current user.
@@ -19,7 +21,9 @@ pub(super) fn bypass(dialect: Dialect, tokens: &[TokenWithSpan]) -> Option<Bypas
             }
             Token::Word(word) if dialect == Dialect::Postgres && is_system_column(&word.value) => Some(Bypass::Volatile),
             Token::AtSign | Token::AtAt if dialect == Dialect::MySql => Some(Bypass::Variable),
-            Token::Word(word) if dialect == Dialect::MySql && word.quote_style.is_none() && word.value.starts_with('@') => Some(Bypass::Variable),
+            Token::Word(word) if dialect == Dialect::MySql && word.quote_style.is_none() && word.value.starts_with('@') => {
+                Some(Bypass::Variable)
+            }
             _ if dialect == Dialect::Postgres => text(token).filter(|text| names_a_moment(text)).map(|_| Bypass::Function),
             _ => None,
         };

@@ -44,7 +44,10 @@ fn functions() {
             ("SELECT last_insert_rowid()", "no Function"),
             ("SELECT changes()", "no Function"),
             ("SELECT load_extension('x')", "no Function / *"),
-            ("SELECT iif(a, 1, 2), printf('%d', a), instr(a, 'b'), substr(a, 1, 2), group_concat(a, ','), total(a) FROM users", "data users"),
+            (
+                "SELECT iif(a, 1, 2), printf('%d', a), instr(a, 'b'), substr(a, 1, 2), group_concat(a, ','), total(a) FROM users",
+                "data users",
+            ),
             ("SELECT json_extract(a, '$.x'), json_group_array(b) FROM users", "data users"),
             ("SELECT * FROM users, json_each(users.a)", "data users"),
             ("SELECT value FROM json_each('[1]')", "no NoTable"),
