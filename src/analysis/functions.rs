@@ -103,6 +103,8 @@ pub(super) fn is_special_word(dialect: Dialect, word: &str) -> bool {
             "current_role",
             "session_user",
             "system_user",
+            // MariaDB's Oracle mode.
+            "sysdate",
         ],
         Dialect::Sqlite => &["current_date", "current_time", "current_timestamp"],
     };

@@ -59,7 +59,10 @@ pub(super) fn parse(dialect: Dialect, mut tokens: Vec<TokenWithSpan>) -> Option<
             strip_lock_strength(&mut tokens);
             tokens = spell_out_table_clauses(tokens);
         }
-        Dialect::Sqlite => strip_index_choice(&mut tokens),
+        Dialect::Sqlite => {
+            strip_index_choice(&mut tokens);
+            spell_out_is(&mut tokens);
+        }
     }
     let statements =
         Parser::new(syntax(dialect)).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens).parse_statements().ok()?;
@@ -167,6 +170,21 @@ fn strip_lock_strength(tokens: &mut Vec<TokenWithSpan>) {
 fn strip_index_choice(tokens: &mut Vec<TokenWithSpan>) {
     while let Some(at) = tokens.windows(2).position(|pair| is_keyword(&pair[0].token, "indexed") && is_keyword(&pair[1].token, "by")) {
         tokens.drain(at..tokens.len().min(at + 3));
+    }
+}
+
+/// `a IS ?` compares, NULL included; the parser knows IS only before a few words. For what a statement reads it is as good as `=`.
+fn spell_out_is(tokens: &mut Vec<TokenWithSpan>) {
+    for at in 0..tokens.len() {
+        let word = |offset: usize, word| tokens.get(at + offset).is_some_and(|token| is_keyword(&token.token, word));
+        let negated = word(1, "not");
+        let known = ["null", "true", "false", "distinct"].iter().any(|known| word(1 + usize::from(negated), known));
+        if word(0, "is") && !known {
+            tokens[at].token = Token::Eq;
+            if negated {
+                tokens.remove(at + 1);
+            }
+        }
     }
 }
 

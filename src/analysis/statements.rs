@@ -1,5 +1,6 @@
 //! Syntax trees to meanings. Every kind of statement that is not named here may do anything.
 
+use super::scan::is_word;
 use super::targets::Targets;
 use super::walk::Walk;
 use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables};
@@ -94,9 +95,11 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
         | Statement::DetachDuckDBDatabase { .. }
         | Statement::Load { .. }
         | Statement::Pragma { .. } => Analysis { writes: Writes::Everything, changes_schema: true, ..Analysis::session() },
-        // Roles and databases carry settings for sessions to come, whose rows then differ from those of the connections that stand.
+        // Roles carry settings for sessions to come, whose rows then differ from those of the connections that stand.
         Statement::AlterRole { .. } | Statement::AlterUser(_) | Statement::AlterSession { .. } => {
-            Analysis { session: Session::Changed, ..Analysis::schema_change(dialect) }
+            let text = statement.to_string().to_ascii_lowercase();
+            let setting = text.split(|c| !is_word(c)).any(|word| matches!(word, "set" | "reset"));
+            Analysis { session: if setting { Session::Changed } else { Session::Unchanged }, ..Analysis::schema_change(dialect) }
         }
         Statement::CreateSequence { temporary: true, name, .. } => {
             Analysis { session: Session::TemporaryTable(tables::last_lower(name)), ..Analysis::schema_change(dialect) }

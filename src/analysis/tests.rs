@@ -80,17 +80,3 @@ pub(super) fn check(dialects: &[Dialect], cases: &[(&str, &str)]) {
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
-
-#[test]
-#[ignore = "by hand"]
-fn scratch() {
-    for line in std::fs::read_to_string("/tmp/scratch.sql").unwrap().lines() {
-        let Some((d, sql)) = line.split_once('|') else { continue };
-        let dialect = match d {
-            "p" => Dialect::Postgres,
-            "m" => Dialect::MySql,
-            _ => Dialect::Sqlite,
-        };
-        println!("{line}\n      {}", say(&analyse(dialect, sql, &catalog(dialect))));
-    }
-}

@@ -22,6 +22,8 @@ fn names() {
             ("SELECT a ->> '$.x', a -> 'y' FROM users", "data users"),
             ("SELECT \"not a column\" FROM users", "data users"),
             ("SELECT * FROM users WHERE id IN orders", "no Unparsed"),
+            ("SELECT * FROM users WHERE a IS ? AND b IS NOT ?2 AND c IS NULL AND d IS NOT NULL AND e IS NOT DISTINCT FROM f", "data users"),
+            ("SELECT * FROM users WHERE a IS NOT (SELECT 1 FROM orders)", "data users,orders"),
             ("VALUES (1), (2)", "no NoTable"),
         ],
     );

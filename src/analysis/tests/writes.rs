@@ -177,6 +177,8 @@ fn schema() {
             ("DROP TABLE users CASCADE", "no NotAQuery / * schema"),
             ("DROP OWNED BY bob", "no Unparsed / * schema"),
             ("ALTER ROLE bob SET search_path = x", "no NotAQuery / * schema session"),
+            ("ALTER ROLE bob PASSWORD 'x'", "no NotAQuery / * schema"),
+            ("ALTER USER bob PASSWORD 'x'", "no NotAQuery / * schema"),
             ("ALTER DATABASE d SET search_path = x", "no Unparsed / * schema session"),
             ("ALTER SYSTEM SET x = 1", "no Unparsed / * schema session"),
         ],
