@@ -20,6 +20,7 @@ use crate::catalog::Catalog;
 use crate::tag::Tag;
 use scan::Scan;
 use sqlparser::tokenizer::TokenWithSpan;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,12 +166,16 @@ const DEEP: usize = 4_000;
 fn understand(dialect: Dialect, scan: &Scan<'_>, catalog: &Catalog) -> Option<Analysis> {
     let tokens = parse::tokens(dialect, scan)?;
     match parse::depth(&tokens) {
-        ..=SHALLOW => understand_tokens(dialect, tokens, catalog),
+        // A parser that panics has understood nothing.
+        ..=SHALLOW => catch_unwind(AssertUnwindSafe(|| understand_tokens(dialect, tokens, catalog))).ok()?,
         depth @ ..=DEEP => {
             // `a = 1 OR a = 2 OR ...`: the tree is as deep as the chain is long, and walked and dropped by recursion.
             let stack = 4 * 1024 * 1024 + depth * 16 * 1024;
             std::thread::scope(|scope| {
-                let thread = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, || understand_tokens(dialect, tokens, catalog)).ok()?;
+                let thread = std::thread::Builder::new()
+                    .stack_size(stack)
+                    .spawn_scoped(scope, || understand_tokens(dialect, tokens, catalog))
+                    .ok()?;
                 thread.join().ok()?
             })
         }

@@ -215,7 +215,21 @@ fn open(config: &Config, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Err
 
 #[cfg(feature = "redis")]
 fn redis(settings: &RedisSettings, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
-    Ok(Arc::new(crate::store::RedisStore::new(settings, keyspace.clone())?))
+    use crate::config::Address;
+    use crate::store::{RedisAddress, RedisConfig, RedisStore};
+    let mut config = RedisConfig::new(match &settings.address {
+        Address::Url(url) => RedisAddress::Url(url.clone()),
+        Address::Socket(path) => RedisAddress::Socket(path.into()),
+        Address::Host(host, port) => RedisAddress::Host(host.clone(), *port),
+    });
+    config.username.clone_from(&settings.username);
+    config.password.clone_from(&settings.password);
+    config.db = settings.db;
+    config.connections = settings.connections;
+    config.timeout = settings.timeout;
+    config.connect_timeout = settings.connect_timeout;
+    let store = RedisStore::new(&config, keyspace.clone());
+    Ok(Arc::new(store.map_err(|error| Error::setting(format!("REDIS ({})", error.setting()), "", error.reason()))?))
 }
 
 #[cfg(not(feature = "redis"))]

@@ -63,7 +63,7 @@ pub(crate) enum Address {
 
 impl Address {
     /// The setting that gave it.
-    #[cfg_attr(feature = "redis", expect(dead_code, reason = "only a build without Redis refuses an address"))]
+    #[cfg_attr(feature = "redis", allow(dead_code, reason = "only a build without Redis refuses an address"))]
     pub(crate) fn setting(&self) -> &'static str {
         match self {
             Self::Url(_) => "REDIS_URL",

@@ -205,6 +205,9 @@ impl Engine {
 
     /// Makes everything that was read under these tags invalid. On an error it is kept and delivered later, and distrusted here until then.
     pub(crate) async fn invalidate(self: &Arc<Self>, tags: &[Tag]) -> Result<(), StoreError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
         let invalidated = self.store.invalidate(tags).await;
         self.invalidated(tags);
         if let Err(error) = &invalidated {

@@ -12,12 +12,12 @@ mod error;
 mod executor;
 mod explain;
 mod health;
-mod key;
+pub mod key;
 mod policy;
 mod rows;
 mod stats;
 pub mod store;
-mod tag;
+pub mod tag;
 mod transaction;
 
 pub use analysis::Category;

@@ -1,11 +1,23 @@
 //! The contract between the engine and a place that keeps entries, generations and fences.
 
+mod glob;
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+
+pub use self::memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisAddress, RedisConfig, RedisConfigError, RedisStore};
+
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::time::Duration;
+
+/// How an entry begins. Other values below the namespace are nobody's to reclaim.
+pub const ENTRY_MAGIC: &[u8; 4] = b"SQC1";
 
 /// Where an entry's header has the generation of `_all`.
 pub const ALL_GENERATION: Range<usize> = 8..32;
@@ -58,6 +70,14 @@ pub enum StoreError {
     /// The store can't be reached, or refused the operation.
     #[error("the store failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The pattern could match keys outside the namespace.
+    #[error("the pattern {pattern:?} doesn't begin with \"{namespace}:\"")]
+    Pattern {
+        /// The pattern that was refused.
+        pattern: String,
+        /// The namespace that it must name.
+        namespace: String,
+    },
     /// The store answered with something that the protocol doesn't know.
     #[error("the store's answer can't be read: {0}")]
     Protocol(String),

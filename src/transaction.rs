@@ -170,28 +170,31 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         let plan = executor.shared.plan(request.sql.as_str());
         let (connection, notes) = self.parts();
         let analysis = &plan.analysis;
-        if analysis.writes == Writes::Nothing && !analysis.changes_schema {
-            executor.shared.note_session(&analysis.session);
+        executor.shared.note_session(&analysis.session);
+        // A COMMIT or ROLLBACK as text among them: what follows may commit by itself.
+        notes.over |= analysis.session == Session::Changed;
+        let writes = analysis.writes != Writes::Nothing || analysis.changes_schema;
+        if !writes && !analysis.commits {
             return DB::fetch_many(connection, request);
         }
-        count(&executor.shared.counters.writes);
+        if writes {
+            count(&executor.shared.counters.writes);
+        }
         notes.tags.extend(plan.writes.iter().cloned());
         notes.changes_schema |= analysis.changes_schema;
-        let everything = analysis.writes == Writes::Everything;
-        // What can do anything can commit, where a procedure may; and so does the text of a COMMIT.
-        let commits = analysis.commits || (everything && (DB::DIALECT == Dialect::MySql || analysis.session == Session::Changed));
-        executor.shared.note_session(&analysis.session);
-        if !commits && !notes.over {
+        // What can do anything can commit, where a procedure may.
+        let everything = analysis.writes == Writes::Everything && DB::DIALECT == Dialect::MySql;
+        notes.over |= everything;
+        if !analysis.commits && !notes.over {
             return DB::fetch_many(connection, request);
         }
-        notes.over |= everything;
         let tags = notes.tags();
         async move {
             let sql = request.sql.clone();
             let span = engine.begin(tags).await;
             let mut steps = Vec::new();
             let mut failure = None;
-            let mut running = DB::fetch_many(connection, request);
+            let mut running = DB::fetch_many(&mut *connection, request);
             while let Some(step) = running.next().await {
                 match step {
                     Ok(step) => steps.push(Ok(step)),
@@ -199,7 +202,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
                 }
             }
             drop(running);
-            executor.shared.settle(&engine, &plan, sql.as_str(), span, failure.as_ref()).await;
+            executor.shared.settle(&engine, connection, &plan, sql.as_str(), span, failure.as_ref()).await;
             steps.extend(failure.map(Err));
             stream::iter(steps)
         }

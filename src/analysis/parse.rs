@@ -27,7 +27,8 @@ pub(super) fn tokens(dialect: Dialect, scan: &Scan<'_>) -> Option<Vec<TokenWithS
         return None;
     }
     let mut tokens = Tokenizer::new(syntax(dialect), &scan.clean).tokenize_with_location().ok()?;
-    let comment = |token: &Token| matches!(token, Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)));
+    let comment =
+        |token: &Token| matches!(token, Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)));
     // The comments are gone: one that the tokenizer still finds is none to the server.
     if tokens.iter().any(|token| comment(&token.token)) {
         return None;
@@ -41,8 +42,12 @@ pub(super) fn tokens(dialect: Dialect, scan: &Scan<'_>) -> Option<Vec<TokenWithS
     if dangling_joins(&tokens) > DANGLING_JOINS || nests_statements(&tokens) {
         return None;
     }
-    let copies = tokens.iter().any(|token| is_keyword(&token.token, "copy")) && tokens.iter().any(|token| is_keyword(&token.token, "stdin"));
-    let several = tokens.iter().skip_while(|token| token.token != Token::SemiColon).any(|token| !matches!(token.token, Token::SemiColon | Token::EOF));
+    let copies =
+        tokens.iter().any(|token| is_keyword(&token.token, "copy")) && tokens.iter().any(|token| is_keyword(&token.token, "stdin"));
+    let several = tokens
+        .iter()
+        .skip_while(|token| token.token != Token::SemiColon)
+        .any(|token| !matches!(token.token, Token::SemiColon | Token::EOF));
     (!(copies && several)).then_some(tokens)
 }
 
@@ -54,9 +59,13 @@ pub(super) fn parse(dialect: Dialect, mut tokens: Vec<TokenWithSpan>) -> Option<
             strip_lock_strength(&mut tokens);
             tokens = spell_out_table_clauses(tokens);
         }
-        Dialect::Sqlite => strip_index_choice(&mut tokens),
+        Dialect::Sqlite => {
+            strip_index_choice(&mut tokens);
+            spell_out_is(&mut tokens);
+        }
     }
-    let statements = Parser::new(syntax(dialect)).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens).parse_statements().ok()?;
+    let statements =
+        Parser::new(syntax(dialect)).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens).parse_statements().ok()?;
     Some(Parsed { statements, locks })
 }
 
@@ -72,7 +81,9 @@ fn is_quoted(token: &TokenWithSpan) -> bool {
     match &token.token {
         Token::Word(word) => word.quote_style.is_some(),
         // `0x1f` and `X'1f'` are one kind of token; the latter is longer by a quote.
-        Token::HexStringLiteral(digits) => token.span.end.column.saturating_sub(token.span.start.column) == digits.chars().count() as u64 + 3,
+        Token::HexStringLiteral(digits) => {
+            token.span.end.column.saturating_sub(token.span.start.column) == digits.chars().count() as u64 + 3
+        }
         Token::SingleQuotedString(_)
         | Token::DoubleQuotedString(_)
         | Token::DollarQuotedString(_)
@@ -147,7 +158,9 @@ fn spell_out_table_clauses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 /// `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock as `FOR UPDATE` and `FOR SHARE` do, as far as a cache is concerned.
 fn strip_lock_strength(tokens: &mut Vec<TokenWithSpan>) {
     for clause in [["for", "no", "key", "update"].as_slice(), &["for", "key", "share"]] {
-        while let Some(at) = tokens.windows(clause.len()).position(|window| window.iter().zip(clause).all(|(token, word)| is_keyword(&token.token, word))) {
+        while let Some(at) =
+            tokens.windows(clause.len()).position(|window| window.iter().zip(clause).all(|(token, word)| is_keyword(&token.token, word)))
+        {
             tokens.drain(at + 1..at + clause.len() - 1);
         }
     }
@@ -157,6 +170,21 @@ fn strip_lock_strength(tokens: &mut Vec<TokenWithSpan>) {
 fn strip_index_choice(tokens: &mut Vec<TokenWithSpan>) {
     while let Some(at) = tokens.windows(2).position(|pair| is_keyword(&pair[0].token, "indexed") && is_keyword(&pair[1].token, "by")) {
         tokens.drain(at..tokens.len().min(at + 3));
+    }
+}
+
+/// `a IS ?` compares, NULL included; the parser knows IS only before a few words. For what a statement reads it is as good as `=`.
+fn spell_out_is(tokens: &mut Vec<TokenWithSpan>) {
+    for at in 0..tokens.len() {
+        let word = |offset: usize, word| tokens.get(at + offset).is_some_and(|token| is_keyword(&token.token, word));
+        let negated = word(1, "not");
+        let known = ["null", "true", "false", "distinct"].iter().any(|known| word(1 + usize::from(negated), known));
+        if word(0, "is") && !known {
+            tokens[at].token = Token::Eq;
+            if negated {
+                tokens.remove(at + 1);
+            }
+        }
     }
 }
 

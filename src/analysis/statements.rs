@@ -1,5 +1,6 @@
 //! Syntax trees to meanings. Every kind of statement that is not named here may do anything.
 
+use super::scan::is_word;
 use super::targets::Targets;
 use super::walk::Walk;
 use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables};
@@ -77,14 +78,16 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
     match statement {
         // An open transaction stays behind on one connection of the pool, and so does a lock.
         Statement::StartTransaction { statements, .. } if statements.is_empty() => Analysis { commits, ..Analysis::session() },
-        Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { .. } => Analysis::session(),
+        Statement::Savepoint { .. }
+        | Statement::ReleaseSavepoint { .. }
+        | Statement::Rollback { .. }
+        | Statement::Reset(_)
+        | Statement::Use(_) => Analysis::session(),
         Statement::Commit { .. } => Analysis { writes: Writes::Everything, commits, ..Analysis::session() },
-        Statement::LockTables { .. } | Statement::UnlockTables => Analysis { commits, ..Analysis::session() },
         // PostgreSQL's lasts as long as its transaction, and a transaction through the pool is this one statement.
         Statement::Lock(_) => Analysis::harmless(Bypass::NotAQuery),
-        // Settings. `SET autocommit = 1` commits.
-        Statement::Set(_) => Analysis { commits, ..Analysis::session() },
-        Statement::Reset(_) | Statement::Use(_) => Analysis::session(),
+        // `SET autocommit = 1` commits, as do the others.
+        Statement::Set(_) | Statement::LockTables { .. } | Statement::UnlockTables => Analysis { commits, ..Analysis::session() },
         // Temporary tables go, settings return: names mean something else.
         Statement::Discard { .. }
         | Statement::AttachDatabase { .. }
@@ -92,15 +95,19 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
         | Statement::DetachDuckDBDatabase { .. }
         | Statement::Load { .. }
         | Statement::Pragma { .. } => Analysis { writes: Writes::Everything, changes_schema: true, ..Analysis::session() },
-        // Roles and databases carry settings for sessions to come, whose rows then differ from those of the connections that stand.
+        // Roles carry settings for sessions to come, whose rows then differ from those of the connections that stand.
         Statement::AlterRole { .. } | Statement::AlterUser(_) | Statement::AlterSession { .. } => {
-            Analysis { session: Session::Changed, ..Analysis::schema_change(dialect) }
+            let text = statement.to_string().to_ascii_lowercase();
+            let setting = text.split(|c| !is_word(c)).any(|word| matches!(word, "set" | "reset"));
+            Analysis { session: if setting { Session::Changed } else { Session::Unchanged }, ..Analysis::schema_change(dialect) }
         }
         Statement::CreateSequence { temporary: true, name, .. } => {
             Analysis { session: Session::TemporaryTable(tables::last_lower(name)), ..Analysis::schema_change(dialect) }
         }
         // It fires on one connection only, where the catalog doesn't see it.
-        Statement::CreateTrigger(trigger) if trigger.temporary => Analysis { session: Session::Changed, ..Analysis::schema_change(dialect) },
+        Statement::CreateTrigger(trigger) if trigger.temporary => {
+            Analysis { session: Session::Changed, ..Analysis::schema_change(dialect) }
+        }
         // DDL, permissions, and everything that nobody has thought of yet.
         _ => Analysis::schema_change(dialect),
     }
@@ -130,7 +137,7 @@ impl Context<'_> {
             };
         }
         if walk.writes {
-            return Analysis { ..self.written(walk, Targets::default()) };
+            return written(walk, Targets::default());
         }
         let writes = if walk.hazard { Writes::Everything } else { Writes::Nothing };
         let session = if walk.setting { Session::Changed } else { Session::Unchanged };
@@ -139,14 +146,7 @@ impl Context<'_> {
     }
 
     fn write(&self, statement: &impl Visit, targets: Targets) -> Analysis {
-        self.written(self.walk(statement), targets)
-    }
-
-    fn written(&self, walk: Walk<'_>, mut targets: Targets) -> Analysis {
-        targets.add(walk.targets);
-        let writes = if walk.hazard { Writes::Everything } else { targets.into_writes() };
-        let session = if walk.setting { Session::Changed } else { Session::Unchanged };
-        Analysis { writes, session, ..Analysis::harmless(Bypass::Write) }
+        written(self.walk(statement), targets)
     }
 
     fn copy(&self, source: &CopySource, to: bool, target: &CopyTarget, data: bool) -> Analysis {
@@ -158,10 +158,12 @@ impl Context<'_> {
             return Analysis::everything(Bypass::NotAQuery);
         }
         match source {
-            CopySource::Table { table_name, .. } if to => match tables::name(self.dialect, table_name).and_then(|name| self.catalog.resolve(&name)) {
-                Some(relation) if relation.reads != crate::catalog::Reads::Hazard => Analysis::harmless(Bypass::NotAQuery),
-                _ => Analysis::everything(Bypass::NotAQuery),
-            },
+            CopySource::Table { table_name, .. } if to => {
+                match tables::name(self.dialect, table_name).and_then(|name| self.catalog.resolve(&name)) {
+                    Some(relation) if relation.reads != crate::catalog::Reads::Hazard => Analysis::harmless(Bypass::NotAQuery),
+                    _ => Analysis::everything(Bypass::NotAQuery),
+                }
+            }
             CopySource::Table { table_name, .. } => {
                 let writes = Targets::named(self.dialect, self.catalog, table_name).into_writes();
                 Analysis { writes, ..Analysis::harmless(Bypass::Write) }
@@ -188,6 +190,14 @@ impl Context<'_> {
     fn prepared(&self) -> Session {
         if self.dialect == Dialect::Postgres { Session::Unchanged } else { Session::Changed }
     }
+}
+
+/// What a walked statement writes, besides these targets.
+fn written(walk: Walk<'_>, mut targets: Targets) -> Analysis {
+    targets.add(walk.targets);
+    let writes = if walk.hazard { Writes::Everything } else { targets.into_writes() };
+    let session = if walk.setting { Session::Changed } else { Session::Unchanged };
+    Analysis { writes, session, ..Analysis::harmless(Bypass::Write) }
 }
 
 /// `EXPLAIN (ANALYZE ...)`, whatever its argument says.

@@ -3,7 +3,9 @@
 use super::{Dialect, Writes, tables};
 use crate::catalog::{Catalog, Reach, Reads};
 use crate::tag::Tag;
-use sqlparser::ast::{CascadeOption, Delete, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update};
+use sqlparser::ast::{
+    CascadeOption, Delete, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
+};
 
 /// A set of tables, or everything.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +106,11 @@ impl Collector<'_> {
     }
 
     fn update(&mut self, update: &Update) {
-        if update.table.joins.is_empty() { self.factor(&update.table.relation, false) } else { self.joined(&update.table) }
+        if update.table.joins.is_empty() {
+            self.factor(&update.table.relation, false);
+        } else {
+            self.joined(&update.table);
+        }
         self.targets.everything |= update.output.is_some();
     }
 
@@ -122,7 +128,10 @@ impl Collector<'_> {
 
     fn truncate(&mut self, truncate: &Truncate) {
         // A cascade follows foreign keys; a table of that name with children truncates them as well, which is the catalog's to know.
-        let further = matches!(truncate.cascade, Some(CascadeOption::Cascade)) || truncate.partitions.is_some() || truncate.on_cluster.is_some() || truncate.table_names.is_empty();
+        let further = matches!(truncate.cascade, Some(CascadeOption::Cascade))
+            || truncate.partitions.is_some()
+            || truncate.on_cluster.is_some()
+            || truncate.table_names.is_empty();
         self.targets.everything |= further;
         truncate.table_names.iter().for_each(|table| self.table(&table.name));
     }

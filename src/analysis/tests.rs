@@ -49,7 +49,7 @@ pub(super) fn say(analysis: &Analysis) -> String {
     };
     match &analysis.writes {
         Writes::Nothing => {}
-        Writes::Tables(tables) => text += &format!(" / {}", list(tables)),
+        Writes::Tables(tables) => text = format!("{text} / {}", list(tables)),
         Writes::Everything => text += " / *",
     }
     if analysis.changes_schema {
@@ -57,7 +57,7 @@ pub(super) fn say(analysis: &Analysis) -> String {
     }
     match &analysis.session {
         Session::Unchanged => {}
-        Session::TemporaryTable(name) => text += &format!(" temp:{name}"),
+        Session::TemporaryTable(name) => text = format!("{text} temp:{name}"),
         Session::Changed => text += " session",
     }
     if analysis.commits {
@@ -79,14 +79,4 @@ pub(super) fn check(dialects: &[Dialect], cases: &[(&str, &str)]) {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-#[test]
-#[ignore]
-fn scratch() {
-    for line in std::fs::read_to_string("/tmp/scratch.sql").unwrap().lines() {
-        let Some((d, sql)) = line.split_once('|') else { continue };
-        let dialect = match d { "p" => Dialect::Postgres, "m" => Dialect::MySql, _ => Dialect::Sqlite };
-        println!("{line}\n      {}", say(&analyse(dialect, sql, &catalog(dialect))));
-    }
 }

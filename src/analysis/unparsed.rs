@@ -1,14 +1,15 @@
 //! Texts that the parser does not understand: what their words alone make certain. Little is, and the rest is everything.
 
-use super::scan::{Scan, is_word};
 use super::functions::{self, Effect};
+use super::scan::{Scan, is_word};
 use super::{Analysis, Bypass, Dialect, Session};
 use crate::catalog::Catalog;
 
 /// The meaning of a text that has no syntax tree.
 pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>, catalog: &Catalog) -> Analysis {
     let text = scan.unquoted().to_ascii_lowercase();
-    let text = text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace()).trim_start_matches(|c: char| c == '(' || c.is_whitespace());
+    let text =
+        text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace()).trim_start_matches(|c: char| c == '(' || c.is_whitespace());
     let words: Vec<&str> = text.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
     let first = words.first().copied().unwrap_or_default();
     let has = |word: &str| words.contains(&word);
@@ -37,13 +38,22 @@ pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>, catalog: &Ca
             if session_words || into_temporary { Session::Changed } else { Session::Unchanged }
         }
         "do" if single && dialect == Dialect::Postgres => {
-            if session_words || block_changes_session(&whole) { Session::Changed } else { Session::Unchanged }
+            if session_words || block_changes_session(&whole) {
+                Session::Changed
+            } else {
+                Session::Unchanged
+            }
         }
-        "call" | "refresh" | "vacuum" | "analyze" | "reindex" | "cluster" | "comment" | "grant" | "revoke" | "drop" | "truncate" | "copy" | "load" | "rename"
-        | "optimize" | "check" | "repair" | "security" | "import" | "execute" | "explain" | "flush" | "reassign"
+        "call" | "refresh" | "vacuum" | "analyze" | "reindex" | "cluster" | "comment" | "grant" | "revoke" | "drop" | "truncate"
+        | "copy" | "load" | "rename" | "optimize" | "check" | "repair" | "security" | "import" | "execute" | "explain" | "flush"
+        | "reassign"
             if certain && !(first == "execute" && dialect == Dialect::MySql) =>
         {
-            if session_words { Session::Changed } else { Session::Unchanged }
+            if session_words {
+                Session::Changed
+            } else {
+                Session::Unchanged
+            }
         }
         "create" if !scan.odd && (single || has("function") || has("procedure") || has("trigger")) => {
             let temporary = words.iter().take(5).any(|word| matches!(*word, "temp" | "temporary"));
@@ -51,7 +61,8 @@ pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>, catalog: &Ca
         }
         // `ALTER ROLE ... SET`, `ALTER DATABASE ... SET`: settings of sessions to come.
         "alter" if certain => {
-            let setting = matches!(words.get(1), Some(&("role" | "user" | "database" | "system" | "session"))) && (has("set") || has("reset"));
+            let setting =
+                matches!(words.get(1), Some(&("role" | "user" | "database" | "system" | "session"))) && (has("set") || has("reset"));
             if session_words || setting { Session::Changed } else { Session::Unchanged }
         }
         _ => Session::Changed,
@@ -66,8 +77,8 @@ fn is_harmless(dialect: Dialect, words: &[&str]) -> bool {
     let analyses = words.iter().any(|word| matches!(*word, "analyze" | "analyse"));
     match dialect {
         Dialect::Postgres => match first {
-            "show" | "listen" | "unlisten" | "notify" | "checkpoint" | "fetch" | "move" | "close" | "deallocate" | "vacuum" | "analyze" | "analyse" | "reindex"
-            | "cluster" => true,
+            "show" | "listen" | "unlisten" | "notify" | "checkpoint" | "fetch" | "move" | "close" | "deallocate" | "vacuum" | "analyze"
+            | "analyse" | "reindex" | "cluster" => true,
             "explain" => !analyses,
             _ => false,
         },
@@ -100,8 +111,42 @@ fn only_reads(dialect: Dialect, text: &str, catalog: &Catalog) -> bool {
 
 /// Words that an opening parenthesis follows without being called.
 const CLAUSES: &[&str] = &[
-    "select", "from", "where", "and", "or", "not", "in", "as", "on", "using", "over", "by", "having", "join", "union", "all", "except", "intersect", "when", "then",
-    "else", "case", "between", "like", "is", "limit", "offset", "distinct", "filter", "materialized", "any", "some", "with", "xor", "div", "escape",
+    "select",
+    "from",
+    "where",
+    "and",
+    "or",
+    "not",
+    "in",
+    "as",
+    "on",
+    "using",
+    "over",
+    "by",
+    "having",
+    "join",
+    "union",
+    "all",
+    "except",
+    "intersect",
+    "when",
+    "then",
+    "else",
+    "case",
+    "between",
+    "like",
+    "is",
+    "limit",
+    "offset",
+    "distinct",
+    "filter",
+    "materialized",
+    "any",
+    "some",
+    "with",
+    "xor",
+    "div",
+    "escape",
 ];
 
 /// Whether a DO block has a statement that outlives it in the session: `SET x`, `EXECUTE 'SET x'`, `CREATE TEMP TABLE`. An UPDATE's SET does not count.
@@ -110,7 +155,10 @@ fn block_changes_session(text: &str) -> bool {
     let mut end = 0;
     for (start, word) in words_of(text) {
         let gap = text[end..start].trim_end();
-        let begins = gap.ends_with([';', '$', '\'']) || matches!(before, "begin" | "then" | "else" | "loop") || gap.ends_with("*/") || gap.contains("--");
+        let begins = gap.ends_with([';', '$', '\''])
+            || matches!(before, "begin" | "then" | "else" | "loop")
+            || gap.ends_with("*/")
+            || gap.contains("--");
         if matches!(word, "temp" | "temporary" | "role" | "authorization") || (matches!(word, "set" | "reset" | "discard") && begins) {
             return true;
         }
@@ -121,5 +169,7 @@ fn block_changes_session(text: &str) -> bool {
 }
 
 fn words_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+        .map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
 }

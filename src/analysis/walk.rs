@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 
 /// What a walk found.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings, not states")]
 pub(super) struct Walk<'a> {
     pub(super) dialect: Dialect,
     pub(super) catalog: &'a Catalog,

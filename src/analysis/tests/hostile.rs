@@ -18,7 +18,11 @@ const SEEDS: &[&str] = &[
 #[test]
 fn no_text_makes_it_panic() {
     let mut rng = StdRng::seed_from_u64(7);
-    let pieces: Vec<&str> = SEEDS.iter().flat_map(|seed| seed.split(' ')).chain(["(", ")", "'", "\"", "`", "$$", "/*", "*/", "--", ";", "\\", "\0", "ü", "\u{a0}", "🦀", "[", "]"]).collect();
+    let pieces: Vec<&str> = SEEDS
+        .iter()
+        .flat_map(|seed| seed.split(' '))
+        .chain(["(", ")", "'", "\"", "`", "$$", "/*", "*/", "--", ";", "\\", "\0", "ü", "\u{a0}", "🦀", "[", "]"])
+        .collect();
     let catalogs = ALL.map(catalog);
     for round in 0..6_000 {
         let seed: Vec<char> = SEEDS[rng.random_range(0..SEEDS.len())].chars().collect();
@@ -40,7 +44,11 @@ fn no_text_makes_it_panic() {
             // Whatever is kept names a table and changes nothing.
             if let Ok(read) = &analysis.read {
                 assert!(!read.tables.is_empty(), "{text}");
-                assert_eq!((&analysis.writes, &analysis.session, analysis.changes_schema), (&Writes::Nothing, &Session::Unchanged, false), "{text}");
+                assert_eq!(
+                    (&analysis.writes, &analysis.session, analysis.changes_schema),
+                    (&Writes::Nothing, &Session::Unchanged, false),
+                    "{text}"
+                );
             }
         }
     }
@@ -102,14 +110,13 @@ fn depth_does_not_overflow_the_stack() {
     ];
     let run = move || {
         for &(start, piece, end) in nests {
-            for times in [60, 3_000, 40_000] {
+            for times in [60, 3_000, 8_000] {
                 let text = format!("{start}{}{end}", piece.repeat(times));
                 for dialect in ALL {
-                    eprintln!("{dialect:?} {times} x {piece:?}");
                     let begun = std::time::Instant::now();
                     let _ = analyse(dialect, &text, &catalog(dialect));
                     let spent = begun.elapsed();
-                    assert!(spent.as_secs() < 20, "{dialect:?} {times} x {piece:?}: {spent:?}");
+                    assert!(spent.as_secs() < 10, "{dialect:?} {times} x {piece:?}: {spent:?}");
                 }
             }
         }
@@ -131,5 +138,8 @@ fn long_chains_are_still_understood() {
 fn odd_characters_are_not_trusted() {
     check(&ALL, &[("SELECT * FROM users\0", "no Unparsed / * schema"), ("SELECT * FROM users WHERE a = 'x\0'", "no Unparsed / * schema")]);
     check(&ALL, &[("SELECT * FROM users WHERE\u{a0}1 = 1", "no Unparsed / * schema")]);
-    check(&[Dialect::Sqlite], &[("SELECT $a::b(c) FROM users", "no Unparsed / * schema"), ("SELECT :a(now) FROM users", "no Unparsed / * schema")]);
+    check(
+        &[Dialect::Sqlite],
+        &[("SELECT $a::b(c) FROM users", "no Unparsed / * schema"), ("SELECT :a(now) FROM users", "no Unparsed / * schema")],
+    );
 }

@@ -67,6 +67,7 @@ fn functions() {
             ("SELECT UNIX_TIMESTAMP() FROM users", "no Function"),
             ("SELECT RAND() FROM users", "no Function"),
             ("SELECT UUID() FROM users", "no Function"),
+            ("SELECT s.nextval FROM users", "no Function"),
             ("SELECT SLEEP(1) FROM users", "no Function"),
             ("SELECT LAST_INSERT_ID()", "no Function"),
             ("SELECT FOUND_ROWS()", "no Function"),

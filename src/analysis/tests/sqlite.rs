@@ -22,6 +22,8 @@ fn names() {
             ("SELECT a ->> '$.x', a -> 'y' FROM users", "data users"),
             ("SELECT \"not a column\" FROM users", "data users"),
             ("SELECT * FROM users WHERE id IN orders", "no Unparsed"),
+            ("SELECT * FROM users WHERE a IS ? AND b IS NOT ?2 AND c IS NULL AND d IS NOT NULL AND e IS NOT DISTINCT FROM f", "data users"),
+            ("SELECT * FROM users WHERE a IS NOT (SELECT 1 FROM orders)", "data users,orders"),
             ("VALUES (1), (2)", "no NoTable"),
         ],
     );
@@ -44,7 +46,10 @@ fn functions() {
             ("SELECT last_insert_rowid()", "no Function"),
             ("SELECT changes()", "no Function"),
             ("SELECT load_extension('x')", "no Function / *"),
-            ("SELECT iif(a, 1, 2), printf('%d', a), instr(a, 'b'), substr(a, 1, 2), group_concat(a, ','), total(a) FROM users", "data users"),
+            (
+                "SELECT iif(a, 1, 2), printf('%d', a), instr(a, 'b'), substr(a, 1, 2), group_concat(a, ','), total(a) FROM users",
+                "data users",
+            ),
             ("SELECT json_extract(a, '$.x'), json_group_array(b) FROM users", "data users"),
             ("SELECT * FROM users, json_each(users.a)", "data users"),
             ("SELECT value FROM json_each('[1]')", "no NoTable"),

@@ -29,10 +29,12 @@ fn rows() {
             ("SELECT 1 FROM users;;", "data users"),
             ("", "no NotAQuery"),
             (" ;; -- nothing", "no NotAQuery"),
-            ("DELETE FROM users; gibberish", "no Unparsed / * schema session"),
-        ][..22],
+        ],
     );
-    check(&[Dialect::Postgres], &[("UPDATE pg_class SET relname = 'x'", "no Write / *"), ("INSERT INTO users (at) VALUES (now())", "no Write / users")]);
+    check(
+        &[Dialect::Postgres],
+        &[("UPDATE pg_class SET relname = 'x'", "no Write / *"), ("INSERT INTO users (at) VALUES (now())", "no Write / users")],
+    );
     check(&[Dialect::MySql], &[("INSERT INTO users (at) VALUES (now())", "no Write / users")]);
     check(&[Dialect::Postgres, Dialect::Sqlite], &[("DELETE FROM users; gibberish", "no Unparsed / * schema session")]);
 }
@@ -86,10 +88,16 @@ fn more_rows() {
         &[
             ("WITH gone AS (DELETE FROM users RETURNING *) INSERT INTO orders SELECT * FROM gone", "no Write / users,orders"),
             ("WITH gone AS (DELETE FROM users RETURNING *) SELECT * FROM gone JOIN posts ON true", "no Write / users"),
-            ("WITH a AS (UPDATE users SET a = 1 RETURNING 1), b AS (INSERT INTO tags VALUES (1) RETURNING 1) SELECT 1", "no Write / users,tags"),
+            (
+                "WITH a AS (UPDATE users SET a = 1 RETURNING 1), b AS (INSERT INTO tags VALUES (1) RETURNING 1) SELECT 1",
+                "no Write / users,tags",
+            ),
             ("WITH users AS (SELECT 1) INSERT INTO users SELECT * FROM users", "no Write / users"),
             ("DELETE FROM users USING orders WHERE users.id = orders.id", "no Write / users"),
-            ("MERGE INTO users u USING orders o ON u.id = o.id WHEN MATCHED THEN UPDATE SET a = 1 WHEN NOT MATCHED THEN INSERT (id) VALUES (1)", "no Write / users"),
+            (
+                "MERGE INTO users u USING orders o ON u.id = o.id WHEN MATCHED THEN UPDATE SET a = 1 WHEN NOT MATCHED THEN INSERT (id) VALUES (1)",
+                "no Write / users",
+            ),
             ("MERGE INTO users u USING orders o ON u.id = o.id WHEN MATCHED AND my_func(1) THEN DELETE", "no Write / *"),
             ("TRUNCATE users, orders", "no Write / users,orders"),
             ("TRUNCATE TABLE users RESTART IDENTITY", "no Write / users"),
@@ -156,7 +164,10 @@ fn schema() {
             ("COMMENT ON TABLE users IS 'x'", "no NotAQuery / * schema"),
             ("CREATE POLICY p ON users USING (true)", "no NotAQuery / * schema"),
             ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1; $$", "no NotAQuery / * schema"),
-            ("CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET x = 1; RETURN NEW; END $$", "no NotAQuery / * schema"),
+            (
+                "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET x = 1; RETURN NEW; END $$",
+                "no NotAQuery / * schema",
+            ),
             ("CREATE TYPE mood AS ENUM ('a')", "no NotAQuery / * schema"),
             ("ALTER TYPE mood ADD VALUE 'b'", "no NotAQuery / * schema"),
             ("CREATE EXTENSION hstore", "no NotAQuery / * schema"),
@@ -166,6 +177,8 @@ fn schema() {
             ("DROP TABLE users CASCADE", "no NotAQuery / * schema"),
             ("DROP OWNED BY bob", "no Unparsed / * schema"),
             ("ALTER ROLE bob SET search_path = x", "no NotAQuery / * schema session"),
+            ("ALTER ROLE bob PASSWORD 'x'", "no NotAQuery / * schema"),
+            ("ALTER USER bob PASSWORD 'x'", "no NotAQuery / * schema"),
             ("ALTER DATABASE d SET search_path = x", "no Unparsed / * schema session"),
             ("ALTER SYSTEM SET x = 1", "no Unparsed / * schema session"),
         ],
@@ -183,7 +196,13 @@ fn schema() {
             ("ALTER TABLE users MODIFY a int", "no NotAQuery / * schema commits"),
         ],
     );
-    check(&[Dialect::Sqlite], &[("CREATE VIRTUAL TABLE f USING fts5(x)", "no NotAQuery / * schema"), ("CREATE TRIGGER t AFTER INSERT ON users BEGIN DELETE FROM orders; END", "no NotAQuery / * schema")]);
+    check(
+        &[Dialect::Sqlite],
+        &[
+            ("CREATE VIRTUAL TABLE f USING fts5(x)", "no NotAQuery / * schema"),
+            ("CREATE TRIGGER t AFTER INSERT ON users BEGIN DELETE FROM orders; END", "no NotAQuery / * schema"),
+        ],
+    );
 }
 
 #[test]

@@ -55,12 +55,12 @@ impl Replayer {
         Ok(Self { driver, end })
     }
 
-    /// Lets the driver read the rows.
+    /// Lets the driver read the rows, which the server's summary counted or did not.
     ///
     /// # Cancel safety
     ///
     /// Not: a replayer of which a replay was dropped, or failed, holds the rest of an answer and must be thrown away.
-    pub async fn replay(&mut self, payload: &Payload<'_>, statement: PgStatement) -> Result<Replayed<Postgres>, Error> {
+    pub async fn replay(&mut self, payload: &Payload<'_>, statement: PgStatement, counted: bool) -> Result<Replayed<Postgres>, Error> {
         let request = Request {
             sql: "".into_sql_str(),
             statement: Some(statement),
@@ -68,7 +68,7 @@ impl Replayer {
             // Asks for nothing to be kept; see the module `postgres`.
             persistent: false,
         };
-        let tail = tail(payload.rows());
+        let tail = tail(payload.rows(), counted);
         let mut slices = [IoSlice::new(HEAD), IoSlice::new(payload.messages()), IoSlice::new(&tail)];
         // As a rule all of it fits into the socket's buffer. Then the driver finds everything there, and no task is woken.
         let rest = send(&self.end, &mut slices)?;
@@ -112,8 +112,8 @@ async fn greet(mut end: UnixStream) -> Result<UnixStream, Error> {
 }
 
 /// What follows the rows: the summary, and the end.
-fn tail(rows: usize) -> Vec<u8> {
-    let tag = format!("SELECT {rows}\0");
+fn tail(rows: usize, counted: bool) -> Vec<u8> {
+    let tag = if counted { format!("SELECT {rows}\0") } else { "SHOW\0".into() };
     let length = u32::try_from(tag.len() + 4).unwrap_or_default();
     let mut tail = Vec::with_capacity(64);
     tail.push(b'C');
@@ -146,8 +146,9 @@ async fn send_rest(end: &UnixStream, mut answer: &mut [IoSlice<'_>]) -> Result<(
 
 /// Reads what the driver sent, and forgets it: left lying, it would fill the socket in the end.
 ///
-/// Only called when the driver is done, so everything that it sent is there. A read that leaves room in the buffer has therefore taken the last
-/// of it; to read once more, until the socket says that it is empty, would make the next replay wait for the reactor to say that it no longer is.
+/// Only called when the driver is done, so everything that it sent is there. A read that leaves room in the buffer has therefore taken the
+/// last of it; to read once more, until the socket says that it is empty, would make the next replay wait for the reactor to say that it no
+/// longer is.
 async fn discard(end: &UnixStream) -> Result<(), Error> {
     let mut buffer = [0; 1024];
     loop {
