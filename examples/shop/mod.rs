@@ -8,7 +8,22 @@ use std::fmt::{self, Debug};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub type Result<T = ()> = std::result::Result<T, Failure>;
+
+/// Whatever went wrong, in words: `main` shows an error by its `Debug`.
+pub struct Failure(String);
+
+impl<E: ToString> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Every table of `migrations/`.
 pub const TABLES: [&str; 4] = ["users", "products", "orders", "order_items"];
@@ -68,9 +83,23 @@ pub enum Answer {
 }
 
 /// Names the store that `from_env` chose.
-pub fn store() -> &'static str {
+fn store() -> &'static str {
     let redis = ["REDIS_URL", "REDIS_SOCKET_PATH", "REDIS_HOST", "REDIS_PORT"];
     if redis.iter().any(|name| dotenvy::var(name).is_ok_and(|value| !value.is_empty())) { "Redis" } else { "this process's memory" }
+}
+
+/// A program needs no cache to run; these do, to have something to show.
+pub async fn check<DB: Backend>(db: &CachingExecutor<DB>) -> Result {
+    let health = db.health().await;
+    match &health.store {
+        None => Err("the cache is switched off (REDIS_ENABLED): every read would go to the database, and there would be nothing to see".into()),
+        Some(Err(error)) => Err(format!("{} does not answer, so every read would go to the database: {error}", store()).into()),
+        Some(Ok(_)) if !health.is_caching() => Err(format!("nothing would be cached: {health:?}").into()),
+        Some(Ok(took)) => {
+            println!("Answers are kept in {} (it answers in {}).", store(), micros(*took));
+            Ok(())
+        }
+    }
 }
 
 pub fn heading(text: &str) {
