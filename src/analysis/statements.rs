@@ -5,7 +5,7 @@ use super::targets::Targets;
 use super::walk::Walk;
 use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables};
 use crate::catalog::Catalog;
-use sqlparser::ast::{CopySource, CopyTarget, CreateTable, Query, Statement, UtilityOption, Visit};
+use sqlparser::ast::{ContextModifier, CopySource, CopyTarget, CreateTable, Query, Set, Statement, UtilityOption, Visit};
 
 /// The meaning of one statement. `bypass` is what its words already gave away.
 pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement, bypass: Option<Bypass>) -> Analysis {
@@ -113,6 +113,17 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
     }
 }
 
+/// Whether a setting of PostgreSQL's ends with the transaction that makes it.
+fn ends_with_transaction(set: &Set) -> bool {
+    match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetRole { context_modifier, .. } => *context_modifier == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        Set::SetTransaction { session, .. } => !session,
+        _ => false,
+    }
+}
+
 struct Context<'a> {
     dialect: Dialect,
     catalog: &'a Catalog,
@@ -195,9 +206,10 @@ impl Context<'_> {
 /// What a walked statement writes, besides these targets.
 fn written(walk: Walk<'_>, mut targets: Targets) -> Analysis {
     targets.add(walk.targets);
+    let commits = targets.stays();
     let writes = if walk.hazard { Writes::Everything } else { targets.into_writes() };
     let session = if walk.setting { Session::Changed } else { Session::Unchanged };
-    Analysis { writes, session, ..Analysis::harmless(Bypass::Write) }
+    Analysis { writes, session, commits, ..Analysis::harmless(Bypass::Write) }
 }
 
 /// `EXPLAIN (ANALYZE ...)`, whatever its argument says.
