@@ -52,6 +52,8 @@ pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement
     fn catalog(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Catalog, Error>>;
 
     /// The transactions, other than the asking connection's, that run now and may yet commit a write.
+    ///
+    /// Not to be dropped half-way, and not inside a transaction: SQLite's attempt to lock changes the connection's busy timeout for its duration.
     #[doc(hidden)]
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>>;
 
@@ -120,6 +122,18 @@ impl<DB: Database> sqlx::Execute<'_, DB> for Request<DB> {
     fn persistent(&self) -> bool {
         self.persistent
     }
+}
+
+/// Joins the parts of an identity so that no two lists give one text.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+fn distinct(parts: impl IntoIterator<Item = Option<String>>) -> String {
+    serde_json::Value::from_iter(parts).to_string()
+}
+
+/// For a database that nothing names for certain: an identity that is shared with nobody.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn random_id() -> String {
+    format!("random {:032x}", rand::random::<u128>())
 }
 
 mod sealed {
