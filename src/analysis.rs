@@ -1,7 +1,26 @@
 //! SQL text to its meaning: what it reads, what it writes, and whether its answer can be kept.
 
+mod category;
+mod expressions;
+mod functions;
+mod hints;
+mod parse;
+mod scan;
+mod schema;
+mod statements;
+mod tables;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod unparsed;
+mod walk;
+mod words;
+
 use crate::catalog::Catalog;
 use crate::tag::Tag;
+use scan::Scan;
+use sqlparser::tokenizer::TokenWithSpan;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +74,18 @@ pub enum Category {
     Count,
 }
 
+impl Category {
+    /// The category as a key segment.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Schema => "schema",
+            Self::Metadata => "metadata",
+            Self::Count => "count",
+        }
+    }
+}
+
 /// What a statement changes in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Writes {
@@ -71,6 +102,8 @@ pub enum Writes {
 pub enum Session {
     /// Nothing that a row depends on.
     Unchanged,
+    /// Something that ends with the transaction it runs in (SET LOCAL, SET TRANSACTION, savepoints, LOCK TABLE); alone it does nothing.
+    Local,
     /// A temporary table of this name (as a key of comparison: lower case) stands on one connection: nothing that names it can be cached from now on.
     TemporaryTable(String),
     /// Role, search path, time zone and the like, or an open transaction: nothing can be cached from now on.
@@ -116,6 +149,121 @@ pub struct Hints {
 
 /// Reads a statement's text; its names mean what the catalog says. Never panics; takes some 10 us, so callers memoise it by the text.
 pub fn analyse(dialect: Dialect, sql: &str, catalog: &Catalog) -> Analysis {
-    let _ = (dialect, sql, catalog);
-    todo!()
+    let scan = Scan::new(dialect, sql);
+    let hints = hints::read(&scan.comments);
+    let mut analysis = understand(dialect, &scan, catalog).unwrap_or_else(|| unparsed::analyse(dialect, sql, &scan, catalog));
+    if hints.off && analysis.read.is_ok() {
+        analysis.read = Err(Bypass::Hint);
+    }
+    Analysis { hints, ..analysis }
+}
+
+/// Chains of operators up to this depth are walked on the caller's stack.
+const SHALLOW: usize = 100;
+/// Longer ones on a stack of their own, up to this depth.
+const DEEP: usize = 4_000;
+
+fn understand(dialect: Dialect, scan: &Scan<'_>, catalog: &Catalog) -> Option<Analysis> {
+    let tokens = parse::tokens(dialect, scan)?;
+    match parse::depth(&tokens) {
+        // A parser that panics has understood nothing.
+        ..=SHALLOW => catch_unwind(AssertUnwindSafe(|| understand_tokens(dialect, tokens, catalog))).ok()?,
+        depth @ ..=DEEP => {
+            // `a = 1 OR a = 2 OR ...`: the tree is as deep as the chain is long, and walked and dropped by recursion.
+            let stack = 4 * 1024 * 1024 + depth * 16 * 1024;
+            std::thread::scope(|scope| {
+                let thread = std::thread::Builder::new()
+                    .stack_size(stack)
+                    .spawn_scoped(scope, || understand_tokens(dialect, tokens, catalog))
+                    .ok()?;
+                thread.join().ok()?
+            })
+        }
+        _ => None,
+    }
+}
+
+fn understand_tokens(dialect: Dialect, tokens: Vec<TokenWithSpan>, catalog: &Catalog) -> Option<Analysis> {
+    if let Some(analysis) = schema::analyse(dialect, &tokens, catalog) {
+        return Some(analysis);
+    }
+    if dialect == Dialect::Postgres && words::joins_strings(&tokens) {
+        return None;
+    }
+    let words = words::bypass(dialect, &tokens);
+    let parsed = parse::parse(dialect, tokens)?;
+    let words = if parsed.locks { Some(Bypass::Locking) } else { words };
+    let mut analyses = parsed.statements.iter().map(|statement| statements::analyse(dialect, catalog, statement, words));
+    let Some(first) = analyses.next() else {
+        // Nothing but blanks and comments.
+        return Some(Analysis::harmless(Bypass::NotAQuery));
+    };
+    Some(analyses.fold(first, Analysis::then))
+}
+
+impl Analysis {
+    /// Not cached, and without any effect.
+    fn harmless(bypass: Bypass) -> Self {
+        Self {
+            read: Err(bypass),
+            writes: Writes::Nothing,
+            changes_schema: false,
+            session: Session::Unchanged,
+            commits: false,
+            hints: Hints::default(),
+        }
+    }
+
+    /// Writes any table, but leaves schema and session alone.
+    fn everything(bypass: Bypass) -> Self {
+        Self { writes: Writes::Everything, ..Self::harmless(bypass) }
+    }
+
+    /// DDL and its kin.
+    fn schema_change(dialect: Dialect) -> Self {
+        Self { changes_schema: true, commits: dialect == Dialect::MySql, ..Self::everything(Bypass::NotAQuery) }
+    }
+
+    /// Changes the session and nothing else.
+    fn session() -> Self {
+        Self { session: Session::Changed, ..Self::harmless(Bypass::NotAQuery) }
+    }
+
+    /// May have done anything.
+    fn unknown(dialect: Dialect) -> Self {
+        Self { session: Session::Changed, read: Err(Bypass::Unparsed), ..Self::schema_change(dialect) }
+    }
+
+    /// A cursor's: what its query writes, as no write of its own.
+    fn declared(self) -> Self {
+        Self { read: Err(Bypass::NotAQuery), ..self }
+    }
+
+    /// Two statements in one text: the effects of both, and no answer to keep.
+    fn then(self, next: Self) -> Self {
+        let writes = match (self.writes, next.writes) {
+            (Writes::Everything, _) | (_, Writes::Everything) => Writes::Everything,
+            (Writes::Nothing, writes) | (writes, Writes::Nothing) => writes,
+            (Writes::Tables(a), Writes::Tables(b)) => {
+                let mut tables = a.to_vec();
+                tables.extend(b.iter().filter(|tag| !a.contains(tag)).cloned());
+                Writes::Tables(tables.into())
+            }
+        };
+        let session = match (self.session, next.session) {
+            (session, Session::Unchanged) | (Session::Unchanged, session) => session,
+            (Session::TemporaryTable(a), Session::TemporaryTable(b)) if a == b => Session::TemporaryTable(a),
+            // There is room for one name only.
+            _ => Session::Changed,
+        };
+        let writing = [&self.read, &next.read].into_iter().any(|read| *read == Err(Bypass::Write));
+        Self {
+            read: Err(if writing { Bypass::Write } else { Bypass::NotAQuery }),
+            writes,
+            changes_schema: self.changes_schema || next.changes_schema,
+            session,
+            commits: self.commits || next.commits,
+            hints: self.hints,
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub struct Catalog {
     folds_case: bool,
     relations: HashMap<(String, String), Relation>,
     functions: HashSet<String>,
+    enums: HashSet<String>,
+    time_of_day: bool,
     by_oid: HashMap<u32, (String, String)>,
     opaque_operators: bool,
 }
@@ -48,7 +50,7 @@ pub enum Reads {
     Plain,
     /// The database's own catalog, of which the schema is the only part that matters.
     Schema,
-    /// Anything else.
+    /// Anything else that a read cannot change: not cached.
     Opaque,
     /// Not cached, and reading it may write: a view, or a table's policy, that calls functions of which nothing better is known.
     Hazard,
@@ -90,6 +92,8 @@ impl Catalog {
             folds_case,
             relations: HashMap::new(),
             functions: HashSet::new(),
+            enums: HashSet::new(),
+            time_of_day: true,
             by_oid: HashMap::new(),
             opaque_operators: false,
         }
@@ -102,6 +106,15 @@ impl Catalog {
             self.by_oid.insert(oid, key.clone());
         }
         self.relations.insert(key, relation);
+    }
+
+    /// A temporary table of this name (in lower case) stands on some connection: relations of the name are not cached.
+    pub fn shadow(&mut self, name: &str) {
+        for ((_, relation_name), relation) in &mut self.relations {
+            if relation_name.to_lowercase() == name {
+                relation.reads = Reads::Opaque;
+            }
+        }
     }
 
     /// Adds a function that is not built in. Its name is compared without regard to case.
@@ -122,6 +135,27 @@ impl Catalog {
     /// Whether a function of this name was defined by a user, and so may do anything.
     pub fn is_user_function(&self, name: &str) -> bool {
         self.functions.contains(&name.to_lowercase())
+    }
+
+    /// Adds an enumerated type (PostgreSQL): a cast to it depends on nothing but the value and the schema. Its name is compared without regard to case.
+    pub fn add_enum(&mut self, name: &str) {
+        self.enums.insert(name.to_lowercase());
+    }
+
+    /// Whether a type of this name is an enumeration.
+    pub fn is_enum(&self, name: &str) -> bool {
+        self.enums.contains(&name.to_lowercase())
+    }
+
+    /// Says that no column of any table is of type TIME (MySQL). There a time of day becomes a date by adding *today's*, so as long as this is not said
+    /// `DATE(x)` and its like are not cached.
+    pub fn without_time_of_day(&mut self) {
+        self.time_of_day = false;
+    }
+
+    /// Whether some column may hold a time of day.
+    pub fn has_time_of_day(&self) -> bool {
+        self.time_of_day
     }
 
     /// The relation that a name means to this session.
@@ -167,7 +201,8 @@ impl Catalog {
     /// The name as the database's own catalog would spell it.
     fn spelling(&self, ident: &Ident) -> String {
         match self.dialect {
-            Dialect::Postgres if !ident.quoted => ident.text.to_lowercase(),
+            // The server folds nothing but ASCII in UTF-8.
+            Dialect::Postgres if !ident.quoted => ident.text.to_ascii_lowercase(),
             _ => self.fold(&ident.text),
         }
     }

@@ -11,7 +11,11 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// A database that [`CachingExecutor`](crate::CachingExecutor) can stand in front of: `Postgres`, `MySql` and `Sqlite`. Sealed.
-pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug> + sealed::Sealed {
+pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate> + sealed::Sealed {
+    /// A query without tables whose one row has a column of every kind that the codec tells apart.
+    #[doc(hidden)]
+    const SELF_TEST: &'static str;
+
     /// How its SQL is read.
     #[doc(hidden)]
     const DIALECT: Dialect;

@@ -2,9 +2,31 @@
 #![allow(dead_code)]
 
 mod analysis;
+mod builder;
 mod catalog;
+mod config;
 mod database;
-mod key;
+mod engine;
+mod entry;
+mod error;
+mod executor;
+mod explain;
+mod health;
+pub mod key;
+mod policy;
 mod rows;
-mod store;
-mod tag;
+mod stats;
+pub mod store;
+pub mod tag;
+mod transaction;
+
+pub use analysis::Category;
+pub use builder::Builder;
+pub use database::Backend;
+pub use error::Error;
+pub use executor::CachingExecutor;
+pub use explain::{Explanation, Invalidates, ReadExplanation};
+pub use health::Health;
+pub use policy::{Consistency, Invalidation};
+pub use stats::{Reason, Stats, TableStats};
+pub use transaction::{CachingConnection, CachingTransaction};

@@ -84,9 +84,15 @@ pub trait RowCodec<DB: Backend>: Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Replayed<DB>, ReplayError>>;
 }
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod idle;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod reader;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod socket;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

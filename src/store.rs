@@ -1,10 +1,29 @@
 //! The contract between the engine and a place that keeps entries, generations and fences.
 
+mod glob;
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+
+pub use self::memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisAddress, RedisConfig, RedisConfigError, RedisStore};
+
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt::Debug;
+use std::ops::Range;
 use std::time::Duration;
+
+/// How an entry begins. Other values below the namespace are nobody's to reclaim.
+pub const ENTRY_MAGIC: &[u8; 4] = b"SQC1";
+
+/// Where an entry's header has the generation of `_all`.
+pub const ALL_GENERATION: Range<usize> = 8..32;
+
+/// Where an entry's header has the generation of the table that it is filed under.
+pub const TABLE_GENERATION: Range<usize> = 32..56;
 
 /// What stands at a tag's generation key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +70,14 @@ pub enum StoreError {
     /// The store can't be reached, or refused the operation.
     #[error("the store failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The pattern could match keys outside the namespace.
+    #[error("the pattern {pattern:?} doesn't begin with \"{namespace}:\"")]
+    Pattern {
+        /// The pattern that was refused.
+        pattern: String,
+        /// The namespace that it must name.
+        namespace: String,
+    },
     /// The store answered with something that the protocol doesn't know.
     #[error("the store's answer can't be read: {0}")]
     Protocol(String),
@@ -73,6 +100,9 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// Stores an entry for `ttl`.
     async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError>;
+
+    /// Deletes an entry.
+    async fn discard(&self, key: &str) -> Result<(), StoreError>;
 
     /// Adds the write to every tag's fence for `lease` and marks the generations as fenced. Also its renewal: it re-adds what was lost.
     async fn begin(&self, tags: &[Tag], id: &FenceId, lease: Duration) -> Result<(), StoreError>;

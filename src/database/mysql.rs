@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Backend for MySql {
     const DIALECT: Dialect = Dialect::MySql;
+    const SELF_TEST: &str = "SELECT 1 AS i, 'x' AS t, NULL AS n, CAST(1.5 AS DECIMAL(5, 2)) AS d, CAST('2020-01-02 03:04:05' AS DATETIME) AS m, X'00FF' AS y";
     type Codec = crate::rows::mysql::Codec;
 
     passing_on!();

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 impl Backend for Postgres {
     const DIALECT: Dialect = Dialect::Postgres;
+    const SELF_TEST: &str = "SELECT 1::int4 AS i, 'x'::text AS t, NULL::text AS n, ARRAY[1, 2]::int8[] AS a, true AS b, '\\x00ff'::bytea AS y, 1.5::numeric AS d";
     type Codec = crate::rows::postgres::Codec;
 
     passing_on!();

@@ -12,6 +12,7 @@ use std::path::Path;
 
 impl Backend for Sqlite {
     const DIALECT: Dialect = Dialect::Sqlite;
+    const SELF_TEST: &str = "SELECT 1 AS i, 'x' AS t, NULL AS n, 1.5 AS r, X'00FF' AS y";
     type Codec = crate::rows::sqlite::Codec;
 
     passing_on!();

@@ -1,0 +1,206 @@
+//! Syntax trees to meanings. Every kind of statement that is not named here may do anything.
+
+use super::scan::is_word;
+use super::targets::Targets;
+use super::walk::Walk;
+use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables};
+use crate::catalog::Catalog;
+use sqlparser::ast::{CopySource, CopyTarget, CreateTable, Query, Statement, UtilityOption, Visit};
+
+/// The meaning of one statement. `bypass` is what its words already gave away.
+pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement, bypass: Option<Bypass>) -> Analysis {
+    let context = Context { dialect, catalog };
+    // MySQL commits before and after most of what is no query.
+    let commits = dialect == Dialect::MySql;
+    match statement {
+        Statement::Query(query) => context.query(statement, query, bypass),
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => context.write(statement, Targets::default()),
+        Statement::Truncate(_) => Analysis { commits, ..context.write(statement, Targets::default()) },
+        Statement::Copy { source, to, target, values, .. } => context.copy(source, *to, target, !values.is_empty()),
+        Statement::Explain { analyze, options, statement, .. } => {
+            if *analyze || options.iter().flatten().any(is_analyze) {
+                Analysis { read: Err(Bypass::NotAQuery), ..self::analyse(dialect, catalog, statement, bypass) }
+            } else {
+                Analysis::harmless(Bypass::NotAQuery)
+            }
+        }
+        Statement::ShowVariable { .. } => match category::metadata(dialect, statement, catalog) {
+            Some(read) => Analysis { read: Ok(read), ..Analysis::harmless(Bypass::NotAQuery) },
+            None => Analysis::harmless(Bypass::NotAQuery),
+        },
+        // They look, or speak to other sessions.
+        Statement::ExplainTable { .. }
+        | Statement::ShowFunctions { .. }
+        | Statement::ShowStatus { .. }
+        | Statement::ShowVariables { .. }
+        | Statement::ShowCreate { .. }
+        | Statement::ShowColumns { .. }
+        | Statement::ShowDatabases { .. }
+        | Statement::ShowProcessList { .. }
+        | Statement::ShowSchemas { .. }
+        | Statement::ShowCharset(_)
+        | Statement::ShowTables { .. }
+        | Statement::ShowViews { .. }
+        | Statement::ShowCollation { .. }
+        | Statement::LISTEN { .. }
+        | Statement::UNLISTEN { .. }
+        | Statement::NOTIFY { .. }
+        | Statement::Kill { .. }
+        // A cursor's query was judged at its DECLARE.
+        | Statement::Fetch { .. }
+        | Statement::Close { .. }
+        // What is prepared is judged where it runs: nowhere, so EXECUTE may do anything.
+        | Statement::Deallocate { .. }
+        | Statement::Vacuum(_) => Analysis::harmless(Bypass::NotAQuery),
+        Statement::Prepare { .. } => Analysis { session: context.prepared(), ..Analysis::harmless(Bypass::NotAQuery) },
+        Statement::Execute { .. } => Analysis { session: context.prepared(), commits, ..Analysis::everything(Bypass::NotAQuery) },
+        // A procedure may commit by itself in MySQL. One that changes its caller's session is a documented limit.
+        Statement::Call(_) => Analysis { commits, ..Analysis::everything(Bypass::NotAQuery) },
+        // Statistics; MariaDB's `ANALYZE <statement>` runs the statement.
+        Statement::Analyze(_) if dialect != Dialect::MySql => Analysis::harmless(Bypass::NotAQuery),
+        Statement::Analyze(analyze) if analyze.has_table_keyword => Analysis { commits, ..Analysis::harmless(Bypass::NotAQuery) },
+        Statement::OptimizeTable { has_table_keyword: true, .. } if commits => Analysis { commits, ..Analysis::harmless(Bypass::NotAQuery) },
+        // It carries the writes of its query: FETCH runs it, in the same transaction.
+        Statement::Declare { .. } => context.write(statement, Targets::default()).declared(),
+        Statement::CreateTable(table) => context.create_table(statement, table),
+        Statement::CreateView(view) if view.temporary || tables::in_temporary_schema(&view.name) => Analysis {
+            session: Session::TemporaryTable(tables::last_lower(&view.name)),
+            // MySQL knows no such view, and whoever runs this there is told so.
+            ..Analysis::harmless(Bypass::NotAQuery)
+        },
+        _ => other(dialect, statement),
+    }
+}
+
+/// Statements that need no catalog: sessions, transactions and the schema.
+fn other(dialect: Dialect, statement: &Statement) -> Analysis {
+    let commits = dialect == Dialect::MySql;
+    match statement {
+        // An open transaction stays behind on one connection of the pool, and so does a lock.
+        Statement::StartTransaction { statements, .. } if statements.is_empty() => Analysis { commits, ..Analysis::session() },
+        Statement::Savepoint { .. }
+        | Statement::ReleaseSavepoint { .. }
+        | Statement::Rollback { .. }
+        | Statement::Reset(_)
+        | Statement::Use(_) => Analysis::session(),
+        Statement::Commit { .. } => Analysis { writes: Writes::Everything, commits, ..Analysis::session() },
+        // PostgreSQL's lasts as long as its transaction, and a transaction through the pool is this one statement.
+        Statement::Lock(_) => Analysis::harmless(Bypass::NotAQuery),
+        // `SET autocommit = 1` commits, as do the others.
+        Statement::Set(_) | Statement::LockTables { .. } | Statement::UnlockTables => Analysis { commits, ..Analysis::session() },
+        // Temporary tables go, settings return: names mean something else.
+        Statement::Discard { .. }
+        | Statement::AttachDatabase { .. }
+        | Statement::AttachDuckDBDatabase { .. }
+        | Statement::DetachDuckDBDatabase { .. }
+        | Statement::Load { .. }
+        | Statement::Pragma { .. } => Analysis { writes: Writes::Everything, changes_schema: true, ..Analysis::session() },
+        // Roles carry settings for sessions to come, whose rows then differ from those of the connections that stand.
+        Statement::AlterRole { .. } | Statement::AlterUser(_) | Statement::AlterSession { .. } => {
+            let text = statement.to_string().to_ascii_lowercase();
+            let setting = text.split(|c| !is_word(c)).any(|word| matches!(word, "set" | "reset"));
+            Analysis { session: if setting { Session::Changed } else { Session::Unchanged }, ..Analysis::schema_change(dialect) }
+        }
+        Statement::CreateSequence { temporary: true, name, .. } => {
+            Analysis { session: Session::TemporaryTable(tables::last_lower(name)), ..Analysis::schema_change(dialect) }
+        }
+        // It fires on one connection only, where the catalog doesn't see it.
+        Statement::CreateTrigger(trigger) if trigger.temporary => {
+            Analysis { session: Session::Changed, ..Analysis::schema_change(dialect) }
+        }
+        // DDL, permissions, and everything that nobody has thought of yet.
+        _ => Analysis::schema_change(dialect),
+    }
+}
+
+struct Context<'a> {
+    dialect: Dialect,
+    catalog: &'a Catalog,
+}
+
+impl Context<'_> {
+    fn walk(&self, node: &impl Visit) -> Walk<'_> {
+        Walk::of(self.dialect, self.catalog, node)
+    }
+
+    fn query(&self, statement: &Statement, query: &Query, words: Option<Bypass>) -> Analysis {
+        if let Some(read) = category::metadata(self.dialect, statement, self.catalog) {
+            return Analysis { read: Ok(read), ..Analysis::harmless(Bypass::NotAQuery) };
+        }
+        let walk = self.walk(statement);
+        if let Some((temporary, name)) = walk.into {
+            let harmless = temporary && !walk.hazard && !walk.writes && !walk.setting;
+            return match (harmless, temporary) {
+                (true, _) => Analysis { session: Session::TemporaryTable(name), ..Analysis::harmless(Bypass::Write) },
+                (false, true) => Analysis { session: Session::Changed, ..Analysis::schema_change(self.dialect) },
+                (false, false) => Analysis { commits: false, ..Analysis::schema_change(self.dialect) },
+            };
+        }
+        if walk.writes {
+            return written(walk, Targets::default());
+        }
+        let writes = if walk.hazard { Writes::Everything } else { Writes::Nothing };
+        let session = if walk.setting { Session::Changed } else { Session::Unchanged };
+        let read = category::read(query, walk.tables, walk.only_schema, walk.bypass.or(words));
+        Analysis { read, writes, session, ..Analysis::harmless(Bypass::NotAQuery) }
+    }
+
+    fn write(&self, statement: &impl Visit, targets: Targets) -> Analysis {
+        written(self.walk(statement), targets)
+    }
+
+    fn copy(&self, source: &CopySource, to: bool, target: &CopyTarget, data: bool) -> Analysis {
+        // A program of the server's machine can do anything. Data within the text: the parser takes the statements that follow for data.
+        if data {
+            return Analysis::unknown(self.dialect);
+        }
+        if matches!(target, CopyTarget::Program { .. }) {
+            return Analysis::everything(Bypass::NotAQuery);
+        }
+        match source {
+            CopySource::Table { table_name, .. } if to => {
+                match tables::name(self.dialect, table_name).and_then(|name| self.catalog.resolve(&name)) {
+                    Some(relation) if relation.reads != crate::catalog::Reads::Hazard => Analysis::harmless(Bypass::NotAQuery),
+                    _ => Analysis::everything(Bypass::NotAQuery),
+                }
+            }
+            CopySource::Table { table_name, .. } => {
+                let writes = Targets::named(self.dialect, self.catalog, table_name).into_writes();
+                Analysis { writes, ..Analysis::harmless(Bypass::Write) }
+            }
+            CopySource::Query(query) => Analysis { read: Err(Bypass::NotAQuery), ..self.write(query, Targets::default()) },
+        }
+    }
+
+    fn create_table(&self, statement: &Statement, table: &CreateTable) -> Analysis {
+        if !(table.temporary || tables::in_temporary_schema(&table.name)) {
+            return Analysis::schema_change(self.dialect);
+        }
+        let name = Session::TemporaryTable(tables::last_lower(&table.name));
+        let walk = self.walk(statement);
+        // Its own name is unknown to the catalog, which the walk takes for a hazard in PostgreSQL; what its query does is what counts.
+        let query = table.query.as_ref().map(|query| self.walk(query));
+        if walk.writes || walk.setting || query.is_some_and(|query| query.hazard || query.writes) {
+            return Analysis { session: Session::Changed, ..Analysis::schema_change(self.dialect) };
+        }
+        Analysis { session: name, ..Analysis::harmless(Bypass::NotAQuery) }
+    }
+
+    /// MySQL prepares any text, a SET as well as a SELECT; PostgreSQL only what reads or writes rows.
+    fn prepared(&self) -> Session {
+        if self.dialect == Dialect::Postgres { Session::Unchanged } else { Session::Changed }
+    }
+}
+
+/// What a walked statement writes, besides these targets.
+fn written(walk: Walk<'_>, mut targets: Targets) -> Analysis {
+    targets.add(walk.targets);
+    let writes = if walk.hazard { Writes::Everything } else { targets.into_writes() };
+    let session = if walk.setting { Session::Changed } else { Session::Unchanged };
+    Analysis { writes, session, ..Analysis::harmless(Bypass::Write) }
+}
+
+/// `EXPLAIN (ANALYZE ...)`, whatever its argument says.
+fn is_analyze(option: &UtilityOption) -> bool {
+    ["analyze", "analyse"].iter().any(|word| option.name.value.eq_ignore_ascii_case(word))
+}

@@ -1,0 +1,260 @@
+//! Putting an executor together.
+
+use crate::catalog::Catalog;
+use crate::config::{self, Address, Config, RedisSettings};
+use crate::database::Backend;
+use crate::engine::{Engine, Rules};
+use crate::error::Error;
+use crate::executor::{CachingExecutor, Loading, PoolWitness, Schema, Shared};
+use crate::analysis::Category;
+use crate::key::Keyspace;
+use crate::policy::{Consistency, Invalidation};
+use crate::rows::RowCodec;
+use crate::stats::Counters;
+use crate::store::{CacheStore, MemoryStore};
+use arc_swap::ArcSwap;
+use sqlx::Pool;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+/// Sets up a [`CachingExecutor`]. Setters take anything; [`build`](Self::build) returns the error, and it names the setting.
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder<DB: Backend> {
+    pool: Pool<DB>,
+    config: Config,
+    store: Option<Arc<dyn CacheStore>>,
+}
+
+impl<DB: Backend> Builder<DB> {
+    pub(crate) fn new(pool: Pool<DB>) -> Self {
+        Self { pool, config: Config::default(), store: None }
+    }
+
+    /// Starts from the environment (and a `.env` file) instead of the defaults.
+    ///
+    /// # Errors
+    ///
+    /// A variable whose value can't be used.
+    pub fn from_env(pool: Pool<DB>) -> Result<Self, Error> {
+        Ok(Self { pool, config: Config::from_env()?, store: None })
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut Config)) -> Self {
+        set(&mut self.config);
+        self
+    }
+
+    /// Whether anything is cached at all. Defaults to true.
+    pub fn enabled(self, enabled: bool) -> Self {
+        self.set(|config| config.enabled = enabled)
+    }
+
+    /// Keeps entries in the Redis of this URL: `redis://[user[:password]@]host[:port][/db]`, or `redis+unix:///path`. Defaults to the embedded store.
+    pub fn redis_url(self, url: &str) -> Self {
+        self.set(|config| config.redis = Some(RedisSettings::new(Address::Url(url.to_owned()))))
+    }
+
+    /// Keeps entries in the Redis behind this Unix socket. Defaults to the embedded store.
+    pub fn redis_socket(self, path: &str) -> Self {
+        self.set(|config| config.redis = Some(RedisSettings::new(Address::Socket(path.to_owned()))))
+    }
+
+    fn set_redis(self, set: impl FnOnce(&mut RedisSettings)) -> Self {
+        self.set(|config| {
+            if let Some(redis) = &mut config.redis {
+                set(redis);
+            }
+        })
+    }
+
+    /// How long a Redis operation may take before the database is asked instead. Set it after the address. Defaults to 100 ms.
+    pub fn redis_timeout(self, timeout: Duration) -> Self {
+        self.set_redis(|redis| redis.timeout = timeout)
+    }
+
+    /// How many multiplexed connections to Redis are kept. Set it after the address. Defaults to 1.
+    pub fn redis_connections(self, connections: usize) -> Self {
+        self.set_redis(|redis| redis.connections = connections)
+    }
+
+    /// The first segment of every key. Defaults to `sql`.
+    pub fn namespace(self, namespace: &str) -> Self {
+        self.set(|config| config.namespace = namespace.to_owned())
+    }
+
+    /// How long answers of a category are kept. Defaults to 300 s for data, 3600 s for schema, 7200 s for metadata and 60 s for a count.
+    pub fn ttl(self, category: Category, ttl: Duration) -> Self {
+        self.set(|config| {
+            let slot = match category {
+                Category::Data => &mut config.policy.data,
+                Category::Schema => &mut config.policy.schema,
+                Category::Metadata => &mut config.policy.metadata,
+                Category::Count => &mut config.policy.count,
+            };
+            *slot = Some(ttl);
+        })
+    }
+
+    /// How long answers of the categories without a time of their own are kept.
+    pub fn default_ttl(self, ttl: Duration) -> Self {
+        self.set(|config| config.policy.default = Some(ttl))
+    }
+
+    /// How long answers that depend on this table are kept, whatever their category. With several such tables the shortest counts.
+    pub fn table_ttl(self, table: &str, ttl: Duration) -> Self {
+        self.set(|config| drop(config.policy.tables.insert(table.to_lowercase(), ttl)))
+    }
+
+    /// The largest part of a time to live, from 0 to 1, that is taken off at random. Defaults to 0.1.
+    pub fn ttl_jitter(self, part: f64) -> Self {
+        self.set(|config| config.policy.jitter = part)
+    }
+
+    /// The most bytes of rows that an entry may have. Defaults to 4 MiB.
+    pub fn max_entry_bytes(self, bytes: usize) -> Self {
+        self.set(|config| config.policy.max_entry = bytes)
+    }
+
+    /// Bytes that the embedded store may hold. Defaults to 256 MiB.
+    pub fn memory_bytes(self, bytes: u64) -> Self {
+        self.set(|config| config.memory = bytes)
+    }
+
+    /// How a write and the cache keep step. Defaults to [`Consistency::Fenced`].
+    pub fn consistency(self, consistency: Consistency) -> Self {
+        self.set(|config| config.consistency = consistency)
+    }
+
+    /// What becomes of dead entries. Defaults to [`Invalidation::Generation`].
+    pub fn invalidation(self, invalidation: Invalidation) -> Self {
+        self.set(|config| config.invalidation = invalidation)
+    }
+
+    /// Names the database in place of its own identity: processes that name it alike share entries, so two databases must never.
+    pub fn database_id(self, id: &str) -> Self {
+        self.set(|config| config.database_id = Some(id.to_owned()))
+    }
+
+    /// How long a write's fence stands without renewal; it is renewed every third of it. Defaults to 10 s.
+    pub fn fence_lease(self, lease: Duration) -> Self {
+        self.set(|config| config.lease = lease)
+    }
+
+    /// How long a fence that was not renewed stands where the session may not see the database's running transactions: at least the statement timeout.
+    /// Defaults to one hour.
+    pub fn fence_bound(self, bound: Duration) -> Self {
+        self.set(|config| config.fence_bound = bound)
+    }
+
+    /// Keeps entries in a store of one's own, or one shared with another executor.
+    pub fn store(mut self, store: Arc<dyn CacheStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Builds the executor: asks the database who it is and reads its catalog. Where the database can't be reached yet, that is a warning in the log: the executor
+    /// passes everything on and tries again. A Redis that can't be reached yet is no error either.
+    ///
+    /// # Errors
+    ///
+    /// A setting that can't be used; the message names it.
+    pub async fn build(self) -> Result<CachingExecutor<DB>, Error> {
+        let Self { pool, config, store } = self;
+        config.check()?;
+        let counters = Arc::new(Counters::default());
+        let keyspace = Keyspace::new(&config.namespace);
+        let engine = if config.enabled {
+            let store = match store {
+                Some(store) => store,
+                None => open(&config, &keyspace)?,
+            };
+            let rules = Rules {
+                consistency: config.consistency,
+                invalidation: config.invalidation,
+                lease: config.lease,
+                fence_bound: config.fence_bound,
+            };
+            let witness = Arc::new(PoolWitness(pool.clone()));
+            Some(Arc::new(Engine::new(store, keyspace, rules, Arc::clone(&counters), witness)))
+        } else {
+            None
+        };
+        let shared = Arc::new(Shared {
+            pool,
+            engine,
+            codec: DB::Codec::new(),
+            counters,
+            policy: config.policy,
+            database_id: config.database_id,
+            prefix: OnceLock::new(),
+            schema: ArcSwap::from_pointee(Schema::new(DB::DIALECT, Catalog::new(DB::DIALECT, Vec::new(), false))),
+            loading: Loading::default(),
+            shadowed: Mutex::default(),
+            session_changed: AtomicBool::new(false),
+            replays: AtomicBool::new(false),
+        });
+        if let Err(error) = shared.load().await {
+            tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
+        }
+        Ok(CachingExecutor::new(shared))
+    }
+}
+
+/// The store that the settings name.
+fn open(config: &Config, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+    match &config.redis {
+        None => {
+            tracing::info!(bytes = config.memory, "no Redis is configured: entries are kept in this process's memory");
+            Ok(Arc::new(MemoryStore::new(keyspace.clone(), config.memory)))
+        }
+        Some(settings) => redis(settings, keyspace),
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis(settings: &RedisSettings, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+    use crate::config::Address;
+    use crate::store::{RedisAddress, RedisConfig, RedisStore};
+    let mut config = RedisConfig::new(match &settings.address {
+        Address::Url(url) => RedisAddress::Url(url.clone()),
+        Address::Socket(path) => RedisAddress::Socket(path.into()),
+        Address::Host(host, port) => RedisAddress::Host(host.clone(), *port),
+    });
+    config.username.clone_from(&settings.username);
+    config.password.clone_from(&settings.password);
+    config.db = settings.db;
+    config.connections = settings.connections;
+    config.timeout = settings.timeout;
+    config.connect_timeout = settings.connect_timeout;
+    let store = RedisStore::new(&config, keyspace.clone());
+    Ok(Arc::new(store.map_err(|error| Error::setting(format!("REDIS ({})", error.setting()), "", error.reason()))?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(settings: &RedisSettings, _: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+    Err(Error::setting(settings.address.setting(), "", "needs the crate's feature `redis`"))
+}
+
+impl Config {
+    /// What a setter took and can't be used. The environment's values are checked where they are read.
+    fn check(&self) -> Result<(), Error> {
+        config::namespace(&self.namespace).map_err(|reason| Error::setting("namespace", &self.namespace, reason))?;
+        if !(0.0..=1.0).contains(&self.policy.jitter) {
+            return Err(Error::setting("ttl_jitter", self.policy.jitter, "is not a number from 0 to 1"));
+        }
+        for (name, duration) in [("fence_lease", self.lease), ("fence_bound", self.fence_bound)] {
+            if duration < Duration::from_millis(30) {
+                return Err(Error::setting(name, format!("{duration:?}"), "is shorter than 30 ms"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<DB: Backend> fmt::Debug for Builder<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("database", &DB::NAME).field("redis", &self.config.redis).finish_non_exhaustive()
+    }
+}

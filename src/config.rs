@@ -1,0 +1,384 @@
+//! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
+
+use crate::error::Error;
+use crate::policy::{Consistency, Invalidation, Policy};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// Everything that can be set.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) enabled: bool,
+    pub(crate) redis: Option<RedisSettings>,
+    pub(crate) namespace: String,
+    pub(crate) policy: Policy,
+    pub(crate) consistency: Consistency,
+    pub(crate) invalidation: Invalidation,
+    pub(crate) database_id: Option<String>,
+    /// Bytes that the embedded store may hold.
+    pub(crate) memory: u64,
+    /// How long a write's fence stands without renewal.
+    pub(crate) lease: Duration,
+    /// How long a lapsed fence stands where the database may not be asked about running transactions.
+    pub(crate) fence_bound: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            redis: None,
+            namespace: "sql".to_owned(),
+            policy: Policy::default(),
+            consistency: Consistency::default(),
+            invalidation: Invalidation::default(),
+            database_id: None,
+            memory: 256 << 20,
+            lease: Duration::from_secs(10),
+            fence_bound: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// How to reach Redis.
+#[derive(Clone)]
+pub(crate) struct RedisSettings {
+    pub(crate) address: Address,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) db: Option<i64>,
+    pub(crate) connections: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+}
+
+/// Where Redis listens.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    Url(String),
+    Socket(String),
+    Host(String, u16),
+}
+
+impl Address {
+    /// The setting that gave it.
+    #[cfg_attr(feature = "redis", allow(dead_code, reason = "only a build without Redis refuses an address"))]
+    pub(crate) fn setting(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "REDIS_URL",
+            Self::Socket(_) => "REDIS_SOCKET_PATH",
+            Self::Host(..) => "REDIS_HOST",
+        }
+    }
+}
+
+impl RedisSettings {
+    pub(crate) fn new(address: Address) -> Self {
+        Self {
+            address,
+            username: None,
+            password: None,
+            db: None,
+            connections: 1,
+            timeout: Duration::from_millis(100),
+            connect_timeout: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Without secrets: a URL may hold a password, so it is not shown.
+impl fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = match &self.address {
+            Address::Url(_) => "a URL".to_owned(),
+            Address::Socket(path) => path.clone(),
+            Address::Host(host, port) => format!("{host}:{port}"),
+        };
+        f.debug_struct("RedisSettings").field("address", &address).field("db", &self.db).finish_non_exhaustive()
+    }
+}
+
+/// Every variable that means something, for the README's table and the search for typing errors.
+const KNOWN: &[&str] = &[
+    "REDIS_ENABLED",
+    "REDIS_URL",
+    "REDIS_SOCKET_PATH",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_USERNAME",
+    "REDIS_PASSWORD",
+    "REDIS_DB",
+    "REDIS_MAX_CONNECTIONS",
+    "REDIS_SOCKET_TIMEOUT",
+    "REDIS_SOCKET_CONNECT_TIMEOUT",
+    "REDIS_DEFAULT_TTL",
+    "CACHE_NAMESPACE",
+    "CACHE_DEFAULT_TTL",
+    "CACHE_TTL_DATA",
+    "CACHE_TTL_SCHEMA",
+    "CACHE_TTL_METADATA",
+    "CACHE_TTL_COUNT",
+    "CACHE_TTL_JITTER",
+    "CACHE_MAX_ENTRY_BYTES",
+    "CACHE_MEMORY_BYTES",
+    "CACHE_CONSISTENCY",
+    "CACHE_INVALIDATION",
+    "CACHE_DATABASE_ID",
+    "CACHE_FENCE_LEASE",
+    "CACHE_FENCE_BOUND",
+];
+
+const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
+
+impl Config {
+    /// The settings of the process's environment; a `.env` file in this folder or above fills in what the environment leaves open.
+    ///
+    /// # Errors
+    ///
+    /// A value, or a line of `.env`, that can't be read.
+    pub(crate) fn from_env() -> Result<Self, Error> {
+        let mut variables = BTreeMap::new();
+        match dotenvy::dotenv_iter() {
+            Ok(lines) => {
+                for line in lines {
+                    // The error's own text would show the line, which may hold a password.
+                    let (name, value) = line.map_err(|_| Error::setting(".env", "", "has a line that is not NAME=value"))?;
+                    variables.insert(name, value);
+                }
+            }
+            Err(error) if error.not_found() => {}
+            Err(error) => return Err(Error::setting(".env", "", format!("can't be read: {error}"))),
+        }
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str().map(str::to_owned) else { continue };
+            if !name.starts_with("REDIS_") && !name.starts_with("CACHE_") {
+                continue;
+            }
+            let value = value.into_string().map_err(|_| Error::setting(&name, "", "is not valid UTF-8"))?;
+            variables.insert(name, value);
+        }
+        Self::from_variables(&variables)
+    }
+
+    /// The settings of these variables. An empty value counts as not set, as with most programs that read the environment.
+    ///
+    /// # Errors
+    ///
+    /// A value that can't be read.
+    pub(crate) fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let vars = Variables(variables);
+        let defaults = Self::default();
+        let mut policy = Policy {
+            data: vars.duration("CACHE_TTL_DATA")?,
+            schema: vars.duration("CACHE_TTL_SCHEMA")?,
+            metadata: vars.duration("CACHE_TTL_METADATA")?,
+            count: vars.duration("CACHE_TTL_COUNT")?,
+            default: match vars.duration("CACHE_DEFAULT_TTL")? {
+                Some(ttl) => Some(ttl),
+                None => vars.duration("REDIS_DEFAULT_TTL")?,
+            },
+            ..Policy::default()
+        };
+        for name in variables.keys() {
+            if let Some(table) = name.strip_prefix(TABLE_TTL).filter(|table| !table.is_empty()) {
+                if let Some(ttl) = vars.duration(name)? {
+                    policy.tables.insert(table.to_lowercase(), ttl);
+                }
+            } else if name.starts_with("CACHE_") && !KNOWN.contains(&name.as_str()) {
+                // Someone's typing error, or another program's variable: say so, and go on.
+                tracing::warn!(variable = %name, "sqlx-cached knows no such variable");
+            }
+        }
+        if let Some(jitter) = vars.get("CACHE_TTL_JITTER") {
+            policy.jitter = jitter
+                .parse()
+                .ok()
+                .filter(|part| (0.0..=1.0).contains(part))
+                .ok_or_else(|| Error::setting("CACHE_TTL_JITTER", jitter, "is not a number from 0 to 1"))?;
+        }
+        policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1, usize::MAX)?.unwrap_or(policy.max_entry);
+        Ok(Self {
+            enabled: vars.boolean("REDIS_ENABLED")?.unwrap_or(true),
+            redis: vars.redis()?,
+            namespace: match vars.get("CACHE_NAMESPACE") {
+                Some(namespace) => self::namespace(namespace).map_err(|reason| Error::setting("CACHE_NAMESPACE", namespace, reason))?,
+                None => defaults.namespace,
+            },
+            policy,
+            consistency: vars.choice(
+                "CACHE_CONSISTENCY",
+                &[("fenced", Consistency::Fenced), ("after_commit", Consistency::AfterCommit), ("ttl", Consistency::Ttl)],
+            )?,
+            invalidation: vars
+                .choice("CACHE_INVALIDATION", &[("generation", Invalidation::Generation), ("scan", Invalidation::Scan)])?,
+            database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
+            memory: vars.number("CACHE_MEMORY_BYTES", 1, u64::MAX)?.unwrap_or(defaults.memory),
+            lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
+            fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
+        })
+    }
+}
+
+/// Checks a namespace: it is the first segment of every key, and its patterns must match nothing else.
+pub(crate) fn namespace(namespace: &str) -> Result<String, &'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    match namespace {
+        "" => Err("is empty"),
+        _ if namespace.chars().all(plain) => Ok(namespace.to_owned()),
+        _ => Err("has a character other than letters, digits and _ - . /"),
+    }
+}
+
+struct Variables<'a>(&'a BTreeMap<String, String>);
+
+impl Variables<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn boolean(&self, name: &str) -> Result<Option<bool>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        match value.to_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(Some(true)),
+            "false" | "0" | "no" | "off" => Ok(Some(false)),
+            _ => Err(Error::setting(name, value, "is neither true nor false")),
+        }
+    }
+
+    fn number<N: std::str::FromStr + PartialOrd + fmt::Display>(&self, name: &str, least: N, most: N) -> Result<Option<N>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let number = value.parse().ok().filter(|number| (&least..=&most).contains(&number));
+        number.map(Some).ok_or_else(|| Error::setting(name, value, format!("is not a whole number from {least} to {most}")))
+    }
+
+    fn duration(&self, name: &str) -> Result<Option<Duration>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let duration = duration(value).filter(|duration| !duration.is_zero());
+        duration.map(Some).ok_or_else(|| Error::setting(name, value, "is not a time above zero: seconds, or a number with ms, s, m, h or d"))
+    }
+
+    fn choice<T: Copy + Default>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Error> {
+        let Some(value) = self.get(name) else { return Ok(T::default()) };
+        let chosen = choices.iter().find(|(text, _)| text.eq_ignore_ascii_case(value));
+        chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(text, _)| *text).collect();
+            Error::setting(name, value, format!("is none of {}", names.join(", ")))
+        })
+    }
+
+    fn redis(&self) -> Result<Option<RedisSettings>, Error> {
+        let port = self.number("REDIS_PORT", 1, u16::MAX)?;
+        let address = match (self.get("REDIS_URL"), self.get("REDIS_SOCKET_PATH"), self.get("REDIS_HOST")) {
+            (Some(url), None, None) => Address::Url(url.to_owned()),
+            (None, Some(path), None) => Address::Socket(path.to_owned()),
+            (None, None, Some(host)) => Address::Host(host.to_owned(), port.unwrap_or(6379)),
+            (None, None, None) => match port {
+                Some(port) => Address::Host("localhost".to_owned(), port),
+                None => return Ok(None),
+            },
+            // Which one was meant can't be told, and the wrong Redis would serve somebody else's keys.
+            (_, Some(path), _) => {
+                return Err(Error::setting("REDIS_SOCKET_PATH", path, "is set together with REDIS_URL or REDIS_HOST: set one of them"));
+            }
+            (_, _, Some(host)) => return Err(Error::setting("REDIS_HOST", host, "is set together with REDIS_URL: set one of them")),
+        };
+        let defaults = RedisSettings::new(address);
+        Ok(Some(RedisSettings {
+            username: self.get("REDIS_USERNAME").map(str::to_owned),
+            password: self.get("REDIS_PASSWORD").map(str::to_owned),
+            db: self.number("REDIS_DB", 0, i64::from(i32::MAX))?,
+            connections: self.number("REDIS_MAX_CONNECTIONS", 1, 1024)?.unwrap_or(defaults.connections),
+            timeout: self.duration("REDIS_SOCKET_TIMEOUT")?.unwrap_or(defaults.timeout),
+            connect_timeout: self.duration("REDIS_SOCKET_CONNECT_TIMEOUT")?.unwrap_or(defaults.connect_timeout),
+            ..defaults
+        }))
+    }
+}
+
+/// A time as people write it: `30`, `0.5` (seconds), `250ms`, `30s`, `5m`, `2h`, `1d`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit.to_ascii_lowercase().as_str() {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return None,
+    };
+    let number: f64 = number.trim().parse().ok()?;
+    Duration::try_from_secs_f64(number * scale).ok().filter(|duration| *duration <= Duration::from_secs(366 * 86400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
+        Config::from_variables(&variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn an_empty_environment_is_the_embedded_store() {
+        let config = read(&[("REDIS_URL", ""), ("REDIS_HOST", "  ")]).unwrap();
+        assert!(config.enabled && config.redis.is_none());
+        assert_eq!(config.namespace, "sql");
+        assert_eq!(config.consistency, Consistency::Fenced);
+    }
+
+    #[test]
+    fn malformed_values_name_the_variable_and_the_value() {
+        for (name, value) in [
+            ("REDIS_ENABLED", "maybe"),
+            ("REDIS_PORT", "70000"),
+            ("REDIS_DB", "-1"),
+            ("REDIS_MAX_CONNECTIONS", "0"),
+            ("REDIS_SOCKET_TIMEOUT", "soon"),
+            ("CACHE_NAMESPACE", "a:b"),
+            ("CACHE_TTL_DATA", "5 parsecs"),
+            ("CACHE_TTL_DATA", "0"),
+            ("CACHE_TTL_DATA", "-5"),
+            ("CACHE_TTL_DATA", "NaN"),
+            ("CACHE_TTL_TABLE_USERS", "x"),
+            ("CACHE_TTL_JITTER", "2"),
+            ("CACHE_DEFAULT_TTL", "1e99"),
+            ("REDIS_DEFAULT_TTL", "?"),
+            ("CACHE_MAX_ENTRY_BYTES", "1MB"),
+            ("CACHE_CONSISTENCY", "strict"),
+            ("CACHE_INVALIDATION", "never"),
+        ] {
+            let mut variables = vec![(name, value)];
+            if name.starts_with("REDIS_") {
+                variables.push(("REDIS_HOST", "localhost"));
+            }
+            let error = read(&variables).map(|_| ()).expect_err(name);
+            assert!(error.is_setting());
+            assert!(error.to_string().contains(name) && error.to_string().contains(value), "{error}");
+        }
+        assert!(read(&[("REDIS_URL", "redis://localhost"), ("REDIS_SOCKET_PATH", "/run/redis.sock")]).is_err());
+    }
+
+    #[test]
+    fn values_are_read_as_people_write_them() {
+        let config = read(&[
+            ("REDIS_HOST", "cache"),
+            ("REDIS_PORT", "6380"),
+            ("REDIS_SOCKET_TIMEOUT", "0.05"),
+            ("CACHE_TTL_DATA", "90s"),
+            ("CACHE_TTL_TABLE_USERS", "2m"),
+            ("REDIS_DEFAULT_TTL", "45"),
+            ("CACHE_CONSISTENCY", "AFTER_COMMIT"),
+        ])
+        .unwrap();
+        let redis = config.redis.unwrap();
+        assert!(redis.address == Address::Host("cache".into(), 6380));
+        assert_eq!(redis.timeout, Duration::from_millis(50));
+        assert_eq!(config.policy.data, Some(Duration::from_secs(90)));
+        assert_eq!(config.policy.tables["users"], Duration::from_secs(120));
+        assert_eq!(config.policy.default, Some(Duration::from_secs(45)));
+        assert_eq!(config.consistency, Consistency::AfterCommit);
+    }
+}

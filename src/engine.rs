@@ -1,0 +1,237 @@
+//! The validity protocol between readers, writers and a store. The consistency argument lives here.
+//!
+//! A read depends on tags; each tag has a generation, a random token. **An entry is valid if and only if every generation it was read under still
+//! stands.** From this follow the orders of the steps:
+//!
+//! - A fill carries the generations seen *before* the database was read. Whatever changed since took its generation along, so a fill that lost a
+//!   race is stored dead.
+//! - A write is a span: `begin` adds it to the fence of its tags and removes their generations, *then* the database is written, *then* `end` removes it
+//!   from the fence. While a fence stands nothing is served and nothing can be stored, so there is no instant between commit and invalidation.
+//! - `end` comes only when the outcome is known ([`fence`]). A writer that died leaves a fence whose lease runs out; that is a suspicion, which only
+//!   the database can lift ([`lapse`]).
+//! - What could not be delivered to the store is distrusted here until it is ([`delivery`]).
+
+mod delivery;
+mod fence;
+mod lapse;
+mod reclaim;
+
+pub(crate) use fence::Span;
+
+use crate::database::Running;
+use crate::entry::{self, Verdict};
+use crate::key::Keyspace;
+use crate::policy::{Consistency, Invalidation};
+use crate::stats::{Counters, Reason, count};
+use crate::store::{CacheStore, Creation, Label, StoreError};
+use crate::tag::{Generation, Tag};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::fmt::Debug;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Who can be asked about the database's running transactions.
+#[async_trait]
+pub(crate) trait Witness: Debug + Send + Sync {
+    /// The transactions that may yet commit a write; `None` where the database can't be asked just now.
+    async fn running(&self) -> Option<Running>;
+
+    /// Whether it will never answer again.
+    fn is_closed(&self) -> bool;
+}
+
+/// How strictly writes are followed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) consistency: Consistency,
+    pub(crate) invalidation: Invalidation,
+    pub(crate) lease: Duration,
+    pub(crate) fence_bound: Duration,
+}
+
+/// The protocol's side of an executor, shared by its clones.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    store: Arc<dyn CacheStore>,
+    keyspace: Keyspace,
+    rules: Rules,
+    counters: Arc<Counters>,
+    witness: Arc<dyn Witness>,
+    /// The part of a fence's id that names its database: only a process of that database may judge it lapsed. Set once the database is known.
+    database: OnceLock<String>,
+    distrust: delivery::Distrust,
+    lapses: lapse::Lapses,
+    reclaim: reclaim::Reclaim,
+}
+
+/// What a look-up found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The rows of a valid entry.
+    Hit(Bytes),
+    /// None; what the database answers may be stored with this permit.
+    Miss(Permit),
+    /// The database must answer, and nothing may be stored.
+    Direct(Reason),
+}
+
+/// The generations under which a read of the database that starts now may be stored.
+#[derive(Debug)]
+pub(crate) struct Permit(Vec<Generation>);
+
+impl Engine {
+    pub(crate) fn new(
+        store: Arc<dyn CacheStore>,
+        keyspace: Keyspace,
+        rules: Rules,
+        counters: Arc<Counters>,
+        witness: Arc<dyn Witness>,
+    ) -> Self {
+        Self {
+            store,
+            keyspace,
+            rules,
+            counters,
+            witness,
+            database: OnceLock::new(),
+            distrust: delivery::Distrust::default(),
+            lapses: lapse::Lapses::default(),
+            reclaim: reclaim::Reclaim::default(),
+        }
+    }
+
+    /// Names the database that this engine's writes go to.
+    pub(crate) fn set_database(&self, identity: &str) {
+        let _ = self.database.set(identity.to_owned());
+    }
+
+    pub(crate) fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
+    pub(crate) fn store(&self) -> &dyn CacheStore {
+        &*self.store
+    }
+
+    pub(crate) fn consistency(&self) -> Consistency {
+        self.rules.consistency
+    }
+
+    /// Looks an entry up: one round trip, two where a generation has to be created. `tags` is `_all`, then the tables of the read. An entry older than
+    /// `max_age` is a miss; so is any with `None`, which a refresh asks for.
+    pub(crate) async fn look_up(self: &Arc<Self>, key: &str, tags: &[Tag], max_age: Option<Duration>) -> Found {
+        if self.distrust.touches(tags) {
+            return Found::Direct(Reason::Distrusted);
+        }
+        let lookup = match self.store.look_up(key, tags).await {
+            Ok(lookup) => lookup,
+            Err(error) => {
+                self.failed("look_up", &error);
+                return Found::Direct(Reason::Store);
+            }
+        };
+        if let (Some(entry), Some(max_age)) = (&lookup.entry, max_age) {
+            match entry::judge(entry, tags, &lookup.labels) {
+                Ok(Verdict::Valid { rows, age }) if age <= max_age => return Found::Hit(rows),
+                Ok(_) => {}
+                Err(entry::Malformed(what)) => {
+                    count(&self.counters.malformed);
+                    tracing::warn!(%key, what, "an entry can't be read and is deleted");
+                    self.discard(key).await;
+                }
+            }
+        }
+        self.permit(tags, &lookup.labels).await
+    }
+
+    /// The permit that these labels give; generations that are absent are created, which a standing fence forbids.
+    async fn permit(self: &Arc<Self>, tags: &[Tag], labels: &[Label]) -> Found {
+        let mut generations = Vec::with_capacity(tags.len());
+        for label in labels {
+            match label {
+                Label::Standing(generation) => generations.push(*generation),
+                Label::Absent => {}
+                Label::Fenced => {
+                    self.suspect(tags, labels);
+                    return Found::Direct(Reason::Fenced);
+                }
+            }
+        }
+        if generations.len() == tags.len() {
+            return Found::Miss(Permit(generations));
+        }
+        match self.store.create(tags).await {
+            Ok(created) if created.len() == tags.len() => {
+                generations.clear();
+                for (tag, creation) in tags.iter().zip(created) {
+                    match creation {
+                        Creation::Standing(generation) => generations.push(generation),
+                        Creation::Fenced => return Found::Direct(Reason::Fenced),
+                        Creation::Lapsed(ids) => {
+                            self.judge_later(tag.clone(), ids);
+                            return Found::Direct(Reason::Fenced);
+                        }
+                    }
+                }
+                Found::Miss(Permit(generations))
+            }
+            Ok(_) => Found::Direct(Reason::Store),
+            Err(error) => {
+                self.failed("create", &error);
+                Found::Direct(Reason::Store)
+            }
+        }
+    }
+
+    /// Stores what the database answered; whether it did.
+    pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, cost: Duration, rows: &[u8], ttl: Duration) -> bool {
+        let entry = entry::encode(tags, &permit.0, cost, rows);
+        match self.store.fill(key, entry, ttl).await {
+            Ok(()) => true,
+            Err(error) => {
+                self.failed("fill", &error);
+                false
+            }
+        }
+    }
+
+    /// Deletes an entry that can't be used.
+    pub(crate) async fn discard(&self, key: &str) {
+        if let Err(error) = self.store.discard(key).await {
+            self.failed("discard", &error);
+        }
+    }
+
+    /// Makes everything that was read under these tags invalid. On an error it is kept and delivered later, and distrusted here until then.
+    pub(crate) async fn invalidate(self: &Arc<Self>, tags: &[Tag]) -> Result<(), StoreError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let invalidated = self.store.invalidate(tags).await;
+        self.invalidated(tags);
+        if let Err(error) = &invalidated {
+            self.failed("invalidate", error);
+            self.distrust.add(tags);
+            self.deliver_later(tags.into(), None);
+        }
+        invalidated
+    }
+
+    fn invalidated(self: &Arc<Self>, tags: &[Tag]) {
+        for tag in tags {
+            if *tag == Tag::all() {
+                count(&self.counters.invalidations_of_everything);
+            } else {
+                count(&self.counters.invalidations);
+            }
+        }
+        tracing::info!(?tags, "invalidated");
+        self.reclaim_later(tags);
+    }
+
+    fn failed(&self, operation: &'static str, error: &StoreError) {
+        count(&self.counters.store_errors);
+        tracing::warn!(operation, %error, "the cache store failed; the database answers");
+    }
+}

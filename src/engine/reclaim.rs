@@ -1,0 +1,64 @@
+//! Dead entries are unlinked in the background: coalesced by table, one scan at a time, with pauses in proportion.
+
+use super::Engine;
+use crate::tag::Tag;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The least pause before a scan: writes that follow each other closely share one.
+const COALESCE: Duration = Duration::from_millis(250);
+
+/// A pause lasts at least so many times as long as the scan before it.
+const SHARE: u32 = 9;
+
+/// The tables whose dead entries wait to be unlinked.
+#[derive(Debug, Default)]
+pub(super) struct Reclaim(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    tags: BTreeSet<Tag>,
+    running: bool,
+}
+
+impl Engine {
+    pub(super) fn reclaim_later(self: &Arc<Self>, tags: &[Tag]) {
+        let mut waiting = self.reclaim.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.tags.extend(tags.iter().cloned());
+        if !waiting.running {
+            waiting.running = true;
+            tokio::spawn(Arc::clone(self).reclaim());
+        }
+    }
+
+    async fn reclaim(self: Arc<Self>) {
+        let mut pause = COALESCE;
+        loop {
+            tokio::time::sleep(pause).await;
+            let tag = {
+                let mut waiting = self.reclaim.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(tag) = waiting.tags.pop_first() else {
+                    waiting.running = false;
+                    return;
+                };
+                if tag == Tag::all() {
+                    // One scan of everything does for every table.
+                    waiting.tags.clear();
+                }
+                tag
+            };
+            let since = Instant::now();
+            match self.store.reclaim(&tag).await {
+                Ok(unlinked) => {
+                    self.counters.reclaimed.fetch_add(unlinked, Relaxed);
+                }
+                // They die of their TTL instead.
+                Err(error) => self.failed("reclaim", &error),
+            }
+            pause = COALESCE.max(since.elapsed() * SHARE);
+        }
+    }
+}

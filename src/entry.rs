@@ -1,0 +1,181 @@
+//! An entry on its way to a store and back: a header that says under which generations the rows were read, then the rows as opaque bytes.
+//!
+//! ```text
+//! 0..4     magic and version, "SQC1"
+//! 4..8     flags, zero in this version
+//! 8..32    generation of `_all`                      both at a fixed place, so that a reclaim can tell a dead entry
+//! 32..56   generation of the first table             by a GETRANGE
+//! 56..58   number of tables (u16, little-endian, as all that follows), at least one
+//!          the other tables' generations, 24 bytes each
+//!          the tables' names, each a u16 length and the text
+//!          stored at (u64, ms since the epoch), cost of the database's answer (u32, us)
+//!          length of the rows (u64), the rows
+//! ```
+
+use crate::store::{ALL_GENERATION, Label, TABLE_GENERATION};
+use crate::tag::{Generation, Tag};
+use bytes::Bytes;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const MAGIC: &[u8; 4] = b"SQC1";
+
+/// The bytes of an entry are not what this version writes. They are a miss, are counted, and are to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+/// What an entry is worth to a reader who sees these labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every generation it was read under still stands.
+    Valid {
+        /// The rows.
+        rows: Bytes,
+        /// How long ago it was stored, by this machine's clock.
+        age: Duration,
+    },
+    /// Some generation fell.
+    Dead,
+}
+
+/// Puts an entry together. `tags` is `_all`, then the tables; `generations` are theirs, as seen before the database was read.
+pub fn encode(tags: &[Tag], generations: &[Generation], cost: Duration, rows: &[u8]) -> Bytes {
+    debug_assert!(tags.len() == generations.len() && tags.len() >= 2);
+    let mut entry = Vec::with_capacity(TABLE_GENERATION.end + tags.len() * 48 + rows.len() + 22);
+    entry.extend_from_slice(MAGIC);
+    entry.extend_from_slice(&[0; 4]);
+    for generation in &generations[..2] {
+        entry.extend_from_slice(&generation.0);
+    }
+    let tables = &tags[1..];
+    entry.extend_from_slice(&u16::try_from(tables.len()).unwrap_or(u16::MAX).to_le_bytes());
+    for generation in &generations[2..] {
+        entry.extend_from_slice(&generation.0);
+    }
+    for table in tables {
+        let name = table.as_str().as_bytes();
+        entry.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
+        entry.extend_from_slice(name);
+    }
+    entry.extend_from_slice(&u64::try_from(now().as_millis()).unwrap_or(u64::MAX).to_le_bytes());
+    entry.extend_from_slice(&u32::try_from(cost.as_micros()).unwrap_or(u32::MAX).to_le_bytes());
+    entry.extend_from_slice(&(rows.len() as u64).to_le_bytes());
+    entry.extend_from_slice(rows);
+    entry.into()
+}
+
+/// Judges an entry by the labels of `tags` (`_all`, then the tables). An entry that names other tables was written by a process with another idea of
+/// the statement, and is dead.
+///
+/// # Errors
+///
+/// [`Malformed`] where the bytes are not an entry of this version: every length is checked against what is there.
+pub fn judge(entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result<Verdict, Malformed> {
+    let mut cursor = Cursor { bytes: entry, at: 0 };
+    if cursor.take(4)? != MAGIC || cursor.take(4)? != [0; 4] {
+        return Err(Malformed("magic, version or flags"));
+    }
+    debug_assert_eq!(cursor.at, ALL_GENERATION.start);
+    let first = cursor.take(2 * Generation::LEN)?;
+    let tables = cursor.u16()? as usize;
+    if tables == 0 {
+        return Err(Malformed("no table"));
+    }
+    let others = cursor.take((tables - 1) * Generation::LEN)?;
+    let mut alive = tables + 1 == tags.len() && tags.len() == labels.len();
+    for (index, token) in first.chunks_exact(Generation::LEN).chain(others.chunks_exact(Generation::LEN)).enumerate() {
+        alive = alive && matches!(labels[index], Label::Standing(standing) if standing.0 == token);
+    }
+    for index in 0..tables {
+        let length = cursor.u16()? as usize;
+        let name = cursor.take(length)?;
+        alive = alive && tags[index + 1].as_str().as_bytes() == name;
+    }
+    let stored = Duration::from_millis(cursor.u64()?);
+    let _cost = cursor.take(4)?;
+    let length = usize::try_from(cursor.u64()?).map_err(|_| Malformed("length of the rows"))?;
+    if entry.len() - cursor.at != length {
+        return Err(Malformed("length of the rows"));
+    }
+    Ok(if alive { Verdict::Valid { rows: entry.slice(cursor.at..), age: now().saturating_sub(stored) } } else { Verdict::Dead })
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..length)).ok_or(Malformed("cut short"))?;
+        self.at += length;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        self.take(N)?.try_into().map_err(|_| Malformed("cut short"))
+    }
+
+    fn u16(&mut self) -> Result<u16, Malformed> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_le_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::ServerIdentity;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    fn sample() -> (Vec<Tag>, Vec<Generation>, Bytes) {
+        let tags = vec![Tag::all(), Tag::table("users"), Tag::table("orders")];
+        let generations: Vec<_> = tags.iter().map(|_| Generation::fresh(ServerIdentity::default())).collect();
+        let entry = encode(&tags, &generations, Duration::from_micros(120), b"rows");
+        (tags, generations, entry)
+    }
+
+    #[test]
+    fn valid_under_its_own_generations_only() {
+        let (tags, generations, entry) = sample();
+        let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
+        assert!(matches!(judge(&entry, &tags, &labels), Ok(Verdict::Valid { rows, .. }) if rows == "rows"));
+        for index in 0..3 {
+            for other in [Label::Absent, Label::Fenced, Label::Standing(Generation::fresh(ServerIdentity::default()))] {
+                let mut changed = labels.clone();
+                changed[index] = other;
+                assert_eq!(judge(&entry, &tags, &changed), Ok(Verdict::Dead), "tag {index} {other:?}");
+            }
+        }
+        let renamed = vec![Tag::all(), Tag::table("users"), Tag::table("items")];
+        assert_eq!(judge(&entry, &renamed, &labels), Ok(Verdict::Dead));
+        assert_eq!(judge(&entry, &tags[..2], &labels[..2]), Ok(Verdict::Dead));
+        assert_eq!(entry[ALL_GENERATION], generations[0].0);
+        assert_eq!(entry[TABLE_GENERATION], generations[1].0);
+    }
+
+    #[test]
+    fn mutated_bytes_never_panic_and_cut_ones_never_pass() {
+        let (tags, generations, entry) = sample();
+        let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
+        for length in 0..entry.len() {
+            assert!(judge(&entry.slice(..length), &tags, &labels).is_err(), "cut to {length}");
+        }
+        let mut rng = StdRng::seed_from_u64(1);
+        for _ in 0..20_000 {
+            let mut bytes = entry.to_vec();
+            for _ in 0..rng.random_range(1..4) {
+                let at = rng.random_range(0..bytes.len());
+                bytes[at] = rng.random();
+            }
+            let _ = judge(&bytes.into(), &tags, &labels);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! [`CachingExecutor`]: what stands where the pool was.
+
+mod execute;
+mod read;
+mod schema;
+mod write;
+
+pub(crate) use schema::{Loading, Schema};
+pub(crate) use write::outcome_is_known;
+
+use crate::builder::Builder;
+use crate::database::{Backend, Running};
+use crate::engine::{Engine, Witness};
+use crate::error::Error;
+use crate::explain::Explanation;
+use crate::health::Health;
+use crate::policy::Policy;
+use crate::stats::{Counters, Stats};
+use crate::tag::Tag;
+use crate::transaction::CachingTransaction;
+use arc_swap::ArcSwap;
+use sha2::Sha256;
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::{Pool, SqlSafeStr};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+/// A sqlx pool that remembers: reads may be answered from memory or Redis, writes forget exactly what they changed.
+///
+/// `&CachingExecutor<DB>` is a [`sqlx::Executor`] and gives the driver's own rows, so `query`, `query_as`, `QueryBuilder`, `query!` and the rest work as
+/// with the pool. Clones are cheap, share everything, and may differ in how they read: [`ttl`](Self::ttl), [`uncached`](Self::uncached),
+/// [`refresh`](Self::refresh), [`scope`](Self::scope).
+pub struct CachingExecutor<DB: Backend> {
+    pub(crate) shared: Arc<Shared<DB>>,
+    options: ReadOptions,
+}
+
+/// How one clone reads.
+#[derive(Clone, Debug, Default)]
+struct ReadOptions {
+    ttl: Option<Duration>,
+    uncached: bool,
+    refresh: bool,
+    scope: Option<Arc<str>>,
+}
+
+/// What the clones of an executor share.
+pub(crate) struct Shared<DB: Backend> {
+    pub(crate) pool: Pool<DB>,
+    /// `None`: a plain pool.
+    pub(crate) engine: Option<Arc<Engine>>,
+    pub(crate) codec: DB::Codec,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) policy: Policy,
+    /// Replaces the database's own identity, where one is configured.
+    pub(crate) database_id: Option<String>,
+    /// The state of the hash after the parts that are the same for every read. Set once the database has been asked who it is.
+    pub(crate) prefix: OnceLock<Sha256>,
+    pub(crate) schema: ArcSwap<Schema>,
+    pub(crate) loading: Loading,
+    /// Temporary tables that were created through the pool.
+    pub(crate) shadowed: Mutex<BTreeSet<String>>,
+    /// Whether the session was changed through the pool: what a read answers then depends on the connection.
+    pub(crate) session_changed: AtomicBool,
+    /// Whether the row cache gave back what was put in, at start.
+    pub(crate) replays: AtomicBool,
+}
+
+impl<DB: Backend> CachingExecutor<DB> {
+    /// An executor in front of `pool`, configured by the environment (and a `.env` file). Asks the database who it is and reads its catalog; where it
+    /// can't be reached yet, the executor passes everything on and tries again.
+    ///
+    /// # Errors
+    ///
+    /// A variable whose value can't be used; the message names both.
+    pub async fn from_env(pool: Pool<DB>) -> Result<Self, Error> {
+        Builder::from_env(pool)?.build().await
+    }
+
+    /// An executor to be configured by hand; the environment is not read.
+    pub fn builder(pool: Pool<DB>) -> Builder<DB> {
+        Builder::new(pool)
+    }
+
+    pub(crate) fn new(shared: Arc<Shared<DB>>) -> Self {
+        Self { shared, options: ReadOptions::default() }
+    }
+
+    fn with(&self, change: impl FnOnce(&mut ReadOptions)) -> Self {
+        let mut options = self.options.clone();
+        change(&mut options);
+        Self { shared: Arc::clone(&self.shared), options }
+    }
+
+    /// A clone whose answers are at most `ttl` old, and kept so long; overrides every other setting.
+    #[must_use = "a clone is returned"]
+    pub fn ttl(&self, ttl: Duration) -> Self {
+        self.with(|options| options.ttl = Some(ttl))
+    }
+
+    /// A clone that reads from the database and stores nothing. Its writes are followed all the same.
+    #[must_use = "a clone is returned"]
+    pub fn uncached(&self) -> Self {
+        self.with(|options| options.uncached = true)
+    }
+
+    /// A clone that reads from the database and stores the answer.
+    #[must_use = "a clone is returned"]
+    pub fn refresh(&self) -> Self {
+        self.with(|options| options.refresh = true)
+    }
+
+    /// A clone whose entries are its own: answers stored under one scope are never given under another, or under none.
+    #[must_use = "a clone is returned"]
+    pub fn scope(&self, scope: &str) -> Self {
+        self.with(|options| options.scope = Some(scope.into()))
+    }
+
+    /// Begins a transaction. What it reads comes from the database, what it writes is forgotten when it commits.
+    ///
+    /// # Errors
+    ///
+    /// The pool's.
+    ///
+    /// # Cancel safety
+    ///
+    /// As with the pool: a transaction that was begun is rolled back.
+    pub async fn begin(&self) -> Result<CachingTransaction<'static, DB>, sqlx::Error> {
+        Ok(CachingTransaction::new(self.clone(), self.shared.pool.begin().await?))
+    }
+
+    /// Begins a transaction by a statement of one's own, such as `BEGIN ISOLATION LEVEL SERIALIZABLE`.
+    ///
+    /// # Errors
+    ///
+    /// The pool's.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`begin`](Self::begin).
+    pub async fn begin_with(&self, statement: impl SqlSafeStr) -> Result<CachingTransaction<'static, DB>, sqlx::Error> {
+        Ok(CachingTransaction::new(self.clone(), self.shared.pool.begin_with(statement).await?))
+    }
+
+    /// The pool. What is written through it directly, the cache does not see.
+    pub fn pool(&self) -> &Pool<DB> {
+        &self.shared.pool
+    }
+
+    /// A connection of the pool. What is written through it, the cache does not see: use [`begin`](Self::begin), or invalidate by hand.
+    ///
+    /// # Errors
+    ///
+    /// The pool's.
+    pub async fn acquire(&self) -> Result<PoolConnection<DB>, sqlx::Error> {
+        self.shared.pool.acquire().await
+    }
+
+    /// Closes the pool, as [`Pool::close`].
+    pub async fn close(&self) {
+        self.shared.pool.close().await;
+    }
+
+    /// Whether the pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.pool.is_closed()
+    }
+
+    /// The number of the pool's connections.
+    pub fn size(&self) -> u32 {
+        self.shared.pool.size()
+    }
+
+    /// The number of the pool's idle connections.
+    pub fn num_idle(&self) -> usize {
+        self.shared.pool.num_idle()
+    }
+
+    /// The pool's options.
+    pub fn options(&self) -> &PoolOptions<DB> {
+        self.shared.pool.options()
+    }
+
+    /// Runs migrations on the pool, forgets everything and reads the catalog anew.
+    ///
+    /// # Errors
+    ///
+    /// The migrator's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way it leaves the migrator where it was; nothing is cached until the database shows that it is over.
+    pub async fn migrate(&self, migrator: &sqlx::migrate::Migrator) -> Result<(), sqlx::migrate::MigrateError> {
+        let Some(engine) = &self.shared.engine else { return migrator.run(&self.shared.pool).await };
+        let span = engine.begin([Tag::all()].into()).await;
+        let migrated = migrator.run(&self.shared.pool).await;
+        self.shared.reload().await;
+        match &migrated {
+            Err(sqlx::migrate::MigrateError::Execute(error)) if !outcome_is_known(error) => span.end_when_over(),
+            _ => span.end().await,
+        }
+        migrated
+    }
+
+    /// Forgets every answer that depends on a table, named as a statement would name it.
+    ///
+    /// # Errors
+    ///
+    /// The store's. The invalidation is then kept and delivered later; until then this process reads the table from the database.
+    pub async fn invalidate_table(&self, table: &str) -> Result<(), Error> {
+        let Some(engine) = &self.shared.engine else { return Ok(()) };
+        let tag = self.shared.schema.load().tag_of(table);
+        engine.invalidate(&[tag]).await.map_err(|error| Error::store("invalidate_table", error))
+    }
+
+    /// Deletes every key that matches a Redis glob pattern below the namespace, such as `sql:users:*`; returns how many there were. With a table's
+    /// keys goes its generation, so that joins with it are invalid too. Takes a SCAN of the store.
+    ///
+    /// # Errors
+    ///
+    /// The store's; a pattern that does not begin with the namespace and a colon.
+    pub async fn invalidate(&self, pattern: &str) -> Result<u64, Error> {
+        let Some(engine) = &self.shared.engine else { return Ok(0) };
+        engine.store().delete_matching(pattern).await.map_err(|error| Error::store("invalidate", error))
+    }
+
+    /// Forgets everything, and deletes every key of the namespace; returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// The store's. The invalidation is then kept and delivered later.
+    pub async fn clear(&self) -> Result<u64, Error> {
+        let Some(engine) = &self.shared.engine else { return Ok(0) };
+        engine.invalidate(&[Tag::all()]).await.map_err(|error| Error::store("clear", error))?;
+        let pattern = engine.keyspace().pattern(&Tag::all());
+        engine.store().delete_matching(&pattern).await.map_err(|error| Error::store("clear", error))
+    }
+
+    /// What the cache makes of a statement: its tables, its key and TTL, or why it is not cached; what it invalidates.
+    pub fn explain(&self, sql: &str) -> Explanation {
+        Explanation::of(self, sql)
+    }
+
+    /// What the cache did so far.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.snapshot()
+    }
+
+    /// Sets every counter to zero.
+    pub fn reset_stats(&self) {
+        self.shared.counters.reset();
+    }
+
+    /// How the database and the store are: asks both, and takes as long as the slower.
+    pub async fn health(&self) -> Health {
+        Health::of(&self.shared).await
+    }
+}
+
+impl<DB: Backend> Clone for CachingExecutor<DB> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), options: self.options.clone() }
+    }
+}
+
+/// Without secrets: neither the database's options nor Redis' are shown.
+impl<DB: Backend> fmt::Debug for CachingExecutor<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachingExecutor")
+            .field("database", &DB::NAME)
+            .field("cached", &self.shared.engine.is_some())
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks the pool's database about running transactions.
+pub(crate) struct PoolWitness<DB: Backend>(pub(crate) Pool<DB>);
+
+impl<DB: Backend> fmt::Debug for PoolWitness<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PoolWitness")
+    }
+}
+
+#[async_trait::async_trait]
+impl<DB: Backend> Witness for PoolWitness<DB> {
+    async fn running(&self) -> Option<Running> {
+        let mut connection = self.0.acquire().await.ok()?;
+        match DB::running(&mut connection).await {
+            Ok(running) => Some(running),
+            Err(error) => {
+                tracing::warn!(%error, "the database can't be asked about running transactions");
+                None
+            }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}

@@ -1,0 +1,207 @@
+//! The executor's face to sqlx: every method, by what the statement means.
+
+use super::CachingExecutor;
+use super::read::Answer;
+use super::schema::Plan;
+use super::write::Step;
+use crate::analysis::Writes;
+use crate::database::{Backend, Request};
+use crate::engine::Engine;
+use crate::stats::Reason;
+use either::Either;
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, future, stream};
+use sqlx::{Describe, Error, Execute, Executor, SqlStr};
+use std::sync::Arc;
+
+/// Which way a statement goes.
+enum Route<'a> {
+    /// Past the cache.
+    Direct,
+    /// It may be answered from the cache.
+    Read(Arc<Plan>),
+    /// It may write.
+    Write(&'a Arc<Engine>, Arc<Plan>),
+}
+
+impl<DB: Backend> CachingExecutor<DB> {
+    fn route(&self, sql: &str) -> Route<'_> {
+        let Some(engine) = &self.shared.engine else { return Route::Direct };
+        let plan = self.shared.plan(sql);
+        self.shared.note_session(&plan.analysis.session);
+        if plan.analysis.writes != Writes::Nothing || plan.analysis.changes_schema {
+            return Route::Write(engine, plan);
+        }
+        match plan.analysis.read {
+            Ok(_) => Route::Read(plan),
+            Err(bypass) => {
+                self.shared.counters.bypass(bypass.into());
+                Route::Direct
+            }
+        }
+    }
+
+    fn direct(&self, request: Request<DB>) -> BoxStream<'_, Result<Step<DB>, Error>> {
+        async_stream::try_stream! {
+            let mut connection = self.shared.pool.acquire().await?;
+            let mut steps = DB::fetch_many(&mut connection, request);
+            while let Some(step) = steps.try_next().await? {
+                yield step;
+            }
+        }
+        .boxed()
+    }
+
+    /// Rows as they come: from the store at once, from the database one by one while a copy is kept.
+    fn read(&self, plan: Arc<Plan>, request: Request<DB>) -> BoxStream<'_, Result<Step<DB>, Error>> {
+        async move {
+            match self.look_up(&plan, &request, false).await {
+                Answer::Hit(replayed) => {
+                    stream::iter(replayed.rows.into_iter().map(Either::Right).chain([Either::Left(replayed.result)]).map(Ok)).left_stream()
+                }
+                Answer::Miss(mut filling) => {
+                    let steps = async_stream::try_stream! {
+                        let sql = request.sql.clone();
+                        let mut connection = self.shared.pool.acquire().await?;
+                        let mut steps = DB::fetch_many(&mut connection, request);
+                        while let Some(step) = steps.try_next().await? {
+                            if let Either::Right(row) = &step {
+                                filling.push(row);
+                            }
+                            yield step;
+                        }
+                        drop(steps);
+                        filling.finish(&sql, connection).await;
+                    };
+                    steps.right_stream()
+                }
+            }
+        }
+        .flatten_stream()
+        .boxed()
+    }
+}
+
+impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
+    type Database = DB;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step<DB>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        let request = match Request::new(query) {
+            Ok(request) => request,
+            Err(error) => return stream::once(future::ready(Err(error))).boxed(),
+        };
+        match self.route(request.sql.as_str()) {
+            Route::Direct => self.direct(request),
+            Route::Read(plan) => self.read(plan, request),
+            Route::Write(engine, plan) => self.shared.write(engine, plan, request),
+        }
+    }
+
+    fn execute_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<DB::QueryResult, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        let request = match Request::new(query) {
+            Ok(request) => request,
+            Err(error) => return stream::once(future::ready(Err(error))).boxed(),
+        };
+        let steps = match self.route(request.sql.as_str()) {
+            Route::Write(engine, plan) => self.shared.write(engine, plan, request),
+            Route::Direct => self.direct(request),
+            Route::Read(_) => {
+                // Whoever executes a SELECT wants its effect on the connection, if anything: not its rows.
+                self.shared.counters.bypass(Reason::Execute);
+                self.direct(request)
+            }
+        };
+        steps.try_filter_map(|step| future::ready(Ok(step.left()))).boxed()
+    }
+
+    fn execute<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<DB::QueryResult, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        self.execute_many(query).try_collect().boxed()
+    }
+
+    fn fetch<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<DB::Row, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        self.fetch_many(query).try_filter_map(|step| future::ready(Ok(step.right()))).boxed()
+    }
+
+    fn fetch_all<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Vec<DB::Row>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        let request = match Request::new(query) {
+            Ok(request) => request,
+            Err(error) => return future::ready(Err(error)).boxed(),
+        };
+        match self.route(request.sql.as_str()) {
+            Route::Read(plan) => async move { self.read_all(&plan, request).await }.boxed(),
+            Route::Direct => rows_of::<DB>(self.direct(request)),
+            Route::Write(engine, plan) => rows_of::<DB>(self.shared.write(engine, plan, request)),
+        }
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<DB::Row>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        let request = match Request::new(query) {
+            Ok(request) => request,
+            Err(error) => return future::ready(Err(error)).boxed(),
+        };
+        match self.route(request.sql.as_str()) {
+            Route::Read(plan) => async move { self.read_one(&plan, request).await }.boxed(),
+            Route::Direct => async move {
+                let mut connection = self.shared.pool.acquire().await?;
+                DB::fetch_optional(&mut connection, request).await
+            }
+            .boxed(),
+            Route::Write(engine, plan) => {
+                // To its end: a driver may give the first row before the server has finished.
+                let steps = self.shared.write(engine, plan, request);
+                steps.try_fold(None, |first: Option<DB::Row>, step| future::ready(Ok(first.or_else(|| step.right())))).boxed()
+            }
+        }
+    }
+
+    fn fetch_one<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<DB::Row, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        self.fetch_optional(query).and_then(|row| future::ready(row.ok_or(Error::RowNotFound))).boxed()
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [DB::TypeInfo]) -> BoxFuture<'e, Result<DB::Statement, Error>>
+    where
+        'c: 'e,
+    {
+        async move { DB::prepare_with(&mut *self.shared.pool.acquire().await?, sql, parameters).await }.boxed()
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<DB>, Error>>
+    where
+        'c: 'e,
+    {
+        async move { DB::describe(&mut *self.shared.pool.acquire().await?, sql).await }.boxed()
+    }
+}
+
+fn rows_of<'e, DB: Backend>(steps: BoxStream<'e, Result<Step<DB>, Error>>) -> BoxFuture<'e, Result<Vec<DB::Row>, Error>> {
+    steps.try_filter_map(|step| future::ready(Ok(step.right()))).try_collect().boxed()
+}

@@ -1,0 +1,247 @@
+//! A read whose answer can be kept: from the store if it is there, else from the database and into the store.
+
+use super::CachingExecutor;
+use super::schema::Plan;
+use crate::database::{Backend, Request};
+use crate::engine::{Engine, Found, Permit};
+use crate::rows::{Recording, Replayed, ReplayError, RowCodec};
+use crate::stats::{Reason, count};
+use either::Either;
+use futures_util::TryStreamExt;
+use sqlx::{Error, Row};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a look-up gave the caller to work with.
+pub(super) enum Answer<DB: Backend> {
+    Hit(Replayed<DB>),
+    /// The database must answer; it may be told about the answer as it comes.
+    Miss(Filling<DB>),
+}
+
+/// Collects what the database answers, and stores it when it is complete. Does nothing where nothing may be stored.
+pub(super) struct Filling<DB: Backend>(Option<Open<DB>>);
+
+struct Open<DB: Backend> {
+    executor: CachingExecutor<DB>,
+    engine: Arc<Engine>,
+    plan: Arc<Plan>,
+    key: String,
+    ttl: Duration,
+    permit: Permit,
+    recording: Box<dyn Recording<DB>>,
+    checked: bool,
+    since: Instant,
+}
+
+impl<DB: Backend> CachingExecutor<DB> {
+    /// Why this clone does not look this read up, though its text could be.
+    fn refusal(&self, request: &Request<DB>) -> Option<Reason> {
+        if request.arguments.is_none() { Some(Reason::RawSql) } else { self.refusal_of_text() }
+    }
+
+    /// The same, for any arguments.
+    pub(crate) fn refusal_of_text(&self) -> Option<Reason> {
+        let shared = &self.shared;
+        if self.options.uncached {
+            Some(Reason::Uncached)
+        } else if shared.engine.is_none() {
+            Some(Reason::Off)
+        } else if shared.session_changed.load(SeqCst) {
+            Some(Reason::Session)
+        } else if shared.prefix.get().is_none() {
+            shared.load_later();
+            Some(Reason::Starting)
+        } else if !shared.replays.load(Relaxed) {
+            Some(Reason::Rows)
+        } else {
+            None
+        }
+    }
+
+    /// The key of a read with these arguments; `None` where they are too large to hash.
+    pub(crate) fn key(&self, plan: &Plan, sql: &str, arguments: &DB::Arguments, one: bool) -> Option<String> {
+        let prefix = self.shared.prefix.get()?;
+        crate::key::key(prefix, &plan.stem, self.options.scope.as_deref(), sql, arguments, one)
+    }
+
+    /// How long this clone keeps an answer.
+    pub(crate) fn time_to_live(&self, plan: &Plan) -> Duration {
+        self.options.ttl.unwrap_or(plan.ttl)
+    }
+
+    /// Looks a read up; `one` tells a read of one row from a read of all, whose answers differ.
+    pub(super) async fn look_up(&self, plan: &Arc<Plan>, request: &Request<DB>, one: bool) -> Answer<DB> {
+        let shared = &self.shared;
+        let Some(engine) = &shared.engine else { return Answer::Miss(Filling(None)) };
+        let key = match (self.refusal(request), &request.arguments) {
+            (None, Some(arguments)) => self.key(plan, request.sql.as_str(), arguments, one).ok_or(Reason::Arguments),
+            (reason, _) => Err(reason.unwrap_or(Reason::RawSql)),
+        };
+        let key = match key {
+            Ok(key) => key,
+            Err(reason) => {
+                shared.counters.bypass(reason);
+                return Answer::Miss(Filling(None));
+            }
+        };
+        let ttl = self.time_to_live(plan);
+        let found = engine.look_up(&key, &plan.reads, (!self.options.refresh).then_some(ttl)).await;
+        let permit = match found {
+            Found::Hit(rows) => match shared.codec.replay(&shared.pool, &request.sql, request.statement.as_ref(), rows).await {
+                Ok(replayed) => {
+                    count(&shared.counters.hits);
+                    count(&plan.counters.hits);
+                    tracing::debug!(%key, "hit");
+                    return Answer::Hit(replayed);
+                }
+                Err(error) => {
+                    count(&shared.counters.replay_errors);
+                    tracing::warn!(%key, %error, "an entry can't be replayed; the database answers");
+                    if !matches!(error, ReplayError::Driver(_)) {
+                        engine.discard(&key).await;
+                    }
+                    None
+                }
+            },
+            Found::Miss(permit) => Some(permit),
+            Found::Direct(reason) => {
+                shared.counters.not_stored(reason);
+                None
+            }
+        };
+        count(&shared.counters.misses);
+        count(&plan.counters.misses);
+        tracing::debug!(%key, "miss");
+        Answer::Miss(Filling(permit.map(|permit| Open {
+            executor: self.clone(),
+            engine: Arc::clone(engine),
+            plan: Arc::clone(plan),
+            key,
+            ttl,
+            permit,
+            recording: shared.codec.record(shared.policy.max_entry),
+            checked: false,
+            since: Instant::now(),
+        })))
+    }
+
+    /// All rows.
+    pub(super) async fn read_all(&self, plan: &Arc<Plan>, request: Request<DB>) -> Result<Vec<DB::Row>, Error> {
+        match self.look_up(plan, &request, false).await {
+            Answer::Hit(replayed) => Ok(replayed.rows),
+            Answer::Miss(mut filling) => {
+                let sql = request.sql.clone();
+                let mut connection = self.shared.pool.acquire().await?;
+                let mut rows = Vec::new();
+                let mut steps = DB::fetch_many(&mut connection, request);
+                while let Some(step) = steps.try_next().await? {
+                    if let Either::Right(row) = step {
+                        filling.push(&row);
+                        rows.push(row);
+                    }
+                }
+                drop(steps);
+                filling.finish(&sql, connection).await;
+                Ok(rows)
+            }
+        }
+    }
+
+    /// The first row, if any.
+    pub(super) async fn read_one(&self, plan: &Arc<Plan>, request: Request<DB>) -> Result<Option<DB::Row>, Error> {
+        match self.look_up(plan, &request, true).await {
+            Answer::Hit(replayed) => Ok(replayed.rows.into_iter().next()),
+            Answer::Miss(mut filling) => {
+                let sql = request.sql.clone();
+                let mut connection = self.shared.pool.acquire().await?;
+                let row = DB::fetch_optional(&mut connection, request).await?;
+                if let Some(row) = &row {
+                    filling.push(row);
+                }
+                filling.finish(&sql, connection).await;
+                Ok(row)
+            }
+        }
+    }
+}
+
+impl<DB: Backend> Filling<DB> {
+    /// A row has come, in its order.
+    pub(super) fn push(&mut self, row: &DB::Row) {
+        let Some(open) = &mut self.0 else { return };
+        if let Err(reason) = open.push(row) {
+            open.executor.shared.counters.not_stored(reason);
+            self.0 = None;
+        }
+    }
+
+    /// The answer is complete: keep it. The connection that answered is given back before the store is asked.
+    pub(super) async fn finish(mut self, sql: &sqlx::SqlStr, mut connection: sqlx::pool::PoolConnection<DB>) {
+        let Some(open) = self.0.take() else { return };
+        let shared = &open.executor.shared;
+        let cost = open.since.elapsed();
+        // What the statement means may have changed while the database answered: a reload, a temporary table, a changed session.
+        if !shared.is_current(&open.plan) || shared.session_changed.load(SeqCst) {
+            shared.counters.not_stored(Reason::Session);
+            return;
+        }
+        let payload = match open.recording.finish() {
+            Ok(payload) => payload,
+            Err(unreplayable) => {
+                shared.counters.not_stored(unreplayable.into());
+                return;
+            }
+        };
+        shared.codec.learn(sql, &mut connection).await;
+        drop(connection);
+        let ttl = shared.policy.jittered(open.ttl);
+        if open.engine.fill(&open.key, &open.plan.reads, &open.permit, cost, &payload, ttl).await {
+            count(&shared.counters.fills);
+            count(&open.plan.counters.fills);
+        } else {
+            shared.counters.not_stored(Reason::Store);
+        }
+    }
+}
+
+/// Rows that stopped coming, because the caller or the database gave up, are not an answer.
+impl<DB: Backend> Drop for Filling<DB> {
+    fn drop(&mut self) {
+        if let Some(open) = &self.0 {
+            open.executor.shared.counters.not_stored(Reason::Unfinished);
+        }
+    }
+}
+
+impl<DB: Backend> Open<DB> {
+    fn push(&mut self, row: &DB::Row) -> Result<(), Reason> {
+        if !self.checked {
+            self.check_origins(row)?;
+            self.checked = true;
+        }
+        self.recording.push(row).map_err(Reason::from)
+    }
+
+    /// The columns tell which tables they come from: one that the analysis did not name means that the analysis is wrong.
+    fn check_origins(&self, row: &DB::Row) -> Result<(), Reason> {
+        let schema = self.executor.shared.schema.load();
+        for column in row.columns() {
+            match DB::origin(&schema.catalog, column) {
+                None => {}
+                Some(Ok(tag)) if self.plan.reads.contains(&tag) => {}
+                Some(Ok(tag)) => {
+                    tracing::error!(key = %self.key, table = %tag, "a column comes from a table that the analysis did not name; the answer is not kept");
+                    return Err(Reason::Origin);
+                }
+                Some(Err(table)) => {
+                    tracing::warn!(key = %self.key, %table, "a column comes from a table that the catalog does not know; the answer is not kept");
+                    return Err(Reason::Origin);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! What the statements mean now: the catalog, the plans made with it, and the session's state.
+
+use super::Shared;
+use crate::analysis::{self, Analysis, Bypass, Dialect, Session, Writes};
+use crate::catalog::{Catalog, Ident, Name};
+use crate::database::Backend;
+use crate::key;
+use crate::rows::RowCodec;
+use crate::stats::TableCounters;
+use crate::tag::Tag;
+use quick_cache::Weighter;
+use sqlx::Pool;
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Bytes of statement texts whose plans are kept.
+const MEMO_BYTES: u64 = 16 << 20;
+
+/// How often at most the catalog is read anew because a statement names a relation that it does not know.
+const RELOAD_AGAIN: Duration = Duration::from_secs(10);
+
+/// How often at most a database that could not be asked at start is asked again.
+const LOAD_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a statement's text means, made once per text and catalog.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) analysis: Analysis,
+    /// `_all`, then the tables of the read.
+    pub(crate) reads: Arc<[Tag]>,
+    /// What a write bumps.
+    pub(crate) writes: Arc<[Tag]>,
+    /// The key up to the hash.
+    pub(crate) stem: String,
+    /// How long its answer may be kept.
+    pub(crate) ttl: Duration,
+    pub(crate) counters: Arc<TableCounters>,
+    /// The schema that it was made with.
+    pub(crate) version: u64,
+}
+
+/// A catalog and the plans made with it. They go together, so that no plan outlives its catalog.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    version: u64,
+    dialect: Dialect,
+    pub(crate) catalog: Catalog,
+    memo: quick_cache::sync::Cache<Box<str>, Arc<Plan>, TextBytes>,
+}
+
+#[derive(Clone, Debug)]
+struct TextBytes;
+
+impl Weighter<Box<str>, Arc<Plan>> for TextBytes {
+    fn weight(&self, text: &Box<str>, _: &Arc<Plan>) -> u64 {
+        text.len() as u64 + 512
+    }
+}
+
+impl Schema {
+    pub(crate) fn new(dialect: Dialect, catalog: Catalog) -> Self {
+        static VERSIONS: AtomicU64 = AtomicU64::new(0);
+        let version = VERSIONS.fetch_add(1, Relaxed);
+        Self { version, dialect, catalog, memo: quick_cache::sync::Cache::with_weighter(4096, MEMO_BYTES, TextBytes) }
+    }
+
+    /// The tag of a table that is named as in a statement, known or not.
+    pub(crate) fn tag_of(&self, table: &str) -> Tag {
+        let ident = |text: &str| Ident { text: text.to_owned(), quoted: false };
+        let name = match table.split_once('.') {
+            Some((schema, relation)) => Name { schema: Some(ident(schema)), relation: ident(relation) },
+            None => Name { schema: None, relation: ident(table) },
+        };
+        let quoted = Name { schema: None, relation: Ident { text: table.to_owned(), quoted: true } };
+        let known = self.catalog.resolve(&name).or_else(|| self.catalog.resolve(&quoted));
+        known.map_or_else(|| Tag::table(table), |relation| relation.tag.clone())
+    }
+}
+
+/// When the catalog was last read for want of a name.
+#[derive(Debug, Default)]
+pub(crate) struct Loading {
+    one: tokio::sync::Mutex<()>,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Loading {
+    /// Whether `pause` has gone by since it was last due.
+    fn due(&self, pause: Duration) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let due = last.is_none_or(|last| now.duration_since(last) >= pause);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
+}
+
+impl<DB: Backend> Shared<DB> {
+    /// The plan of a text: found by one hash of it, or made.
+    pub(crate) fn plan(self: &Arc<Self>, sql: &str) -> Arc<Plan> {
+        let schema = self.schema.load();
+        if let Some(plan) = schema.memo.get(sql) {
+            return plan;
+        }
+        let plan = Arc::new(self.make_plan(&schema, sql));
+        if plan.analysis.read == Err(Bypass::UnknownRelation) && self.prefix.get().is_some() && self.loading.due(RELOAD_AGAIN) {
+            // A table that somebody else created, perhaps.
+            let shared = Arc::clone(self);
+            tokio::spawn(async move { shared.reload().await });
+        }
+        schema.memo.insert(sql.into(), Arc::clone(&plan));
+        plan
+    }
+
+    /// Whether the schema is still the one that this plan was made with.
+    pub(crate) fn is_current(&self, plan: &Plan) -> bool {
+        self.schema.load().version == plan.version
+    }
+
+    fn make_plan(&self, schema: &Schema, sql: &str) -> Plan {
+        let analysis = analysis::analyse(schema.dialect, sql, &schema.catalog);
+        let (reads, stem, counters) = match (&analysis.read, &self.engine) {
+            (Ok(read), Some(engine)) => {
+                let reads = [Tag::all()].into_iter().chain(read.tables.iter().cloned()).collect();
+                let table = &read.tables[0];
+                (reads, key::stem(engine.keyspace(), table, read.category), self.counters.table(table.as_str(), read.category))
+            }
+            _ => (Arc::default(), String::new(), Arc::default()),
+        };
+        let writes = match &analysis.writes {
+            Writes::Nothing if analysis.changes_schema => [Tag::all()].into(),
+            Writes::Nothing => Arc::default(),
+            Writes::Tables(tables) => Arc::clone(tables),
+            Writes::Everything => [Tag::all()].into(),
+        };
+        Plan { ttl: self.policy.ttl(&analysis), analysis, reads, writes, stem, counters, version: schema.version }
+    }
+
+    /// Takes note of what a statement does to the connection that runs it, before it runs.
+    pub(crate) fn note_session(&self, session: &Session) {
+        match session {
+            Session::Unchanged | Session::Local => {}
+            Session::Changed => {
+                if !self.session_changed.swap(true, SeqCst) {
+                    tracing::warn!("the session was changed through the pool, so connections may differ: nothing is cached from now on");
+                }
+            }
+            Session::TemporaryTable(name) => {
+                let mut shadowed = self.shadowed.lock().unwrap_or_else(PoisonError::into_inner);
+                if shadowed.insert(name.clone()) {
+                    tracing::warn!(table = %name, "a temporary table was created through the pool: nothing that names it is cached from now on");
+                    let catalog = self.schema.load().catalog.clone();
+                    self.put_catalog(catalog, &shadowed);
+                }
+            }
+        }
+    }
+
+    /// Reads the catalog anew. Where that fails, every name is unknown until it works: nothing is cached, and a write forgets everything.
+    pub(crate) async fn reload(&self) {
+        match self.pool.acquire().await {
+            Ok(mut connection) => self.reload_on(&mut connection).await,
+            Err(error) => self.use_loaded(Err(error)),
+        }
+    }
+
+    /// The same on this connection.
+    pub(crate) async fn reload_on(&self, connection: &mut DB::Connection) {
+        // One at a time: an older catalog must not replace a newer one.
+        let _one = self.loading.one.lock().await;
+        let loaded = DB::catalog(connection).await;
+        self.use_loaded(loaded);
+    }
+
+    fn use_loaded(&self, loaded: Result<Catalog, sqlx::Error>) {
+        let catalog = loaded.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the catalog can't be read; nothing is cached until it can");
+            Catalog::new(DB::DIALECT, Vec::new(), false)
+        });
+        self.use_catalog(catalog);
+    }
+
+    fn use_catalog(&self, catalog: Catalog) {
+        // Held until the catalog is in place: a temporary table noted meanwhile would be lost with the catalog that knew of it.
+        let shadowed = self.shadowed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.put_catalog(catalog, &shadowed);
+    }
+
+    fn put_catalog(&self, mut catalog: Catalog, shadowed: &BTreeSet<String>) {
+        for name in shadowed {
+            catalog.shadow(name);
+        }
+        self.schema.store(Arc::new(Schema::new(DB::DIALECT, catalog)));
+    }
+
+    /// Asks the database who it is, tests the row cache and reads the catalog, where that has not been done yet.
+    pub(crate) async fn load(&self) -> Result<(), sqlx::Error> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        {
+            let _one = self.loading.one.lock().await;
+            if self.prefix.get().is_some() {
+                return Ok(());
+            }
+            let mut connection = self.pool.acquire().await?;
+            let mut identity = DB::identity(&mut connection).await?;
+            if let Some(id) = &self.database_id {
+                identity.database.clone_from(id);
+            }
+            let replays = self_test::<DB>(&self.pool, &self.codec, &mut connection).await;
+            if !replays {
+                tracing::error!("the row cache does not give back what was put in: it is switched off");
+            }
+            self.replays.store(replays, Relaxed);
+            self.use_catalog(DB::catalog(&mut connection).await?);
+            engine.set_database(&key::database(&identity));
+            let _ = self.prefix.set(key::prefix(&identity));
+        }
+        Ok(())
+    }
+
+    /// Tries again to load, in the background and not too often.
+    pub(crate) fn load_later(self: &Arc<Self>) {
+        if self.loading.due(LOAD_AGAIN) {
+            let shared = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = shared.load().await {
+                    tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached");
+                }
+            });
+        }
+    }
+}
+
+/// Replays a known answer and compares it: a driver that reads the wire in another way than ours expects must not be trusted with rows.
+async fn self_test<DB: Backend>(pool: &Pool<DB>, codec: &DB::Codec, connection: &mut DB::Connection) -> bool {
+    let sql = sqlx::SqlStr::from_static(DB::SELF_TEST);
+    let test = async {
+        let request = crate::database::Request { sql: sql.clone(), statement: None, arguments: Some(Default::default()), persistent: true };
+        let row = DB::fetch_optional(connection, request).await.ok()??;
+        codec.learn(&sql, connection).await;
+        let record = |row: &DB::Row| {
+            let mut recording = codec.record(1 << 20);
+            recording.push(row).ok()?;
+            recording.finish().ok()
+        };
+        let payload = record(&row)?;
+        let replayed = codec.replay(pool, &sql, None, payload.clone().into()).await.inspect_err(|error| {
+            tracing::warn!(%error, "the self-test's replay failed");
+        });
+        let again = record(replayed.ok()?.rows.first()?)?;
+        Some(again == payload)
+    };
+    test.await.unwrap_or(false)
+}

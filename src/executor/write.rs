@@ -1,0 +1,109 @@
+//! A statement that may write runs to its end on a task of its own: the caller only awaits it. Dropping the caller's future stops nothing, as little as it
+//! stops the server, which goes on with the statement and may commit a minute later, once a lock clears.
+
+use super::Shared;
+use super::schema::Plan;
+use crate::database::{Backend, Request};
+use crate::engine::{Engine, Span};
+use crate::stats::count;
+use either::Either;
+use futures_core::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, stream};
+use sqlx::Error;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What a statement yields, one at a time.
+pub(super) type Step<DB> = Either<<DB as sqlx::Database>::QueryResult, <DB as sqlx::Database>::Row>;
+
+/// Rows that wait for a slow reader of `INSERT ... RETURNING` and the like.
+const WAITING: usize = 64;
+
+/// Whether an error tells what became of the statement. Otherwise the server may still be at work on it, and commit.
+pub(crate) fn outcome_is_known(error: &Error) -> bool {
+    match error {
+        // The server's own answer.
+        Error::Database(_) => true,
+        // Nothing was sent.
+        Error::PoolTimedOut | Error::PoolClosed | Error::Configuration(_) | Error::InvalidArgument(_) | Error::Encode(_) => true,
+        // Everything was answered.
+        Error::RowNotFound | Error::ColumnNotFound(_) | Error::ColumnIndexOutOfBounds { .. } | Error::ColumnDecode { .. } => true,
+        _ => false,
+    }
+}
+
+impl<DB: Backend> Shared<DB> {
+    /// Runs a writing statement within its span. The stream ends (or fails) only after the span has ended, so whoever reads it to its end has an
+    /// acknowledged write.
+    pub(super) fn write(self: &Arc<Self>, engine: &Arc<Engine>, plan: Arc<Plan>, request: Request<DB>) -> BoxStream<'static, Result<Step<DB>, Error>> {
+        let (shared, engine) = (Arc::clone(self), Arc::clone(engine));
+        // Nothing starts before the stream is polled, as with a pool.
+        async move {
+            let (sender, receiver) = mpsc::channel(WAITING);
+            tokio::spawn(shared.run(engine, plan, request, sender));
+            stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|step| (step, receiver)) })
+        }
+        .flatten_stream()
+        .boxed()
+    }
+
+    async fn run(self: Arc<Self>, engine: Arc<Engine>, plan: Arc<Plan>, request: Request<DB>, sender: mpsc::Sender<Result<Step<DB>, Error>>) {
+        // The connection first: a fence should not stand while the pool is exhausted.
+        let mut connection = match self.pool.acquire().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let _ = sender.send(Err(error)).await;
+                return;
+            }
+        };
+        count(&self.counters.writes);
+        let sql = request.sql.clone();
+        let span = engine.begin(Arc::clone(&plan.writes)).await;
+        let mut steps = DB::fetch_many(&mut connection, request);
+        let mut failure = None;
+        while let Some(step) = steps.next().await {
+            match step {
+                // A reader that went away does not stop the statement: it is drained to its last row, which is when the server has finished.
+                Ok(step) => drop(sender.send(Ok(step)).await),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        drop(steps);
+        self.settle(&engine, &mut connection, &plan, sql.as_str(), span, failure.as_ref()).await;
+        drop(connection);
+        if let Some(error) = failure {
+            let _ = sender.send(Err(error)).await;
+        }
+    }
+
+    /// Closes a span, after what the statement did to the schema has been taken in.
+    pub(crate) async fn settle(
+        self: &Arc<Self>,
+        engine: &Arc<Engine>,
+        connection: &mut DB::Connection,
+        plan: &Plan,
+        sql: &str,
+        span: Span,
+        failure: Option<&Error>,
+    ) {
+        if failure.is_some_and(|error| !outcome_is_known(error)) {
+            span.end_when_over();
+            return;
+        }
+        if plan.analysis.changes_schema {
+            // On this connection: the pool may have no other.
+            self.reload_on(connection).await;
+        } else if failure.is_none() && !self.is_current(plan) {
+            // The schema changed under the statement: it may have fired a trigger that the plan knew nothing of. Forget what it would mean now, too,
+            // before it is acknowledged.
+            let now = self.plan(sql);
+            if now.writes != plan.writes {
+                let _ = engine.invalidate(&now.writes).await;
+            }
+        }
+        span.end().await;
+    }
+}

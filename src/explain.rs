@@ -1,0 +1,86 @@
+//! What the cache makes of a statement, for people.
+
+use crate::analysis::{Category, Writes};
+use crate::database::Backend;
+use crate::executor::CachingExecutor;
+use crate::stats::Reason;
+use std::fmt;
+use std::time::Duration;
+
+/// The answer of [`CachingExecutor::explain`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// How its answer is kept, or why it is not.
+    pub read: Result<ReadExplanation, Reason>,
+    /// What it makes invalid.
+    pub invalidates: Invalidates,
+}
+
+/// How an answer is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadExplanation {
+    /// Every table it depends on; the first is the one that its key is filed under.
+    pub tables: Vec<String>,
+    /// The kind of answer.
+    pub category: Category,
+    /// The key of a read of all rows with no arguments; `None` until the database has been asked who it is.
+    pub key: Option<String>,
+    /// How long it is kept, before jitter.
+    pub ttl: Duration,
+}
+
+/// What a statement makes invalid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Invalidates {
+    /// Nothing: it only reads.
+    Nothing,
+    /// Whatever depends on these tables.
+    Tables(Vec<String>),
+    /// Everything.
+    Everything,
+}
+
+impl Explanation {
+    pub(crate) fn of<DB: Backend>(executor: &CachingExecutor<DB>, sql: &str) -> Self {
+        let plan = executor.shared.plan(sql);
+        let invalidates = match &plan.analysis.writes {
+            Writes::Nothing if plan.analysis.changes_schema => Invalidates::Everything,
+            Writes::Nothing => Invalidates::Nothing,
+            Writes::Tables(tables) => Invalidates::Tables(tables.iter().map(ToString::to_string).collect()),
+            Writes::Everything => Invalidates::Everything,
+        };
+        let read = match (&plan.analysis.read, executor.refusal_of_text()) {
+            (Err(bypass), _) => Err((*bypass).into()),
+            (Ok(_), Some(reason)) => Err(reason),
+            (Ok(read), None) => Ok(ReadExplanation {
+                tables: read.tables.iter().map(ToString::to_string).collect(),
+                category: read.category,
+                key: executor.key(&plan, sql, &DB::Arguments::default(), false),
+                ttl: executor.time_to_live(&plan),
+            }),
+        };
+        Self { read, invalidates }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.read {
+            Ok(read) => {
+                write!(f, "cached for {:?} as {}, depends on {}", read.ttl, read.category.as_str(), read.tables.join(", "))?;
+                if let Some(key) = &read.key {
+                    write!(f, "; key {key}")?;
+                }
+            }
+            Err(reason) => write!(f, "not cached: {reason}")?,
+        }
+        match &self.invalidates {
+            Invalidates::Nothing => Ok(()),
+            Invalidates::Tables(tables) => write!(f, "; invalidates {}", tables.join(", ")),
+            Invalidates::Everything => f.write_str("; invalidates everything"),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! How the database and the store are.
+
+use crate::database::Backend;
+use crate::executor::Shared;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The answer of [`CachingExecutor::health`](crate::CachingExecutor::health).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Health {
+    /// How long the database took to answer, or what it said.
+    pub database: Result<Duration, String>,
+    /// How long the store took to answer, or what it said; `None` where the cache is switched off.
+    pub store: Option<Result<Duration, String>>,
+    /// Whether the catalog has been read, without which nothing is cached.
+    pub catalog: bool,
+    /// How many relations the catalog knows.
+    pub relations: usize,
+    /// Whether rows came back exactly in the self-test at start.
+    pub rows: bool,
+    /// Whether the session was changed through the pool, since when nothing is cached.
+    pub session_changed: bool,
+    /// How many tables wait for the delivery of an invalidation and are read from the database until then.
+    pub distrusted: usize,
+}
+
+impl Health {
+    pub(crate) async fn of<DB: Backend>(shared: &Shared<DB>) -> Self {
+        let since = Instant::now();
+        let database = async {
+            let mut connection = shared.pool.acquire().await?;
+            sqlx::Connection::ping(&mut *connection).await?;
+            Ok::<_, sqlx::Error>(since.elapsed())
+        };
+        let store = async {
+            let engine = shared.engine.as_ref()?;
+            Some(engine.store().ping().await.map(|_| since.elapsed()).map_err(|error| error.to_string()))
+        };
+        let (database, store) = tokio::join!(database, store);
+        Self {
+            database: database.map_err(|error| error.to_string()),
+            store,
+            catalog: shared.prefix.get().is_some(),
+            relations: shared.schema.load().catalog.len(),
+            rows: shared.replays.load(Relaxed),
+            session_changed: shared.session_changed.load(SeqCst),
+            distrusted: shared.engine.as_ref().map_or(0, |engine| engine.distrusted()),
+        }
+    }
+
+    /// Whether reads are being answered from the cache where they can be.
+    pub fn is_caching(&self) -> bool {
+        matches!(self.store, Some(Ok(_))) && self.catalog && self.rows && !self.session_changed
+    }
+}

@@ -1,0 +1,87 @@
+//! How long answers are kept, how large they may be, and how strictly writes are followed.
+
+use crate::analysis::{Analysis, Category};
+use crate::tag::Tag;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How a write and the cache keep step (`CACHE_CONSISTENCY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Consistency {
+    /// A write is a span: nothing that it may change is served or stored from before it until its outcome is known. Two round trips a write.
+    #[default]
+    Fenced,
+    /// What a write changed is forgotten after it, before it is acknowledged. One round trip a write; between commit and invalidation another
+    /// reader may still be given the old value, and a process that dies there leaves it until its TTL.
+    AfterCommit,
+    /// Writes are not followed: entries age. No round trip.
+    Ttl,
+}
+
+/// What becomes of dead entries (`CACHE_INVALIDATION`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Invalidation {
+    /// They are invalid at once and unlinked in the background.
+    #[default]
+    Generation,
+    /// Besides, they are gone from the store before the write returns: for those who share the keyspace and want to see it.
+    Scan,
+}
+
+/// Time to live, by category and table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub(crate) data: Option<Duration>,
+    pub(crate) schema: Option<Duration>,
+    pub(crate) metadata: Option<Duration>,
+    pub(crate) count: Option<Duration>,
+    pub(crate) default: Option<Duration>,
+    pub(crate) tables: BTreeMap<String, Duration>,
+    /// The largest part of a TTL that is taken off at random, so that what was filled together doesn't expire together.
+    pub(crate) jitter: f64,
+    pub(crate) max_entry: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            data: None,
+            schema: None,
+            metadata: None,
+            count: None,
+            default: None,
+            tables: BTreeMap::new(),
+            jitter: 0.1,
+            max_entry: 4 << 20,
+        }
+    }
+}
+
+impl Policy {
+    /// How long an answer may be served, before jitter: the comment in the text, else the shortest of its tables' own, else its category's, else the default.
+    pub(crate) fn ttl(&self, analysis: &Analysis) -> Duration {
+        let Ok(read) = &analysis.read else { return Duration::ZERO };
+        analysis.hints.ttl.or_else(|| read.tables.iter().filter_map(|table| self.table(table)).min()).unwrap_or_else(|| {
+            let (own, built_in) = match read.category {
+                Category::Data => (self.data, 300),
+                Category::Schema => (self.schema, 3600),
+                Category::Metadata => (self.metadata, 7200),
+                Category::Count => (self.count, 60),
+            };
+            own.or(self.default).unwrap_or(Duration::from_secs(built_in))
+        })
+    }
+
+    /// Names of tables in settings are compared without regard to case: environment variables are written in capitals.
+    fn table(&self, table: &Tag) -> Option<Duration> {
+        if self.tables.is_empty() { None } else { self.tables.get(&table.as_str().to_lowercase()).copied() }
+    }
+
+    /// A TTL with its jitter taken off; never under a millisecond, the least that stores can express.
+    pub(crate) fn jittered(&self, ttl: Duration) -> Duration {
+        let part = rand::random_range(0.0..=1.0) * self.jitter;
+        ttl.mul_f64(1.0 - part).max(Duration::from_millis(1))
+    }
+}

@@ -1,0 +1,156 @@
+//! A private socket pair of which sqlx's driver holds one end and we the other.
+//!
+//! sqlx's drivers connect to a path, so for a moment there must be one: a socket in a directory that only this user can open, removed as
+//! soon as the driver is in. Nothing stays on disk, and nobody else is let in, since whoever holds our end decides what rows the program
+//! sees.
+
+use sqlx::Error;
+use std::fs::Permissions;
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::net::{UnixListener, UnixStream};
+
+/// Connects a driver to ourselves: gives the driver's connection and our end of it.
+///
+/// `connect` is handed the socket's path, whose last part is `name`, and connects the driver to it; `greet` answers the driver's start-up
+/// on our end. Both run at once. There is no deadline in here: the caller sets one around it.
+///
+/// # Errors
+///
+/// [`Error::Io`] where no directory takes a socket; whatever `connect` and `greet` fail with.
+///
+/// # Cancel safety
+///
+/// Safe: a dropped call leaves no file behind.
+pub async fn pair<C, F, G>(
+    name: &str,
+    connect: impl FnOnce(PathBuf) -> F,
+    greet: impl FnOnce(UnixStream) -> G,
+) -> Result<(C, UnixStream), Error>
+where
+    F: Future<Output = Result<C, Error>>,
+    G: Future<Output = Result<UnixStream, Error>>,
+{
+    let door = Door::open(bases(), name)?;
+    let driver = connect(door.path());
+    let ours = async { greet(door.accept().await?).await };
+    tokio::try_join!(driver, ours)
+}
+
+/// Where a socket may be made, best first. A path has 108 bytes at most, and the usual temporary directory may be long, full or read-only.
+fn bases() -> impl Iterator<Item = PathBuf> {
+    let fixed = ["/dev/shm", "/tmp", "/var/tmp"].into_iter().map(PathBuf::from);
+    std::iter::once(std::env::temp_dir()).chain(fixed).chain(std::env::current_dir())
+}
+
+/// A listening socket in a directory of its own.
+struct Door {
+    listener: UnixListener,
+    path: PathBuf,
+    /// The directory's owner, who is this process's user: std has no other way to ask.
+    uid: u32,
+    directory: TempDir,
+}
+
+impl Door {
+    fn open(bases: impl Iterator<Item = PathBuf>, name: &str) -> Result<Self, Error> {
+        let mut reasons = Vec::new();
+        for base in bases {
+            match Self::open_in(&base, name) {
+                Ok(door) => return Ok(door),
+                Err(error) => reasons.push(format!("{}: {error}", base.display())),
+            }
+        }
+        Err(Error::Io(io::Error::other(format!("no directory takes a Unix socket for row replay ({})", reasons.join("; ")))))
+    }
+
+    fn open_in(base: &Path, name: &str) -> io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix(".rows-").permissions(Permissions::from_mode(0o700)).tempdir_in(base)?;
+        // Some file systems (vfat, some shares) take a mode and ignore it.
+        let metadata = directory.path().metadata()?;
+        if metadata.mode() & 0o077 != 0 {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the directory can't be made private"));
+        }
+        let path = directory.path().join(name);
+        let listener = UnixListener::bind(&path)?;
+        Ok(Self { listener, path, uid: metadata.uid(), directory })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.path.clone()
+    }
+
+    /// Lets this process in, once, and takes the path away.
+    async fn accept(self) -> io::Result<UnixStream> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            let peer = stream.peer_cred()?;
+            let this_process = peer.pid().is_none_or(|pid| u32::try_from(pid) == Ok(std::process::id()));
+            if peer.uid() == self.uid && this_process {
+                self.directory.close()?;
+                return Ok(stream);
+            }
+            // A stranger (root, or another process of this user) is dropped; the driver still waits in the queue.
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn pair_is_private_connected_and_leaves_nothing() {
+        let mut seen = PathBuf::new();
+        let connect = |path: PathBuf| {
+            let mode = path.parent().unwrap().metadata().unwrap().mode();
+            assert_eq!(mode & 0o777, 0o700);
+            assert_eq!(path.file_name().unwrap(), ".s.PGSQL.5432");
+            seen.clone_from(&path);
+            async move { UnixStream::connect(path).await.map_err(Error::Io) }
+        };
+        let greet = |mut stream: UnixStream| async move {
+            stream.write_all(b"hello").await?;
+            Ok(stream)
+        };
+        let (mut driver, mut ours) = pair(".s.PGSQL.5432", connect, greet).await.unwrap();
+        assert!(!seen.parent().unwrap().exists());
+        let mut read = [0; 5];
+        driver.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"hello");
+        driver.write_all(b"world").await.unwrap();
+        ours.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"world");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_does_not_do_is_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let long = root.path().join("x".repeat(100));
+        std::fs::create_dir(&long).unwrap();
+        let missing = root.path().join("missing");
+        let good = std::env::temp_dir();
+        let door = Door::open([missing.clone(), long.clone(), good.clone()].into_iter(), "s").unwrap();
+        assert!(door.path().starts_with(&good) && !door.path().starts_with(&long));
+        assert_eq!(std::fs::read_dir(&long).unwrap().count(), 0, "a failed attempt is cleaned up");
+
+        let error = Door::open([missing, long].into_iter(), "s").err().unwrap().to_string();
+        assert!(error.contains("no directory takes a Unix socket") && error.contains("missing"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_gives_up_leaves_nothing() {
+        let mut seen = PathBuf::new();
+        let connect = |path: PathBuf| {
+            seen = path;
+            async { Err::<(), _>(Error::WorkerCrashed) }
+        };
+        let result = pair("s", connect, |stream| async { Ok(stream) }).await;
+        assert!(matches!(result, Err(Error::WorkerCrashed)));
+        assert!(!seen.parent().unwrap().exists());
+    }
+}

@@ -1,0 +1,321 @@
+//! What the cache did: private counters, public snapshots.
+
+use crate::analysis::{Bypass, Category};
+use crate::rows::Unreplayable;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+macro_rules! reasons {
+    ($($variant:ident $text:literal,)*) => {
+        /// Why a read went to the database without the cache, or why its answer was not kept.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $(#[doc = $text] $variant,)*
+        }
+
+        impl Reason {
+            const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The reason in words.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    Unparsed "the statement is not understood",
+    NoTable "reads no table",
+    UnknownRelation "names a relation that the catalog does not know",
+    NotATable "names a view, partition or other relation that is not a plain table",
+    Function "calls a function that is volatile, or not known to be harmless",
+    Variable "reads a session or system variable",
+    Locking "locks what it reads",
+    Volatile "reads a system column",
+    Write "it writes",
+    NotAQuery "is no query",
+    Hint "a comment in the statement switches the cache off",
+    RawSql "runs unprepared: rows of the text protocol are not kept",
+    Execute "its rows are not asked for",
+    Uncached "the executor is an uncached one",
+    Session "the session was changed through the pool",
+    Off "the cache is switched off",
+    Starting "the catalog has not been read yet",
+    Arguments "the arguments are too large to hash",
+    Fenced "a write is under way",
+    Distrusted "an invalidation could not be delivered yet",
+    Store "the store failed",
+    Rows "the row cache failed its self-test",
+    TextProtocol "rows of the text protocol",
+    Columns "columns that can't be described exactly",
+    Value "a value that can't be captured exactly",
+    TooLarge "more bytes than an entry may have",
+    Origin "a column comes from a table that the analysis did not name",
+    Unfinished "the caller stopped reading",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<Bypass> for Reason {
+    fn from(bypass: Bypass) -> Self {
+        match bypass {
+            Bypass::Write => Self::Write,
+            Bypass::NotAQuery => Self::NotAQuery,
+            Bypass::Unparsed => Self::Unparsed,
+            Bypass::NoTable => Self::NoTable,
+            Bypass::UnknownRelation => Self::UnknownRelation,
+            Bypass::NotATable => Self::NotATable,
+            Bypass::Function => Self::Function,
+            Bypass::Variable => Self::Variable,
+            Bypass::Locking => Self::Locking,
+            Bypass::Volatile => Self::Volatile,
+            Bypass::Hint => Self::Hint,
+        }
+    }
+}
+
+impl From<Unreplayable> for Reason {
+    fn from(unreplayable: Unreplayable) -> Self {
+        match unreplayable {
+            Unreplayable::TextProtocol => Self::TextProtocol,
+            Unreplayable::MixedColumns | Unreplayable::ColumnType => Self::Columns,
+            Unreplayable::Value => Self::Value,
+            Unreplayable::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+/// The counters of one table and category.
+#[derive(Debug, Default)]
+pub(crate) struct TableCounters {
+    pub(crate) hits: AtomicU64,
+    pub(crate) misses: AtomicU64,
+    pub(crate) fills: AtomicU64,
+}
+
+/// All counters of an executor and its clones.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub(crate) hits: AtomicU64,
+    pub(crate) misses: AtomicU64,
+    pub(crate) fills: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) invalidations: AtomicU64,
+    pub(crate) invalidations_of_everything: AtomicU64,
+    pub(crate) reclaimed: AtomicU64,
+    pub(crate) store_errors: AtomicU64,
+    pub(crate) replay_errors: AtomicU64,
+    pub(crate) malformed: AtomicU64,
+    pub(crate) undelivered: AtomicU64,
+    bypasses: Vec<AtomicU64>,
+    not_stored: Vec<AtomicU64>,
+    tables: Mutex<HashMap<(String, Category), Arc<TableCounters>>>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let zeros = || Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
+        Self {
+            hits: AtomicU64::default(),
+            misses: AtomicU64::default(),
+            fills: AtomicU64::default(),
+            writes: AtomicU64::default(),
+            invalidations: AtomicU64::default(),
+            invalidations_of_everything: AtomicU64::default(),
+            reclaimed: AtomicU64::default(),
+            store_errors: AtomicU64::default(),
+            replay_errors: AtomicU64::default(),
+            malformed: AtomicU64::default(),
+            undelivered: AtomicU64::default(),
+            bypasses: zeros(),
+            not_stored: zeros(),
+            tables: Mutex::default(),
+        }
+    }
+}
+
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+impl Counters {
+    pub(crate) fn bypass(&self, reason: Reason) {
+        count(&self.bypasses[reason as usize]);
+    }
+
+    pub(crate) fn not_stored(&self, reason: Reason) {
+        count(&self.not_stored[reason as usize]);
+    }
+
+    /// The counters of a table: looked up once per statement, not per read.
+    pub(crate) fn table(&self, table: &str, category: Category) -> Arc<TableCounters> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tables.entry((table.to_owned(), category)).or_default())
+    }
+
+    pub(crate) fn snapshot(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        let by_reason = |counters: &[AtomicU64]| {
+            Reason::ALL.iter().map(|reason| (*reason, read(&counters[*reason as usize]))).filter(|(_, count)| *count > 0).collect()
+        };
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        Stats {
+            hits: read(&self.hits),
+            misses: read(&self.misses),
+            fills: read(&self.fills),
+            writes: read(&self.writes),
+            invalidations: read(&self.invalidations),
+            invalidations_of_everything: read(&self.invalidations_of_everything),
+            reclaimed: read(&self.reclaimed),
+            store_errors: read(&self.store_errors),
+            replay_errors: read(&self.replay_errors),
+            malformed_entries: read(&self.malformed),
+            undelivered_invalidations: read(&self.undelivered),
+            bypasses: by_reason(&self.bypasses),
+            not_stored: by_reason(&self.not_stored),
+            tables: tables
+                .iter()
+                .map(|((table, category), counters)| {
+                    let stats = TableStats { hits: read(&counters.hits), misses: read(&counters.misses), fills: read(&counters.fills) };
+                    ((table.clone(), *category), stats)
+                })
+                .collect(),
+        }
+    }
+
+    pub(crate) fn reset(&self) {
+        let single = [
+            &self.hits,
+            &self.misses,
+            &self.fills,
+            &self.writes,
+            &self.invalidations,
+            &self.invalidations_of_everything,
+            &self.reclaimed,
+            &self.store_errors,
+            &self.replay_errors,
+            &self.malformed,
+            &self.undelivered,
+        ];
+        for counter in single.into_iter().chain(&self.bypasses).chain(&self.not_stored) {
+            counter.store(0, Relaxed);
+        }
+        for counters in self.tables.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            for counter in [&counters.hits, &counters.misses, &counters.fills] {
+                counter.store(0, Relaxed);
+            }
+        }
+    }
+}
+
+/// What the cache did since the executor was built, or since `reset_stats`; shared by its clones.
+///
+/// The counters are read one after another: under load they may be a few operations apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Reads answered from the store.
+    pub hits: u64,
+    /// Reads that were looked up and went to the database.
+    pub misses: u64,
+    /// Answers stored.
+    pub fills: u64,
+    /// Writes that went through the executor or its transactions.
+    pub writes: u64,
+    /// Tables that were invalidated, by writes and by hand, each time counted.
+    pub invalidations: u64,
+    /// Times that everything was invalidated, for want of knowing less.
+    pub invalidations_of_everything: u64,
+    /// Dead entries unlinked in the background.
+    pub reclaimed: u64,
+    /// Store operations that failed or missed their deadline.
+    pub store_errors: u64,
+    /// Hits whose rows could not be replayed; they were read from the database.
+    pub replay_errors: u64,
+    /// Entries whose bytes were not an entry; they were deleted.
+    pub malformed_entries: u64,
+    /// Invalidations that could not be delivered at once and were kept.
+    pub undelivered_invalidations: u64,
+    /// Reads that were not looked up, by reason.
+    pub bypasses: BTreeMap<Reason, u64>,
+    /// Reads whose answer was not stored, by reason.
+    pub not_stored: BTreeMap<Reason, u64>,
+    /// By the table that an entry is filed under, and category.
+    pub tables: BTreeMap<(String, Category), TableStats>,
+}
+
+/// The counters of one table and category.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableStats {
+    /// Reads answered from the store.
+    pub hits: u64,
+    /// Reads that were looked up and went to the database.
+    pub misses: u64,
+    /// Answers stored.
+    pub fills: u64,
+}
+
+impl Stats {
+    /// Hits per look-up, from 0 to 1; 0 before the first.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
+    pub fn hit_ratio(&self) -> f64 {
+        let looked_up = self.hits + self.misses;
+        if looked_up == 0 { 0.0 } else { self.hits as f64 / looked_up as f64 }
+    }
+}
+
+/// A table for people to read.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<28} {:<9} {:>9} {:>9} {:>9}", "table", "category", "hits", "misses", "fills")?;
+        for ((table, category), stats) in &self.tables {
+            writeln!(f, "{table:<28} {:<9} {:>9} {:>9} {:>9}", category.as_str(), stats.hits, stats.misses, stats.fills)?;
+        }
+        writeln!(f, "{:<28} {:<9} {:>9} {:>9} {:>9}", "total", "", self.hits, self.misses, self.fills)?;
+        writeln!(
+            f,
+            "{} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
+            self.writes, self.invalidations, self.invalidations_of_everything, self.reclaimed, self.store_errors
+        )?;
+        for (title, reasons) in [("not looked up", &self.bypasses), ("not stored", &self.not_stored)] {
+            for (reason, count) in reasons {
+                writeln!(f, "{title}: {count:>6} x {reason}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reset_leaves_nothing_and_reasons_stay_apart() {
+        let counters = Counters::default();
+        for reason in Reason::ALL {
+            counters.bypass(*reason);
+        }
+        counters.not_stored(Reason::TooLarge);
+        count(&counters.table("users", Category::Data).hits);
+        let stats = counters.snapshot();
+        assert_eq!(stats.bypasses.len(), Reason::ALL.len());
+        assert_eq!(stats.not_stored, [(Reason::TooLarge, 1)].into());
+        assert_eq!(stats.tables[&("users".to_owned(), Category::Data)].hits, 1);
+        counters.reset();
+        let stats = counters.snapshot();
+        assert!(stats.bypasses.is_empty() && stats.not_stored.is_empty());
+        assert_eq!(stats.tables[&("users".to_owned(), Category::Data)], TableStats::default());
+    }
+}

@@ -1,0 +1,36 @@
+-- Begins every script. KEYS come in pairs, a tag's generation and its fence.
+
+local FENCED = 'fenced'
+
+local function now()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- How many writes stand in a fence. Another program's value at its key is a fence that was lost.
+local function standing(fence)
+    local count = redis.pcall('ZCARD', fence)
+    if type(count) == 'number' then return count end
+    if string.find(count.err, 'WRONGTYPE', 1, true) then return 0 end
+    -- Raises the error in the way of this server's version.
+    return redis.call('ZCARD', fence)
+end
+
+-- What stands at a generation's key; nil for nothing or a value of another type, which SET will replace.
+local function generation(key)
+    local value = redis.pcall('GET', key)
+    if type(value) == 'string' then return value end
+    return nil
+end
+
+-- After a write left the fence: the last one takes the generation along, whatever it says, since it may have been created while the fence was lost.
+-- Others keep their marker, for at least as long as the last of them has lease left.
+local function settle(gen, fence, marker)
+    if standing(fence) == 0 then
+        redis.call('DEL', gen)
+    elseif generation(gen) ~= FENCED then
+        local last = redis.call('ZREVRANGE', fence, 0, 0, 'WITHSCORES')
+        redis.call('SET', gen, FENCED, 'PX', math.max(4 * (tonumber(last[2]) - now()), tonumber(marker)))
+    end
+end
+

@@ -1,0 +1,17 @@
+-- KEYS: a generation, then entries. ARGV: this server's identity, an entry's magic, the place of the generation in it (from and to, counted from one).
+-- Unlinks the entries that were read under another generation than the one that stands; answers how many. One script, so that an entry which is
+-- refilled just now is judged by what it is when it is unlinked.
+
+local identity, magic, from, to = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local standing_token = generation(KEYS[1])
+if standing_token and (#standing_token ~= 24 or string.sub(standing_token, 1, 8) ~= identity) then standing_token = nil end
+
+local unlinked = 0
+for i = 2, #KEYS do
+    -- Values of other types are somebody else's.
+    local head = redis.pcall('GETRANGE', KEYS[i], 0, to - 1)
+    if type(head) == 'string' and string.sub(head, 1, #magic) == magic and string.sub(head, from, to) ~= standing_token then
+        unlinked = unlinked + redis.call('UNLINK', KEYS[i])
+    end
+end
+return unlinked

@@ -1,0 +1,318 @@
+//! Transactions: reads pass through, writes are noted, the commit invalidates.
+//!
+//! A transaction needs its fence only around COMMIT: until then nobody else sees what it wrote, and what it reads itself comes from the database and is
+//! never stored. So `commit` raises the fence over every table that was written, commits, and lowers it. A rollback leaves everything as it was.
+
+use crate::analysis::{Dialect, Session, Writes};
+use crate::database::{Backend, Request};
+use crate::engine::Engine;
+use crate::executor::{CachingExecutor, outcome_is_known};
+use crate::stats::count;
+use crate::tag::Tag;
+use either::Either;
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
+use sqlx::{Connection, Describe, Error, Execute, Executor, SqlStr};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// A transaction of a [`CachingExecutor`]; stands where `sqlx::Transaction` stood.
+///
+/// `&mut *tx` is an executor, and by deref also a `&mut PgConnection` (or the like): what is done through that one is not observed, so the transaction then
+/// counts as having written anything. Dropped, it is rolled back.
+#[must_use = "a transaction that is dropped is rolled back"]
+pub struct CachingTransaction<'c, DB: Backend> {
+    connection: CachingConnection<'c, DB>,
+}
+
+/// The connection of a [`CachingTransaction`], by deref.
+pub struct CachingConnection<'c, DB: Backend> {
+    executor: CachingExecutor<DB>,
+    level: Level<'c, DB>,
+}
+
+enum Level<'c, DB: Backend> {
+    Top { transaction: sqlx::Transaction<'static, DB>, notes: Notes },
+    Savepoint { transaction: sqlx::Transaction<'c, DB>, notes: &'c mut Notes },
+}
+
+/// What a transaction may have changed.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    tags: BTreeSet<Tag>,
+    changes_schema: bool,
+    /// A statement ended the transaction behind sqlx's back (MySQL's DDL, a COMMIT as text): what follows commits by itself.
+    over: bool,
+    /// The connection was handed out on a database whose statements can commit by themselves: a rollback need not have undone everything.
+    unobserved: Option<Arc<Engine>>,
+}
+
+impl Notes {
+    fn tags(&self) -> Arc<[Tag]> {
+        // `_all` covers the rest.
+        if self.tags.contains(&Tag::all()) { [Tag::all()].into() } else { self.tags.iter().cloned().collect() }
+    }
+}
+
+impl<DB: Backend> CachingTransaction<'static, DB> {
+    pub(crate) fn new(executor: CachingExecutor<DB>, transaction: sqlx::Transaction<'static, DB>) -> Self {
+        Self { connection: CachingConnection { executor, level: Level::Top { transaction, notes: Notes::default() } } }
+    }
+}
+
+impl<DB: Backend> CachingTransaction<'_, DB> {
+    /// Commits. When this returns, nobody is served what was read before the commit. A savepoint is released, and its writes count with its parent's.
+    ///
+    /// # Errors
+    ///
+    /// The database's. After one that does not tell the outcome (the connection was lost), nothing that was written is cached until the database shows that the
+    /// transaction is over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way the commit goes on, on a task of its own.
+    pub async fn commit(self) -> Result<(), Error> {
+        let CachingConnection { executor, level } = self.connection;
+        let (transaction, notes) = match level {
+            Level::Savepoint { transaction, .. } => return transaction.commit().await,
+            Level::Top { transaction, notes } => (transaction, notes),
+        };
+        let Some(engine) = executor.shared.engine.clone().filter(|_| !notes.tags.is_empty() || notes.changes_schema) else {
+            return transaction.commit().await;
+        };
+        let committing = tokio::spawn(async move {
+            let span = engine.begin(notes.tags()).await;
+            let committed = transaction.commit().await;
+            if notes.changes_schema {
+                executor.shared.reload().await;
+            }
+            match &committed {
+                Err(error) if !outcome_is_known(error) => span.end_when_over(),
+                _ => span.end().await,
+            }
+            committed
+        });
+        committing.await.unwrap_or_else(|_| Err(Error::WorkerCrashed))
+    }
+
+    /// Rolls back. Nothing is forgotten, since nothing changed; except where the connection was handed out on a database whose statements can commit by
+    /// themselves.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn rollback(self) -> Result<(), Error> {
+        let CachingConnection { executor, level } = self.connection;
+        match level {
+            Level::Savepoint { transaction, .. } => transaction.rollback().await,
+            Level::Top { transaction, mut notes } => {
+                let rolled_back = transaction.rollback().await;
+                if let Some(engine) = notes.unobserved.take() {
+                    let _ = engine.invalidate(&[Tag::all()]).await;
+                    executor.shared.reload().await;
+                }
+                rolled_back
+            }
+        }
+    }
+
+    /// Begins a savepoint.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn begin(&mut self) -> Result<CachingTransaction<'_, DB>, Error> {
+        self.connection.begin().await
+    }
+}
+
+/// A rollback by drop can't be awaited: what may have been committed in spite of it is forgotten in the background.
+impl Drop for Notes {
+    fn drop(&mut self) {
+        if let (Some(engine), Ok(runtime)) = (self.unobserved.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { engine.invalidate(&[Tag::all()]).await });
+        }
+    }
+}
+
+impl<DB: Backend> CachingConnection<'_, DB> {
+    /// Begins a savepoint.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn begin(&mut self) -> Result<CachingTransaction<'_, DB>, Error> {
+        let (connection, notes): (&mut DB::Connection, _) = match &mut self.level {
+            Level::Top { transaction, notes } => (&mut *transaction, notes),
+            Level::Savepoint { transaction, notes } => (&mut *transaction, &mut **notes),
+        };
+        let transaction = connection.begin().await?;
+        Ok(CachingTransaction {
+            connection: CachingConnection { executor: self.executor.clone(), level: Level::Savepoint { transaction, notes } },
+        })
+    }
+
+    /// The connection and the notes, apart; without a mark, for those who observe what they do.
+    fn parts(&mut self) -> (&mut DB::Connection, &mut Notes) {
+        match &mut self.level {
+            Level::Top { transaction, notes } => (&mut *transaction, notes),
+            Level::Savepoint { transaction, notes } => (&mut *transaction, &mut **notes),
+        }
+    }
+
+    /// Runs a statement, and notes what it may write. One that commits by itself is fenced and invalidated at once, together with what was noted so far.
+    fn run(&mut self, request: Request<DB>) -> BoxStream<'_, Result<Either<DB::QueryResult, DB::Row>, Error>> {
+        let executor = self.executor.clone();
+        let Some(engine) = executor.shared.engine.clone() else { return DB::fetch_many(self.parts().0, request) };
+        let plan = executor.shared.plan(request.sql.as_str());
+        let (connection, notes) = self.parts();
+        let analysis = &plan.analysis;
+        executor.shared.note_session(&analysis.session);
+        // A COMMIT or ROLLBACK as text among them: what follows may commit by itself.
+        notes.over |= analysis.session == Session::Changed;
+        let writes = analysis.writes != Writes::Nothing || analysis.changes_schema;
+        if !writes && !analysis.commits {
+            return DB::fetch_many(connection, request);
+        }
+        if writes {
+            count(&executor.shared.counters.writes);
+        }
+        notes.tags.extend(plan.writes.iter().cloned());
+        notes.changes_schema |= analysis.changes_schema;
+        // What can do anything can commit, where a procedure may.
+        let everything = analysis.writes == Writes::Everything && DB::DIALECT == Dialect::MySql;
+        notes.over |= everything;
+        if !analysis.commits && !notes.over {
+            return DB::fetch_many(connection, request);
+        }
+        let tags = notes.tags();
+        async move {
+            let sql = request.sql.clone();
+            let span = engine.begin(tags).await;
+            let mut steps = Vec::new();
+            let mut failure = None;
+            let mut running = DB::fetch_many(&mut *connection, request);
+            while let Some(step) = running.next().await {
+                match step {
+                    Ok(step) => steps.push(Ok(step)),
+                    Err(error) => failure = Some(error),
+                }
+            }
+            drop(running);
+            executor.shared.settle(&engine, connection, &plan, sql.as_str(), span, failure.as_ref()).await;
+            steps.extend(failure.map(Err));
+            stream::iter(steps)
+        }
+        .flatten_stream()
+        .boxed()
+    }
+}
+
+impl<'c, DB: Backend> Deref for CachingTransaction<'c, DB> {
+    type Target = CachingConnection<'c, DB>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.connection
+    }
+}
+
+impl<DB: Backend> DerefMut for CachingTransaction<'_, DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.connection
+    }
+}
+
+impl<DB: Backend> Deref for CachingConnection<'_, DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.level {
+            Level::Top { transaction, .. } => transaction,
+            Level::Savepoint { transaction, .. } => transaction,
+        }
+    }
+}
+
+/// Hands the connection out. What is done with it is not observed, so from here on the transaction counts as having written anything.
+impl<DB: Backend> DerefMut for CachingConnection<'_, DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        let engine = self.executor.shared.engine.clone().filter(|_| DB::DIALECT == Dialect::MySql);
+        let (connection, notes) = self.parts();
+        notes.unobserved = notes.unobserved.take().or(engine);
+        notes.changes_schema = true;
+        notes.tags.insert(Tag::all());
+        connection
+    }
+}
+
+impl<DB: Backend> fmt::Debug for CachingTransaction<'_, DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachingTransaction").finish_non_exhaustive()
+    }
+}
+
+impl<DB: Backend> fmt::Debug for CachingConnection<'_, DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachingConnection").finish_non_exhaustive()
+    }
+}
+
+/// The `Executor` of a transaction's connection, once per database: a generic one overflows the trait solver.
+macro_rules! executor_for_connection {
+    ($database:ty) => {
+        impl<'t> Executor<'t> for &'t mut CachingConnection<'_, $database> {
+            type Database = $database;
+
+            fn fetch_many<'e, 'q: 'e, E>(
+                self,
+                query: E,
+            ) -> BoxStream<'e, Result<Either<<$database as sqlx::Database>::QueryResult, <$database as sqlx::Database>::Row>, Error>>
+            where
+                't: 'e,
+                E: 'q + Execute<'q, $database>,
+            {
+                match Request::new(query) {
+                    Ok(request) => self.run(request),
+                    Err(error) => stream::once(future::ready(Err(error))).boxed(),
+                }
+            }
+
+            fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<<$database as sqlx::Database>::Row>, Error>>
+            where
+                't: 'e,
+                E: 'q + Execute<'q, $database>,
+            {
+                // To its end: the driver may give the first row before the server has finished.
+                self.fetch_many(query).try_fold(None, |first, step| future::ready(Ok(first.or_else(|| step.right())))).boxed()
+            }
+
+            fn prepare_with<'e>(
+                self,
+                sql: SqlStr,
+                parameters: &'e [<$database as sqlx::Database>::TypeInfo],
+            ) -> BoxFuture<'e, Result<<$database as sqlx::Database>::Statement, Error>>
+            where
+                't: 'e,
+            {
+                <$database as Backend>::prepare_with(self.parts().0, sql, parameters)
+            }
+
+            fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<$database>, Error>>
+            where
+                't: 'e,
+            {
+                <$database as Backend>::describe(self.parts().0, sql)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "mysql")]
+executor_for_connection!(sqlx::MySql);
+#[cfg(feature = "postgres")]
+executor_for_connection!(sqlx::Postgres);
+#[cfg(feature = "sqlite")]
+executor_for_connection!(sqlx::Sqlite);

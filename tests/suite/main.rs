@@ -1,0 +1,6 @@
+//! The integration tests: one binary, so that one test process shares its database servers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod servers;
