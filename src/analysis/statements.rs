@@ -13,6 +13,8 @@ pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement
     // MySQL commits before and after most of what is no query.
     let commits = dialect == Dialect::MySql;
     match statement {
+        // It numbers the rows of tables without a primary key anew.
+        Statement::Vacuum(_) if dialect == Dialect::Sqlite => Analysis::everything(Bypass::NotAQuery),
         Statement::Query(query) => context.query(statement, query, bypass),
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => context.write(statement, Targets::default()),
         Statement::Truncate(_) => Analysis { commits, ..context.write(statement, Targets::default()) },
@@ -78,11 +80,12 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
     match statement {
         // An open transaction stays behind on one connection of the pool, and so does a lock.
         Statement::StartTransaction { statements, .. } if statements.is_empty() => Analysis { commits, ..Analysis::session() },
-        Statement::Savepoint { .. }
-        | Statement::ReleaseSavepoint { .. }
-        | Statement::Rollback { .. }
-        | Statement::Reset(_)
-        | Statement::Use(_) => Analysis::session(),
+        Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { savepoint: Some(_), .. } => {
+            Analysis::local()
+        }
+        // Elsewhere LOCAL is another word for SESSION, and the next transaction's level stays behind on its connection.
+        Statement::Set(set) if dialect == Dialect::Postgres && ends_with_transaction(set) => Analysis::local(),
+        Statement::Rollback { .. } | Statement::Reset(_) | Statement::Use(_) => Analysis::session(),
         Statement::Commit { .. } => Analysis { writes: Writes::Everything, commits, ..Analysis::session() },
         // PostgreSQL's lasts as long as its transaction, and a transaction through the pool is this one statement.
         Statement::Lock(_) => Analysis::harmless(Bypass::NotAQuery),

@@ -17,11 +17,6 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Everything.
-    pub fn everything() -> Self {
-        Self { everything: true, ..Self::default() }
-    }
-
     /// What a statement itself writes, apart from statements within it; `None` if it is no such statement.
     pub fn of(dialect: Dialect, catalog: &Catalog, statement: &Statement) -> Option<Self> {
         let mut targets = Collector { dialect, catalog, targets: Self::default() };

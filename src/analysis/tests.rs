@@ -20,7 +20,9 @@ pub(super) fn catalog(dialect: Dialect) -> Catalog {
         Dialect::Sqlite => (vec!["main"], "main"),
     };
     let mut catalog = Catalog::new(dialect, path.into_iter().map(str::to_owned).collect(), dialect == Dialect::Sqlite);
-    let mut add = |schema: &str, name: &str, tag: Tag, reads, writes| catalog.add(schema, name, None, Relation { tag, reads, writes, rolls_back: true });
+    let mut add = |schema: &str, name: &str, tag: Tag, reads, writes| {
+        catalog.add(schema, name, None, Relation { tag, reads, writes, rolls_back: true })
+    };
     for name in ["users", "orders", "posts", "tags", "only"] {
         add(home, name, Tag::table(name), Reads::Plain, Reach::Itself);
     }
