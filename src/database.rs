@@ -10,8 +10,15 @@ use sqlx::{Database, Error, SqlStr};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+/// What `Executor::fetch_many` yields: the rows of each statement, then its summary.
+#[doc(hidden)]
+pub type Steps<'e, DB> = BoxStream<'e, Result<Either<<DB as Database>::QueryResult, <DB as Database>::Row>, Error>>;
+
 /// A database that [`CachingExecutor`](crate::CachingExecutor) can stand in front of: `Postgres`, `MySql` and `Sqlite`. Sealed.
-pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate> + sealed::Sealed {
+pub trait Backend:
+    Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate>
+    + sealed::Sealed
+{
     /// A query without tables whose one row has a column of every kind that the codec tells apart.
     #[doc(hidden)]
     const SELF_TEST: &'static str;
@@ -26,10 +33,7 @@ pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement
 
     /// `Executor::fetch_many` of a connection. The methods of this kind exist because a generic bound on the connection's `Executor` overflows the trait solver.
     #[doc(hidden)]
-    fn fetch_many(
-        connection: &mut Self::Connection,
-        request: Request<Self>,
-    ) -> BoxStream<'_, Result<Either<Self::QueryResult, Self::Row>, Error>>;
+    fn fetch_many(connection: &mut Self::Connection, request: Request<Self>) -> Steps<'_, Self>;
 
     /// `Executor::fetch_optional` of a connection.
     #[doc(hidden)]
@@ -71,7 +75,7 @@ pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement
 pub struct Identity {
     /// The database's own identity, not the connection string's: two hosts both say localhost. Includes the server's version, on which answers may depend.
     pub database: String,
-    /// Whatever of the session a row may depend on: role, search path, time zone, isolation, sql_mode and the like.
+    /// Whatever of the session a row may depend on: role, search path, time zone, isolation, `sql_mode` and the like.
     pub session: String,
 }
 
@@ -154,10 +158,7 @@ mod sealed {
 /// The methods that only pass a request on to a connection's own `Executor`: the same text for every database, once per database.
 macro_rules! passing_on {
     () => {
-        fn fetch_many(
-            connection: &mut Self::Connection,
-            request: Request<Self>,
-        ) -> BoxStream<'_, Result<Either<Self::QueryResult, Self::Row>, Error>> {
+        fn fetch_many(connection: &mut Self::Connection, request: Request<Self>) -> Steps<'_, Self> {
             sqlx::Executor::fetch_many(connection, request)
         }
 
