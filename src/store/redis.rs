@@ -29,11 +29,11 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// A generation that nobody replaced dies after a day: tables that are no longer read leave nothing behind.
-const GENERATION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const GENERATION_LIFE: Duration = Duration::from_hours(24);
 
 /// The marker of a running write outlives its lease by far: were it gone first, and the fence lost, a reader could create a generation. Should it be left
 /// alone for good (the fence was lost, the writer died), it goes by itself after this time, or four leases.
-const MARKER_LIFE: Duration = Duration::from_secs(60);
+const MARKER_LIFE: Duration = Duration::from_mins(1);
 
 /// What stands at a fenced tag's generation key.
 const FENCED: &[u8] = b"fenced";
@@ -120,13 +120,11 @@ impl RedisStore {
     async fn ask(&self, request: &Request<'_>) -> Result<(Value, ServerIdentity), StoreError> {
         let slot = self.pool.slot();
         let mut used = None;
-        match tokio::time::timeout(self.timeout, exchange(slot, request, &mut used)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                slot.timed_out(used.as_ref());
-                Err(StoreError::Deadline(self.timeout))
-            }
+        if let Ok(answer) = tokio::time::timeout(self.timeout, exchange(slot, request, &mut used)).await {
+            return answer;
         }
+        slot.timed_out(used.as_ref());
+        Err(StoreError::Deadline(self.timeout))
     }
 
     /// The keys of a script: each tag's generation and fence.
@@ -290,13 +288,11 @@ impl CacheStore for RedisStore {
                 }
                 identity.map(Option::unwrap_or_default).map_err(backend)
             };
-            answered = match tokio::time::timeout(self.timeout, check).await {
-                Ok(identity) => identity?,
-                Err(_) => {
-                    slot.timed_out(used.as_ref());
-                    return Err(StoreError::Deadline(self.timeout));
-                }
+            let Ok(identity) = tokio::time::timeout(self.timeout, check).await else {
+                slot.timed_out(used.as_ref());
+                return Err(StoreError::Deadline(self.timeout));
             };
+            answered = identity?;
         }
         Ok(answered)
     }

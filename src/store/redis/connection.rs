@@ -146,18 +146,11 @@ impl Connector {
         // Both times are limited by us.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let mut requests = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let identity = match identify(&mut requests).await? {
-            Some(identity) => identity,
-            None => {
-                if !self.warned.swap(true, Relaxed) {
-                    tracing::warn!(
-                        "this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed"
-                    );
-                }
-                ServerIdentity::default()
-            }
-        };
-        Ok(Connection { requests, identity })
+        let identity = identify(&mut requests).await?;
+        if identity.is_none() && !self.warned.swap(true, Relaxed) {
+            tracing::warn!("this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed");
+        }
+        Ok(Connection { requests, identity: identity.unwrap_or_default() })
     }
 }
 
