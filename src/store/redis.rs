@@ -6,10 +6,11 @@
 //! The commands that a restricted ACL user needs, on keys `~<namespace>:*` and `~<namespace>-fence:*`:
 //!
 //! ```text
-//! +mget +get +set +del +unlink +scan +info +evalsha +script|load
-//! within scripts:  +time +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
-//! at connect:      +auth +select (both always allowed or part of the connection's set-up)
+//! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
+//! within scripts:  +time +get +set +del +unlink +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
 //! ```
+//!
+//! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`].
 
 mod config;
 mod connection;
@@ -53,7 +54,11 @@ script!(RECLAIM, "reclaim.lua");
 /// Keeps entries, generations and fences in a Redis or Valkey server.
 ///
 /// Every token names the server that keeps it, and is compared with the server behind the connection that answered: after a failover, or a restart from
-/// an old snapshot, everything is a miss. A replica is refused.
+/// an old snapshot, everything is a miss. A replica is refused. A user who may not ask for INFO gives up these protections (said once in the log).
+/// [`CacheStore::ping`] also notices a server that became another one without breaking its connections.
+///
+/// A request that timed out may still reach the server late, after a request that followed it on a new connection. A late `begin` leaves a fence
+/// behind that lapses and must be proven over: its table is not cached until then, but nothing stale is served.
 ///
 /// # Errors
 ///

@@ -8,7 +8,6 @@ use sqlx_cached::store::{
     TABLE_GENERATION,
 };
 use sqlx_cached::tag::{Generation, ServerIdentity, Tag};
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub const TTL: Duration = Duration::from_mins(1);
@@ -236,7 +235,7 @@ async fn reclaim_unlinks_the_dead_and_nothing_else(store: &dyn CacheStore) {
     assert_eq!(store.reclaim(&tag).await.unwrap(), 4);
     assert_eq!(left().await, ["foreign", "dead"]);
     store.end(&[tag], &id("a")).await.unwrap();
-    store.invalidate(&[other.clone()]).await.unwrap();
+    store.invalidate(std::slice::from_ref(&other)).await.unwrap();
     assert_eq!(store.reclaim(&other).await.unwrap(), 1);
 }
 
@@ -297,7 +296,7 @@ async fn redis_keeps_the_contract_as_a_restricted_user() {
     let mut rules = vec!["on", ">secret", "~sql:*", "~sql-fence:*", "-@all", "+select"];
     rules.extend(COMMANDS.split(' '));
     let redis = Redis::configured().user("cache", &rules).start();
-    let store = redis_store_at(RedisAddress::Socket(PathBuf::from(redis.socket())), |config| {
+    let store = redis_store_at(RedisAddress::Socket(redis.socket()), |config| {
         config.username = Some("cache".into());
         config.password = Some("secret".into());
         config.db = Some(2);

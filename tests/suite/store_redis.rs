@@ -202,7 +202,7 @@ async fn a_replica_is_refused_and_a_demotion_is_noticed() {
     let tag = table("a");
     let before = standing(&store, &tag).await;
     one.cli::<()>(&["REPLICAOF", "127.0.0.1", &two.port().to_string()]);
-    assert!(store.begin(&[tag.clone()], &id("a"), LEASE).await.is_err());
+    assert!(store.begin(std::slice::from_ref(&tag), &id("a"), LEASE).await.is_err());
     one.cli::<()>(&["REPLICAOF", "NO", "ONE"]);
     pass(Duration::from_millis(100)).await;
     assert_ne!(label(&store, &tag).await, Label::Standing(before));
