@@ -207,3 +207,16 @@ pub(super) fn is_over(error: &RedisError) -> bool {
         || error.code() == Some("NOAUTH")
         || error.detail().is_some_and(|text| text.contains("READONLY"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ids_make_the_identity() {
+        let identities = [identity("a", "b"), identity("a", "c"), identity("c", "b"), identity("a", ""), identity("", "a")];
+        let distinct: std::collections::HashSet<_> = identities.into_iter().flatten().collect();
+        assert_eq!(distinct.len(), 5);
+        assert_eq!(identity("", ""), None);
+    }
+}
