@@ -20,6 +20,7 @@ use crate::catalog::Catalog;
 use crate::tag::Tag;
 use scan::Scan;
 use sqlparser::tokenizer::TokenWithSpan;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,7 +151,7 @@ pub struct Hints {
 pub fn analyse(dialect: Dialect, sql: &str, catalog: &Catalog) -> Analysis {
     let scan = Scan::new(dialect, sql);
     let hints = hints::read(&scan.comments);
-    let mut analysis = understand(dialect, &scan, catalog).unwrap_or_else(|| unparsed::analyse(dialect, sql, &scan));
+    let mut analysis = understand(dialect, &scan, catalog).unwrap_or_else(|| unparsed::analyse(dialect, sql, &scan, catalog));
     if hints.off && analysis.read.is_ok() {
         analysis.read = Err(Bypass::Hint);
     }
@@ -165,12 +166,16 @@ const DEEP: usize = 4_000;
 fn understand(dialect: Dialect, scan: &Scan<'_>, catalog: &Catalog) -> Option<Analysis> {
     let tokens = parse::tokens(dialect, scan)?;
     match parse::depth(&tokens) {
-        ..=SHALLOW => understand_tokens(dialect, tokens, catalog),
+        // A parser that panics has understood nothing.
+        ..=SHALLOW => catch_unwind(AssertUnwindSafe(|| understand_tokens(dialect, tokens, catalog))).ok()?,
         depth @ ..=DEEP => {
             // `a = 1 OR a = 2 OR ...`: the tree is as deep as the chain is long, and walked and dropped by recursion.
             let stack = 4 * 1024 * 1024 + depth * 16 * 1024;
             std::thread::scope(|scope| {
-                let thread = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, || understand_tokens(dialect, tokens, catalog)).ok()?;
+                let thread = std::thread::Builder::new()
+                    .stack_size(stack)
+                    .spawn_scoped(scope, || understand_tokens(dialect, tokens, catalog))
+                    .ok()?;
                 thread.join().ok()?
             })
         }
@@ -222,6 +227,11 @@ impl Analysis {
     /// Changes the session and nothing else.
     fn session() -> Self {
         Self { session: Session::Changed, ..Self::harmless(Bypass::NotAQuery) }
+    }
+
+    /// Changes the session until its transaction ends.
+    fn local() -> Self {
+        Self { session: Session::Local, ..Self::harmless(Bypass::NotAQuery) }
     }
 
     /// May have done anything.

@@ -3,6 +3,13 @@
 //! This first catalog fails closed: it knows which relations are plain base tables. Everything else - a view, a partition, a name it has not heard of -
 //! is not cached, and a write that may reach further than the table it names forgets everything.
 
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
 use crate::analysis::Dialect;
 use crate::tag::Tag;
 use std::collections::{HashMap, HashSet};
@@ -20,6 +27,7 @@ pub struct Catalog {
     enums: HashSet<String>,
     time_of_day: bool,
     by_oid: HashMap<u32, (String, String)>,
+    opaque_operators: bool,
 }
 
 /// One name in the database's relation namespace.
@@ -31,6 +39,8 @@ pub struct Relation {
     pub reads: Reads,
     /// How far a write to it may reach.
     pub writes: Reach,
+    /// Whether a rollback undoes what was written to it: not so for MyISAM, Aria and their kin.
+    pub rolls_back: bool,
 }
 
 /// Whether a read of a relation can be cached.
@@ -42,7 +52,7 @@ pub enum Reads {
     Schema,
     /// Anything else that a read cannot change: not cached.
     Opaque,
-    /// Reading it may write (a PostgreSQL view that calls a function of a user): not cached, and a read of it forgets everything.
+    /// Not cached, and reading it may write: a view, or a table's policy, that calls functions of which nothing better is known.
     Hazard,
 }
 
@@ -85,6 +95,7 @@ impl Catalog {
             enums: HashSet::new(),
             time_of_day: true,
             by_oid: HashMap::new(),
+            opaque_operators: false,
         }
     }
 
@@ -109,6 +120,16 @@ impl Catalog {
     /// Adds a function that is not built in. Its name is compared without regard to case.
     pub fn add_function(&mut self, name: &str) {
         self.functions.insert(name.to_lowercase());
+    }
+
+    /// Notes that operators, casts or domains are defined by functions of which nothing is known.
+    pub fn set_opaque_operators(&mut self) {
+        self.opaque_operators = true;
+    }
+
+    /// Whether an operator, a cast or a domain may call a function that is not built in and may do anything, though the statement names none.
+    pub fn has_opaque_operators(&self) -> bool {
+        self.opaque_operators
     }
 
     /// Whether a function of this name was defined by a user, and so may do anything.
@@ -149,6 +170,23 @@ impl Catalog {
     /// The relation of this PostgreSQL object identifier.
     pub fn by_oid(&self, oid: u32) -> Option<&Relation> {
         self.relations.get(self.by_oid.get(&oid)?)
+    }
+
+    /// The relation that the database itself calls so.
+    pub fn exactly(&self, schema: &str, name: &str) -> Option<&Relation> {
+        self.relations.get(&(self.fold(schema), self.fold(name)))
+    }
+
+    /// The relation that a driver calls `schema.name`, without quotes: a dot may also be part of either, so every reading of it is tried. `None`
+    /// where more than one fits or none.
+    pub fn dotted(&self, text: &str) -> Option<&Relation> {
+        let mut readings = text.match_indices('.').filter_map(|(at, _)| self.exactly(&text[..at], &text[at + 1..]));
+        readings.next().filter(|_| readings.next().is_none())
+    }
+
+    /// The schemas in which an unqualified name is looked up, in order.
+    pub fn search_path(&self) -> &[String] {
+        &self.search_path
     }
 
     /// How many relations it knows.

@@ -11,7 +11,10 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// A database that [`CachingExecutor`](crate::CachingExecutor) can stand in front of: `Postgres`, `MySql` and `Sqlite`. Sealed.
-pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate> + sealed::Sealed {
+pub trait Backend:
+    Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate>
+    + sealed::Sealed
+{
     /// A query without tables whose one row has a column of every kind that the codec tells apart.
     #[doc(hidden)]
     const SELF_TEST: &'static str;
@@ -26,10 +29,7 @@ pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement
 
     /// `Executor::fetch_many` of a connection. The methods of this kind exist because a generic bound on the connection's `Executor` overflows the trait solver.
     #[doc(hidden)]
-    fn fetch_many(
-        connection: &mut Self::Connection,
-        request: Request<Self>,
-    ) -> BoxStream<'_, Result<Either<Self::QueryResult, Self::Row>, Error>>;
+    fn fetch_many(connection: &mut Self::Connection, request: Request<Self>) -> Steps<'_, Self>;
 
     /// `Executor::fetch_optional` of a connection.
     #[doc(hidden)]
@@ -56,6 +56,8 @@ pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement
     fn catalog(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Catalog, Error>>;
 
     /// The transactions, other than the asking connection's, that run now and may yet commit a write.
+    ///
+    /// Not to be dropped half-way, and not inside a transaction: SQLite's attempt to lock changes the connection's busy timeout for its duration.
     #[doc(hidden)]
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>>;
 
@@ -64,12 +66,18 @@ pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<crate::tag::Tag, String>>;
 }
 
+/// What a statement yields, one at a time: rows, and the summary of each result.
+pub type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database>::Row>;
+
+/// What a statement yields, as it comes.
+pub type Steps<'a, DB> = BoxStream<'a, Result<Step<DB>, Error>>;
+
 /// The parts of a hash that tell one database and one kind of session from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The database's own identity, not the connection string's: two hosts both say localhost. Includes the server's version, on which answers may depend.
     pub database: String,
-    /// Whatever of the session a row may depend on: role, search path, time zone, isolation, sql_mode and the like.
+    /// Whatever of the session a row may depend on: role, search path, time zone, isolation, `sql_mode` and the like.
     pub session: String,
 }
 
@@ -126,6 +134,18 @@ impl<DB: Database> sqlx::Execute<'_, DB> for Request<DB> {
     }
 }
 
+/// Joins the parts of an identity so that no two lists give one text.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+fn distinct(parts: impl IntoIterator<Item = Option<String>>) -> String {
+    serde_json::Value::from_iter(parts).to_string()
+}
+
+/// For a database that nothing names for certain: an identity that is shared with nobody.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn random_id() -> String {
+    format!("random {:032x}", rand::random::<u128>())
+}
+
 mod sealed {
     /// Keeps [`Backend`](super::Backend) ours to implement.
     pub trait Sealed {}
@@ -140,10 +160,7 @@ mod sealed {
 /// The methods that only pass a request on to a connection's own `Executor`: the same text for every database, once per database.
 macro_rules! passing_on {
     () => {
-        fn fetch_many(
-            connection: &mut Self::Connection,
-            request: Request<Self>,
-        ) -> BoxStream<'_, Result<Either<Self::QueryResult, Self::Row>, Error>> {
+        fn fetch_many(connection: &mut Self::Connection, request: Request<Self>) -> Steps<'_, Self> {
             sqlx::Executor::fetch_many(connection, request)
         }
 

@@ -38,6 +38,7 @@ reasons! {
     Variable "reads a session or system variable",
     Locking "locks what it reads",
     Volatile "reads a system column",
+    Write "it writes",
     NotAQuery "is no query",
     Hint "a comment in the statement switches the cache off",
     RawSql "runs unprepared: rows of the text protocol are not kept",
@@ -68,7 +69,8 @@ impl fmt::Display for Reason {
 impl From<Bypass> for Reason {
     fn from(bypass: Bypass) -> Self {
         match bypass {
-            Bypass::Write | Bypass::NotAQuery => Self::NotAQuery,
+            Bypass::Write => Self::Write,
+            Bypass::NotAQuery => Self::NotAQuery,
             Bypass::Unparsed => Self::Unparsed,
             Bypass::NoTable => Self::NoTable,
             Bypass::UnknownRelation => Self::UnknownRelation,

@@ -1,6 +1,6 @@
 //! The unit of dependence: a read depends on a set of tags, a write bumps a set of tags.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 /// What a read depends on and a write changes: at first a table, written in one normal form.
@@ -14,19 +14,19 @@ impl Tag {
     /// The tag of a table, named as the catalog spells it (`users`, or `app.users` outside the database's default schema).
     pub fn table(name: &str) -> Self {
         let mut text = String::with_capacity(name.len());
-        for (index, c) in name.chars().enumerate() {
-            let separates = matches!(c, ':' | '*' | '?' | '[' | ']' | '\\' | '{' | '}' | '^' | '%');
-            // `_all` and `_schema` are ours: a table of that name is written `%5Fall`.
-            let reserved = index == 0 && matches!(name, "_all" | "_schema");
-            if separates || reserved || c.is_control() || c.is_whitespace() {
-                let mut utf8 = [0; 4];
-                for byte in c.encode_utf8(&mut utf8).bytes() {
-                    text.push_str(&format!("%{byte:02X}"));
-                }
-            } else {
-                text.push(c);
-            }
+        escape(&mut text, name, false);
+        Self(text.into())
+    }
+
+    /// The tag of a table by its parts; `None` is the database's default schema. A dot inside a part is written `%2E`, so that table `a.b` and
+    /// table `b` of schema `a` stay two.
+    pub fn qualified(schema: Option<&str>, name: &str) -> Self {
+        let mut text = String::with_capacity(name.len());
+        if let Some(schema) = schema {
+            escape(&mut text, schema, true);
+            text.push('.');
         }
+        escape(&mut text, name, true);
         Self(text.into())
     }
 
@@ -43,6 +43,23 @@ impl Tag {
     /// The tag as a key segment.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Adds a name to a tag's text, what separates, globs or controls percent-encoded.
+fn escape(text: &mut String, name: &str, dots: bool) {
+    for (index, c) in name.chars().enumerate() {
+        let separates = matches!(c, ':' | '*' | '?' | '[' | ']' | '\\' | '{' | '}' | '^' | '%') || (dots && c == '.');
+        // `_all` and `_schema` are ours: a table of that name is written `%5Fall`.
+        let reserved = index == 0 && matches!(name, "_all" | "_schema");
+        if separates || reserved || c.is_control() || c.is_whitespace() {
+            let mut utf8 = [0; 4];
+            for byte in c.encode_utf8(&mut utf8).bytes() {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        } else {
+            text.push(c);
+        }
     }
 }
 
@@ -113,5 +130,17 @@ mod tests {
             assert!(seen.insert(tag.clone()), "{tag} twice");
             assert!(tag != Tag::all() && tag != Tag::schema());
         }
+    }
+
+    #[test]
+    fn a_dot_inside_a_name_is_not_the_dot_after_a_schema() {
+        assert_eq!(Tag::qualified(None, "users"), Tag::table("users"));
+        assert_eq!(Tag::qualified(None, "a%b"), Tag::table("a%b"));
+        assert_eq!(Tag::qualified(Some("app"), "users"), Tag::table("app.users"));
+        let parts =
+            [(None, "a.b"), (Some("a"), "b"), (Some("a.b"), "c"), (Some("a"), "b.c"), (None, "a.b.c"), (None, "a%2Eb"), (None, "_all")];
+        let tags: std::collections::HashSet<_> = parts.iter().map(|(schema, name)| Tag::qualified(*schema, name)).collect();
+        assert_eq!(tags.len(), parts.len());
+        assert!(!tags.contains(&Tag::all()));
     }
 }

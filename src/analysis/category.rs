@@ -33,7 +33,9 @@ pub(super) fn metadata(dialect: Dialect, statement: &Statement, catalog: &Catalo
         Dialect::Sqlite => ["select sqlite_version()", "select sqlite_version()"],
     };
     let short = match statement {
-        Statement::Query(query) => matches!(query.body.as_ref(), SetExpr::Select(select) if select.projection.len() == 1 && select.from.is_empty()),
+        Statement::Query(query) => {
+            matches!(query.body.as_ref(), SetExpr::Select(select) if select.projection.len() == 1 && select.from.is_empty())
+        }
         Statement::ShowVariable { .. } => true,
         _ => false,
     };

@@ -2,7 +2,7 @@
 
 use super::walk::Walk;
 use super::{Bypass, Dialect, tables};
-use sqlparser::ast::{ArrayElemTypeDef, BinaryOperator, DataType, Expr, TimezoneInfo, UnaryOperator, Value};
+use sqlparser::ast::{AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, TimezoneInfo, UnaryOperator, Value};
 
 impl Walk<'_> {
     /// Judges one expression; its parts are judged by themselves.
@@ -33,6 +33,15 @@ impl Walk<'_> {
                     self.distrust(Bypass::Function);
                 }
             }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let AccessExpr::Dot(Expr::Identifier(field)) = access
+                        && self.catalog.is_user_function(&field.value)
+                    {
+                        self.distrust(Bypass::Function);
+                    }
+                }
+            }
             // Syntax that calls a function of a name that a user's function may have as well.
             Expr::Ceil { .. } => self.call_keyword("ceil"),
             Expr::Floor { .. } => self.call_keyword("floor"),
@@ -58,7 +67,6 @@ impl Walk<'_> {
             // `_utf8'x'`, and nothing else.
             Expr::Prefixed { prefix, .. } if self.dialect == Dialect::MySql && prefix.value.starts_with('_') => {}
             Expr::Identifier(_)
-            | Expr::CompoundFieldAccess { .. }
             | Expr::IsFalse(_)
             | Expr::IsNotFalse(_)
             | Expr::IsTrue(_)
@@ -116,10 +124,11 @@ impl Walk<'_> {
 
     fn target(&self, to: &DataType) -> Target {
         match to {
-            DataType::Date | DataType::Timestamp(..) | DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone | TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+            DataType::Date
+            | DataType::Timestamp(..)
+            | DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone | TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
                 Target::Moment
             }
-            DataType::Regclass => Target::Lookup,
             DataType::Array(
                 ArrayElemTypeDef::AngleBracket(inner) | ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::Parenthesis(inner),
             ) => self.target(inner),
@@ -128,16 +137,18 @@ impl Walk<'_> {
                 let name = tables::last_lower(name);
                 match name.as_str() {
                     _ if self.catalog.is_enum(&name) => Target::Plain,
-                    "timestamptz" | "timetz" | "daterange" | "tsrange" | "tstzrange" | "datemultirange" | "tsmultirange" | "tstzmultirange" => Target::Moment,
-                    "regtype" | "regproc" | "regprocedure" | "regrole" | "regnamespace" | "regoper" | "regoperator" | "regconfig" | "regdictionary"
-                    | "regcollation" | "regclass" => Target::Lookup,
+                    "timestamptz" | "timetz" | "daterange" | "tsrange" | "tstzrange" | "datemultirange" | "tsmultirange"
+                    | "tstzmultirange" => Target::Moment,
+                    "regtype" | "regproc" | "regprocedure" | "regrole" | "regnamespace" | "regoper" | "regoperator" | "regconfig"
+                    | "regdictionary" | "regcollation" | "regclass" => Target::Lookup,
                     _ if PLAIN_TYPES.contains(&name.as_str()) && !qualified => Target::Plain,
                     // A domain or a composite type can hide a date, a cast of a user's own a function.
                     _ if self.catalog.is_user_function(&name) => Target::Unknown,
                     _ => Target::Lookup,
                 }
             }
-            DataType::Table(_)
+            DataType::Regclass
+            | DataType::Table(_)
             | DataType::NamedTable { .. }
             | DataType::Map(..)
             | DataType::Tuple(_)
@@ -162,26 +173,40 @@ impl Walk<'_> {
     fn is_no_text(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Value(value) => !matches!(value.value, Value::Placeholder(_)),
-            Expr::TypedString(_) | Expr::AtTimeZone { .. } | Expr::Interval(_) | Expr::Extract { .. } => true,
+            Expr::TypedString(_)
+            | Expr::AtTimeZone { .. }
+            | Expr::Interval(_)
+            | Expr::Extract { .. }
+            | Expr::BinaryOp { op: BinaryOperator::Plus | BinaryOperator::Minus, .. } => true,
             Expr::Cast { data_type, .. } => self.target(data_type) == Target::Moment,
             Expr::Nested(inner) => self.is_no_text(inner),
             Expr::Function(function) => matches!(
                 tables::last_lower(&function.name).as_str(),
-                "date_trunc" | "date_bin" | "make_date" | "make_time" | "make_timestamp" | "make_timestamptz" | "to_timestamp" | "to_date" | "timezone"
+                "date_trunc"
+                    | "date_bin"
+                    | "make_date"
+                    | "make_time"
+                    | "make_timestamp"
+                    | "make_timestamptz"
+                    | "to_timestamp"
+                    | "to_date"
+                    | "timezone"
             ),
-            Expr::BinaryOp { op: BinaryOperator::Plus | BinaryOperator::Minus, .. } => true,
             _ => false,
         }
     }
 
     fn operator(&mut self, operator: &BinaryOperator) {
         match operator {
-            BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_) => self.distrust(Bypass::Function),
+            BinaryOperator::Custom(sign) if !KNOWN_SIGNS.contains(&sign.as_str()) => self.distrust(Bypass::Function),
+            BinaryOperator::PGCustomBinaryOperator(_) => self.distrust(Bypass::Function),
             // `@x := 1`
             BinaryOperator::Assignment => self.refuse(Bypass::Variable),
             BinaryOperator::Match if self.dialect != Dialect::Sqlite => self.distrust(Bypass::Unparsed),
             BinaryOperator::DuckIntegerDivide => self.distrust(Bypass::Unparsed),
-            _ if self.dialect == Dialect::Postgres && self.catalog.is_user_function(&operator.to_string()) => self.distrust(Bypass::Function),
+            _ if self.dialect == Dialect::Postgres && self.catalog.is_user_function(&operator.to_string()) => {
+                self.distrust(Bypass::Function);
+            }
             _ => {}
         }
     }
@@ -206,8 +231,57 @@ enum Target {
     Unknown,
 }
 
+/// Operators of PostgreSQL itself and of its common extensions (vector, trigrams, ltree) that the parser has no name for.
+const KNOWN_SIGNS: &[&str] = &[
+    "<->", "<#>", "<=>", "<+>", "<~>", "<%>", "<%", "%>", "<<%", "%>>", "<<->", "<->>", "<<<->", "<->>>", "-|-", "~", "!~~", "!~~*", "~~",
+    "~~*", "<<", ">>", "<<=", ">>=", "&&", "@>", "<@", "^@", "||/", "|/", "~>=~", "~<=~", "~>~", "~<~", "=",
+];
+
+/// Types whose input reads nothing but its text.
 const PLAIN_TYPES: &[&str] = &[
-    "name", "oid", "bpchar", "char", "money", "inet", "cidr", "macaddr", "macaddr8", "xml", "jsonpath", "int4range", "int8range", "numrange", "int4multirange",
-    "int8multirange", "nummultirange", "citext", "hstore", "ltree", "lquery", "ltxtquery", "cube", "vector", "halfvec", "sparsevec", "geometry", "geography",
-    "tsquery", "tsvector", "uuid", "json", "jsonb", "text", "bytea", "bit", "varbit", "int2", "int4", "int8", "float4", "float8", "bool", "serial", "xid8",
+    "name",
+    "oid",
+    "bpchar",
+    "char",
+    "money",
+    "inet",
+    "cidr",
+    "macaddr",
+    "macaddr8",
+    "xml",
+    "jsonpath",
+    "int4range",
+    "int8range",
+    "numrange",
+    "int4multirange",
+    "int8multirange",
+    "nummultirange",
+    "citext",
+    "hstore",
+    "ltree",
+    "lquery",
+    "ltxtquery",
+    "cube",
+    "vector",
+    "halfvec",
+    "sparsevec",
+    "geometry",
+    "geography",
+    "tsquery",
+    "tsvector",
+    "uuid",
+    "json",
+    "jsonb",
+    "text",
+    "bytea",
+    "bit",
+    "varbit",
+    "int2",
+    "int4",
+    "int8",
+    "float4",
+    "float8",
+    "bool",
+    "serial",
+    "xid8",
 ];

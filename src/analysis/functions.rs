@@ -1,7 +1,8 @@
 //! What calling a function can do, by its name.
 //!
-//! A function that nobody listed may do anything. The lists were checked against `pg_proc`, MariaDB's and SQLite's own documentation: `PURE` holds what is
-//! decided by its arguments, the session's fingerprint (time zone, collation) and the schema; `HARMLESS` what is certain not to write.
+//! A function that nobody listed may do anything. `PURE` holds what is decided by its arguments, the session's settings (time
+//! zone, date style, collation) and the schema; `HARMLESS` what is certain not to write. PostgreSQL's list was checked against `pg_proc.provolatile` of
+//! version 15, SQLite's against the deterministic flag in `PRAGMA function_list`; MySQL has nothing to check against but its manual.
 
 mod mysql;
 mod postgres;
@@ -16,7 +17,7 @@ use std::sync::LazyLock;
 pub(super) enum Effect {
     /// Decided by its arguments.
     Pure,
-    /// As `Pure`, unless MySQL converts a time of day to a date, to which it .
+    /// As `Pure`, unless MySQL converts a time of day to a date, adding today's (see `mysql::DATE`).
     Date,
     /// Makes a time of day.
     TimeOfDay,
@@ -102,6 +103,8 @@ pub(super) fn is_special_word(dialect: Dialect, word: &str) -> bool {
             "current_role",
             "session_user",
             "system_user",
+            // MariaDB's Oracle mode.
+            "sysdate",
         ],
         Dialect::Sqlite => &["current_date", "current_time", "current_timestamp"],
     };

@@ -10,7 +10,9 @@ pub(super) fn read(comments: &[&str]) -> Hints {
     let mut hints = Hints::default();
     for comment in comments {
         let text = comment.trim();
-        let Some(wishes) = text.get(..5).filter(|word| word.eq_ignore_ascii_case("cache")).and_then(|_| text[5..].trim_start().strip_prefix(':')) else {
+        let Some(wishes) =
+            text.get(..5).filter(|word| word.eq_ignore_ascii_case("cache")).and_then(|_| text[5..].trim_start().strip_prefix(':'))
+        else {
             continue;
         };
         for wish in wishes.split(',') {
@@ -19,7 +21,9 @@ pub(super) fn read(comments: &[&str]) -> Hints {
                 Some(Wish::Ttl(ttl)) => hints.ttl = Some(ttl),
                 None => {
                     static SAID: Once = Once::new();
-                    SAID.call_once(|| tracing::warn!(hint = text, "a cache hint that makes no sense: its statement is not cached (said once)"));
+                    SAID.call_once(|| {
+                        tracing::warn!(hint = text, "a cache hint that makes no sense: its statement is not cached (said once)");
+                    });
                     hints.off = true;
                 }
             }

@@ -9,6 +9,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
 /// How deep parentheses may nest.
 const RECURSION_LIMIT: usize = 50;
+/// How many joins may wait for their condition: the parser recurses for each, and counts none of it.
+const DANGLING_JOINS: usize = 16;
 
 /// The syntax of a text.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub(super) fn tokens(dialect: Dialect, scan: &Scan<'_>) -> Option<Vec<TokenWithS
         return None;
     }
     let mut tokens = Tokenizer::new(syntax(dialect), &scan.clean).tokenize_with_location().ok()?;
-    let comment = |token: &Token| matches!(token, Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)));
+    let comment =
+        |token: &Token| matches!(token, Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)));
     // The comments are gone: one that the tokenizer still finds is none to the server.
     if tokens.iter().any(|token| comment(&token.token)) {
         return None;
@@ -35,13 +38,34 @@ pub(super) fn tokens(dialect: Dialect, scan: &Scan<'_>) -> Option<Vec<TokenWithS
         return None;
     }
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
-    Some(tokens)
+    // The parser takes what follows `COPY ... FROM STDIN;` for data; to the server these are further statements.
+    if dangling_joins(&tokens) > DANGLING_JOINS || nests_statements(&tokens) {
+        return None;
+    }
+    let copies =
+        tokens.iter().any(|token| is_keyword(&token.token, "copy")) && tokens.iter().any(|token| is_keyword(&token.token, "stdin"));
+    let several = tokens
+        .iter()
+        .skip_while(|token| token.token != Token::SemiColon)
+        .any(|token| !matches!(token.token, Token::SemiColon | Token::EOF));
+    (!(copies && several)).then_some(tokens)
 }
 
 /// Parses tokens, which must be the whole text.
 pub(super) fn parse(dialect: Dialect, mut tokens: Vec<TokenWithSpan>) -> Option<Parsed> {
     let locks = dialect == Dialect::MySql && strip_share_lock(&mut tokens);
-    let statements = Parser::new(syntax(dialect)).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens).parse_statements().ok()?;
+    match dialect {
+        Dialect::Postgres | Dialect::MySql => {
+            strip_lock_strength(&mut tokens);
+            tokens = spell_out_table_clauses(tokens);
+        }
+        Dialect::Sqlite => {
+            strip_index_choice(&mut tokens);
+            spell_out_is(&mut tokens);
+        }
+    }
+    let statements =
+        Parser::new(syntax(dialect)).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens).parse_statements().ok()?;
     Some(Parsed { statements, locks })
 }
 
@@ -57,7 +81,9 @@ fn is_quoted(token: &TokenWithSpan) -> bool {
     match &token.token {
         Token::Word(word) => word.quote_style.is_some(),
         // `0x1f` and `X'1f'` are one kind of token; the latter is longer by a quote.
-        Token::HexStringLiteral(digits) => token.span.end.column.saturating_sub(token.span.start.column) == digits.chars().count() as u64 + 3,
+        Token::HexStringLiteral(digits) => {
+            token.span.end.column.saturating_sub(token.span.start.column) == digits.chars().count() as u64 + 3
+        }
         Token::SingleQuotedString(_)
         | Token::DoubleQuotedString(_)
         | Token::DollarQuotedString(_)
@@ -82,6 +108,84 @@ fn strip_share_lock(tokens: &mut Vec<TokenWithSpan>) -> bool {
         tokens.drain(start..end);
     }
     found
+}
+
+/// The most joins that wait for their ON at once: `a JOIN b JOIN c ON ... ON ...`.
+fn dangling_joins(tokens: &[TokenWithSpan]) -> usize {
+    let (mut waiting, mut most) = (0_usize, 0);
+    for pair in tokens.windows(2) {
+        let is = |word| is_keyword(&pair[1].token, word);
+        if is("join") && !is_keyword(&pair[0].token, "cross") && !is_keyword(&pair[0].token, "natural") {
+            waiting += 1;
+            most = most.max(waiting);
+        } else if is("on") || is("using") {
+            waiting = waiting.saturating_sub(1);
+        }
+    }
+    most
+}
+
+/// Whether statements that explain or prepare others nest, for which the parser recurses without end.
+fn nests_statements(tokens: &[TokenWithSpan]) -> bool {
+    let wrapping = |token: &&TokenWithSpan| ["explain", "describe", "prepare"].iter().any(|word| is_keyword(&token.token, word));
+    let ordered = tokens.windows(2).any(|pair| pair.iter().all(|token| is_keyword(&token.token, "desc")));
+    ordered || tokens.iter().filter(wrapping).count() > 8
+}
+
+/// `TABLE x` means `SELECT * FROM x`; the parser knows it in few places, and there loses the quotes.
+fn spell_out_table_clauses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(|token| is_keyword(&token.token, "table")) {
+        return tokens;
+    }
+    let mut spelt = Vec::with_capacity(tokens.len() + 2);
+    let mut tokens = tokens.into_iter().peekable();
+    let mut begins = true;
+    while let Some(token) = tokens.next() {
+        let named = matches!(tokens.peek(), Some(TokenWithSpan { token: Token::Word(_), .. }));
+        let next_begins = matches!(token.token, Token::LParen | Token::SemiColon)
+            || ["union", "intersect", "except", "all", "distinct"].iter().any(|word| is_keyword(&token.token, word));
+        if begins && named && is_keyword(&token.token, "table") {
+            let words = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+            spelt.extend(words.map(|word| TokenWithSpan { token: word, span: token.span }));
+        } else {
+            spelt.push(token);
+        }
+        begins = next_begins;
+    }
+    spelt
+}
+
+/// `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock as `FOR UPDATE` and `FOR SHARE` do, as far as a cache is concerned.
+fn strip_lock_strength(tokens: &mut Vec<TokenWithSpan>) {
+    for clause in [["for", "no", "key", "update"].as_slice(), &["for", "key", "share"]] {
+        while let Some(at) =
+            tokens.windows(clause.len()).position(|window| window.iter().zip(clause).all(|(token, word)| is_keyword(&token.token, word)))
+        {
+            tokens.drain(at + 1..at + clause.len() - 1);
+        }
+    }
+}
+
+/// `INDEXED BY i` chooses a plan, not an answer, and the parser doesn't know it.
+fn strip_index_choice(tokens: &mut Vec<TokenWithSpan>) {
+    while let Some(at) = tokens.windows(2).position(|pair| is_keyword(&pair[0].token, "indexed") && is_keyword(&pair[1].token, "by")) {
+        tokens.drain(at..tokens.len().min(at + 3));
+    }
+}
+
+/// `a IS ?` compares, NULL included; the parser knows IS only before a few words. For what a statement reads it is as good as `=`.
+fn spell_out_is(tokens: &mut Vec<TokenWithSpan>) {
+    for at in 0..tokens.len() {
+        let word = |offset: usize, word| tokens.get(at + offset).is_some_and(|token| is_keyword(&token.token, word));
+        let negated = word(1, "not");
+        let known = ["null", "true", "false", "distinct"].iter().any(|known| word(1 + usize::from(negated), known));
+        if word(0, "is") && !known {
+            tokens[at].token = Token::Eq;
+            if negated {
+                tokens.remove(at + 1);
+            }
+        }
+    }
 }
 
 /// Whether a token is this word, unquoted.

@@ -42,7 +42,9 @@ impl<'a> Scan<'a> {
     /// Reads one comment, one quoted part or one character, and says how many bytes that were.
     fn step(&mut self, dialect: Dialect, sql: &str, rest: &'a str, first: char) -> usize {
         match first {
-            '-' if rest.starts_with("--") && (dialect != Dialect::MySql || starts_mysql_comment(rest)) => self.line_comment(dialect, rest, 2),
+            '-' if rest.starts_with("--") && (dialect != Dialect::MySql || starts_mysql_comment(rest)) => {
+                self.line_comment(dialect, rest, 2)
+            }
             '#' if dialect == Dialect::MySql => self.line_comment(dialect, rest, 1),
             '/' if rest.starts_with("/*") => self.block_comment(dialect, rest),
             '\'' => {
@@ -70,7 +72,7 @@ impl<'a> Scan<'a> {
             _ => {
                 self.at_sign |= first == '@';
                 // SQLite reads `$a::b(c d)` as one parameter; the parser reads casts and calls into it.
-                if dialect == Dialect::Sqlite && matches!(first, '$' | ':' | '@' | '#') {
+                if dialect == Dialect::Sqlite && matches!(first, '$' | ':' | '@' | '#') && !before(sql, rest, 1).is_some_and(is_word) {
                     let name = rest[1..].trim_start_matches(is_word);
                     self.odd |= name.len() < rest.len() - 1 && (name.starts_with('(') || name.starts_with("::"));
                 }

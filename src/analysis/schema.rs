@@ -94,7 +94,8 @@ fn pragma(tokens: &[&Token]) -> Option<Analysis> {
         [schema, Token::Period, rest @ ..] => (ident(schema).is_some_and(|schema| schema.text.eq_ignore_ascii_case("temp")), rest),
         rest => (false, rest),
     };
-    let Some((name, argument)) = rest.split_first().and_then(|(name, argument)| Some((ident(name)?.text.to_ascii_lowercase(), argument))) else {
+    let Some((name, argument)) = rest.split_first().and_then(|(name, argument)| Some((ident(name)?.text.to_ascii_lowercase(), argument)))
+    else {
         return Some(unknown_pragma());
     };
     let listed = |list: &[&str]| list.contains(&name.as_str());
@@ -136,7 +137,7 @@ fn show(tokens: &[&Token], catalog: &Catalog) -> Option<Analysis> {
     })
 }
 
-/// An answer about one table. It depends on its rows as well: `SHOW CREATE TABLE` tells the next AUTO_INCREMENT, and a temporary table may hide it.
+/// An answer about one table. It depends on its rows as well: `SHOW CREATE TABLE` tells the next `AUTO_INCREMENT`, and a temporary table may hide it.
 fn about(table: &Token, catalog: &Catalog) -> Analysis {
     let relation = ident(table).and_then(|relation| catalog.resolve(&Name { schema: None, relation }));
     match relation {

@@ -1,10 +1,11 @@
 //! Syntax trees to meanings. Every kind of statement that is not named here may do anything.
 
+use super::scan::is_word;
 use super::targets::Targets;
 use super::walk::Walk;
 use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables};
 use crate::catalog::Catalog;
-use sqlparser::ast::{CopySource, CopyTarget, CreateTable, Query, Statement, UtilityOption, Visit};
+use sqlparser::ast::{ContextModifier, CopySource, CopyTarget, CreateTable, Query, Set, Statement, UtilityOption, Visit};
 
 /// The meaning of one statement. `bypass` is what its words already gave away.
 pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement, bypass: Option<Bypass>) -> Analysis {
@@ -12,6 +13,8 @@ pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement
     // MySQL commits before and after most of what is no query.
     let commits = dialect == Dialect::MySql;
     match statement {
+        // It numbers the rows of tables without a primary key anew.
+        Statement::Vacuum(_) if dialect == Dialect::Sqlite => Analysis::everything(Bypass::NotAQuery),
         Statement::Query(query) => context.query(statement, query, bypass),
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => context.write(statement, Targets::default()),
         Statement::Truncate(_) => Analysis { commits, ..context.write(statement, Targets::default()) },
@@ -77,14 +80,17 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
     match statement {
         // An open transaction stays behind on one connection of the pool, and so does a lock.
         Statement::StartTransaction { statements, .. } if statements.is_empty() => Analysis { commits, ..Analysis::session() },
-        Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { .. } => Analysis::session(),
+        Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { savepoint: Some(_), .. } => {
+            Analysis::local()
+        }
+        // Elsewhere LOCAL is another word for SESSION, and the next transaction's level stays behind on its connection.
+        Statement::Set(set) if dialect == Dialect::Postgres && ends_with_transaction(set) => Analysis::local(),
+        Statement::Rollback { .. } | Statement::Reset(_) | Statement::Use(_) => Analysis::session(),
         Statement::Commit { .. } => Analysis { writes: Writes::Everything, commits, ..Analysis::session() },
-        Statement::LockTables { .. } | Statement::UnlockTables => Analysis { commits, ..Analysis::session() },
         // PostgreSQL's lasts as long as its transaction, and a transaction through the pool is this one statement.
         Statement::Lock(_) => Analysis::harmless(Bypass::NotAQuery),
-        // Settings. `SET autocommit = 1` commits.
-        Statement::Set(_) => Analysis { commits, ..Analysis::session() },
-        Statement::Reset(_) | Statement::Use(_) => Analysis::session(),
+        // `SET autocommit = 1` commits, as do the others.
+        Statement::Set(_) | Statement::LockTables { .. } | Statement::UnlockTables => Analysis { commits, ..Analysis::session() },
         // Temporary tables go, settings return: names mean something else.
         Statement::Discard { .. }
         | Statement::AttachDatabase { .. }
@@ -92,15 +98,32 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
         | Statement::DetachDuckDBDatabase { .. }
         | Statement::Load { .. }
         | Statement::Pragma { .. } => Analysis { writes: Writes::Everything, changes_schema: true, ..Analysis::session() },
-        // Roles and databases carry settings for sessions to come, whose rows then differ from those of the connections that stand.
+        // Roles carry settings for sessions to come, whose rows then differ from those of the connections that stand.
         Statement::AlterRole { .. } | Statement::AlterUser(_) | Statement::AlterSession { .. } => {
-            Analysis { session: Session::Changed, ..Analysis::schema_change(dialect) }
+            let text = statement.to_string().to_ascii_lowercase();
+            let setting = text.split(|c| !is_word(c)).any(|word| matches!(word, "set" | "reset"));
+            Analysis { session: if setting { Session::Changed } else { Session::Unchanged }, ..Analysis::schema_change(dialect) }
         }
         Statement::CreateSequence { temporary: true, name, .. } => {
             Analysis { session: Session::TemporaryTable(tables::last_lower(name)), ..Analysis::schema_change(dialect) }
         }
+        // It fires on one connection only, where the catalog doesn't see it.
+        Statement::CreateTrigger(trigger) if trigger.temporary => {
+            Analysis { session: Session::Changed, ..Analysis::schema_change(dialect) }
+        }
         // DDL, permissions, and everything that nobody has thought of yet.
         _ => Analysis::schema_change(dialect),
+    }
+}
+
+/// Whether a setting of PostgreSQL's ends with the transaction that makes it.
+fn ends_with_transaction(set: &Set) -> bool {
+    match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetRole { context_modifier, .. } => *context_modifier == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        Set::SetTransaction { session, .. } => !session,
+        _ => false,
     }
 }
 
@@ -128,7 +151,7 @@ impl Context<'_> {
             };
         }
         if walk.writes {
-            return Analysis { ..self.written(walk, Targets::default()) };
+            return written(walk, Targets::default());
         }
         let writes = if walk.hazard { Writes::Everything } else { Writes::Nothing };
         let session = if walk.setting { Session::Changed } else { Session::Unchanged };
@@ -137,14 +160,7 @@ impl Context<'_> {
     }
 
     fn write(&self, statement: &impl Visit, targets: Targets) -> Analysis {
-        self.written(self.walk(statement), targets)
-    }
-
-    fn written(&self, walk: Walk<'_>, mut targets: Targets) -> Analysis {
-        targets.add(walk.targets);
-        let writes = if walk.hazard { Writes::Everything } else { targets.into_writes() };
-        let session = if walk.setting { Session::Changed } else { Session::Unchanged };
-        Analysis { writes, session, ..Analysis::harmless(Bypass::Write) }
+        written(self.walk(statement), targets)
     }
 
     fn copy(&self, source: &CopySource, to: bool, target: &CopyTarget, data: bool) -> Analysis {
@@ -156,10 +172,12 @@ impl Context<'_> {
             return Analysis::everything(Bypass::NotAQuery);
         }
         match source {
-            CopySource::Table { table_name, .. } if to => match tables::name(self.dialect, table_name).and_then(|name| self.catalog.resolve(&name)) {
-                Some(relation) if relation.reads != crate::catalog::Reads::Hazard => Analysis::harmless(Bypass::NotAQuery),
-                _ => Analysis::everything(Bypass::NotAQuery),
-            },
+            CopySource::Table { table_name, .. } if to => {
+                match tables::name(self.dialect, table_name).and_then(|name| self.catalog.resolve(&name)) {
+                    Some(relation) if relation.reads != crate::catalog::Reads::Hazard => Analysis::harmless(Bypass::NotAQuery),
+                    _ => Analysis::everything(Bypass::NotAQuery),
+                }
+            }
             CopySource::Table { table_name, .. } => {
                 let writes = Targets::named(self.dialect, self.catalog, table_name).into_writes();
                 Analysis { writes, ..Analysis::harmless(Bypass::Write) }
@@ -186,6 +204,15 @@ impl Context<'_> {
     fn prepared(&self) -> Session {
         if self.dialect == Dialect::Postgres { Session::Unchanged } else { Session::Changed }
     }
+}
+
+/// What a walked statement writes, besides these targets.
+fn written(walk: Walk<'_>, mut targets: Targets) -> Analysis {
+    targets.add(walk.targets);
+    let commits = targets.stays();
+    let writes = if walk.hazard { Writes::Everything } else { targets.into_writes() };
+    let session = if walk.setting { Session::Changed } else { Session::Unchanged };
+    Analysis { writes, session, commits, ..Analysis::harmless(Bypass::Write) }
 }
 
 /// `EXPLAIN (ANALYZE ...)`, whatever its argument says.

@@ -34,7 +34,9 @@ pub(super) fn last_lower(name: &ObjectName) -> String {
 
 /// Whether a name lies in the schema of temporary tables.
 pub(super) fn in_temporary_schema(name: &ObjectName) -> bool {
-    let Some(schema) = name.0.len().checked_sub(2).and_then(|index| name.0.get(index)).and_then(ObjectNamePart::as_ident) else { return false };
+    let Some(schema) = name.0.len().checked_sub(2).and_then(|index| name.0.get(index)).and_then(ObjectNamePart::as_ident) else {
+        return false;
+    };
     let schema = schema.value.to_lowercase();
     schema == "temp" || schema.starts_with("pg_temp")
 }
@@ -100,7 +102,11 @@ impl Scopes {
 
     /// Only ASCII is folded: to take an expression for a relation costs a dependence too many, the reverse one too few.
     fn key(&self, ident: &ast::Ident) -> String {
-        if self.dialect == Dialect::Postgres && ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
+        if self.dialect == Dialect::Postgres && ident.quote_style.is_some() {
+            ident.value.clone()
+        } else {
+            ident.value.to_ascii_lowercase()
+        }
     }
 }
 

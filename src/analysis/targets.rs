@@ -3,21 +3,20 @@
 use super::{Dialect, Writes, tables};
 use crate::catalog::{Catalog, Reach, Reads};
 use crate::tag::Tag;
-use sqlparser::ast::{CascadeOption, Delete, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update};
+use sqlparser::ast::{
+    CascadeOption, Delete, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
+};
 
 /// A set of tables, or everything.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Targets {
     tables: Vec<Tag>,
     everything: bool,
+    /// Whether a rollback leaves some of it written: as good as a write that commits by itself.
+    stays: bool,
 }
 
 impl Targets {
-    /// Everything.
-    pub fn everything() -> Self {
-        Self { tables: Vec::new(), everything: true }
-    }
-
     /// What a statement itself writes, apart from statements within it; `None` if it is no such statement.
     pub fn of(dialect: Dialect, catalog: &Catalog, statement: &Statement) -> Option<Self> {
         let mut targets = Collector { dialect, catalog, targets: Self::default() };
@@ -42,11 +41,17 @@ impl Targets {
     /// The union with another set.
     pub fn add(&mut self, other: Self) {
         self.everything |= other.everything;
+        self.stays |= other.stays;
         for tag in other.tables {
             if !self.tables.contains(&tag) {
                 self.tables.push(tag);
             }
         }
+    }
+
+    /// Whether a rollback leaves some of it written.
+    pub fn stays(&self) -> bool {
+        self.stays
     }
 
     /// The set as an analysis says it.
@@ -70,7 +75,7 @@ impl Collector<'_> {
         let relation = tables::name(self.dialect, written).and_then(|name| self.catalog.resolve(&name));
         match relation {
             Some(relation) if relation.writes == Reach::Itself && matches!(relation.reads, Reads::Plain | Reads::Opaque) => {
-                self.targets.add(Targets { tables: vec![relation.tag.clone()], everything: false });
+                self.targets.add(Targets { tables: vec![relation.tag.clone()], everything: false, stays: !relation.rolls_back });
             }
             // Unknown, further than itself, a view that calls functions, or the database's own catalog.
             _ => self.targets.everything = true,
@@ -104,7 +109,11 @@ impl Collector<'_> {
     }
 
     fn update(&mut self, update: &Update) {
-        if update.table.joins.is_empty() { self.factor(&update.table.relation, false) } else { self.joined(&update.table) }
+        if update.table.joins.is_empty() {
+            self.factor(&update.table.relation, false);
+        } else {
+            self.joined(&update.table);
+        }
         self.targets.everything |= update.output.is_some();
     }
 
@@ -122,7 +131,10 @@ impl Collector<'_> {
 
     fn truncate(&mut self, truncate: &Truncate) {
         // A cascade follows foreign keys; a table of that name with children truncates them as well, which is the catalog's to know.
-        let further = matches!(truncate.cascade, Some(CascadeOption::Cascade)) || truncate.partitions.is_some() || truncate.on_cluster.is_some() || truncate.table_names.is_empty();
+        let further = matches!(truncate.cascade, Some(CascadeOption::Cascade))
+            || truncate.partitions.is_some()
+            || truncate.on_cluster.is_some()
+            || truncate.table_names.is_empty();
         self.targets.everything |= further;
         truncate.table_names.iter().for_each(|table| self.table(&table.name));
     }

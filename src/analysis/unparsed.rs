@@ -1,12 +1,15 @@
 //! Texts that the parser does not understand: what their words alone make certain. Little is, and the rest is everything.
 
+use super::functions::{self, Effect};
 use super::scan::{Scan, is_word};
-use super::{Analysis, Bypass, Dialect, Session, Writes};
+use super::{Analysis, Bypass, Dialect, Session};
+use crate::catalog::Catalog;
 
 /// The meaning of a text that has no syntax tree.
-pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>) -> Analysis {
+pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>, catalog: &Catalog) -> Analysis {
     let text = scan.unquoted().to_ascii_lowercase();
-    let text = text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace()).trim_start_matches(|c: char| c == '(' || c.is_whitespace());
+    let text =
+        text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace()).trim_start_matches(|c: char| c == '(' || c.is_whitespace());
     let words: Vec<&str> = text.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
     let first = words.first().copied().unwrap_or_default();
     let has = |word: &str| words.contains(&word);
@@ -17,23 +20,44 @@ pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>) -> Analysis 
     if certain && is_harmless(dialect, &words) {
         return Analysis::harmless(Bypass::NotAQuery);
     }
+    if certain && dialect == Dialect::Postgres && first == "set" && matches!(words.get(1), Some(&("local" | "transaction" | "constraints")))
+    {
+        return Analysis::local();
+    }
+    if certain && dialect == Dialect::MySql && matches!(first, "optimize" | "check" | "checksum") && words.get(1) == Some(&"table") {
+        return Analysis { commits: true, ..Analysis::harmless(Bypass::NotAQuery) };
+    }
+    if certain && dialect != Dialect::Postgres && matches!(first, "select" | "values") && only_reads(dialect, text, catalog) {
+        return Analysis::harmless(Bypass::Unparsed);
+    }
     let unknown = Analysis::unknown(dialect);
     let whole = sql.to_ascii_lowercase();
+    // Where quotes are in doubt, a semicolon anywhere may begin another statement.
+    let single = single && !(scan.odd && whole.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).contains(';'));
     let session_words = whole.contains("set_config") || whole.contains("pg_temp");
     let session = match first {
-        // Rows in, rows out. (`;` cannot hide in a quoted part: a text whose quotes are in doubt is searched as it is.)
-        "select" | "with" | "insert" | "update" | "delete" | "merge" | "replace" | "values" | "table" if single && !(scan.odd && whole.trim_end_matches([';', ' ', '\n']).contains(';')) => {
+        // Rows in, rows out.
+        "select" | "with" | "insert" | "update" | "delete" | "merge" | "replace" | "values" | "table" if single => {
             let into_temporary = has("into") && (has("temp") || has("temporary"));
             if session_words || into_temporary { Session::Changed } else { Session::Unchanged }
         }
         "do" if single && dialect == Dialect::Postgres => {
-            if session_words || block_changes_session(&whole) { Session::Changed } else { Session::Unchanged }
+            if session_words || block_changes_session(&whole) {
+                Session::Changed
+            } else {
+                Session::Unchanged
+            }
         }
-        "call" | "refresh" | "vacuum" | "analyze" | "reindex" | "cluster" | "comment" | "grant" | "revoke" | "drop" | "truncate" | "copy" | "load" | "rename"
-        | "optimize" | "check" | "repair" | "security" | "import" | "execute" | "explain" | "flush" | "reassign"
+        "call" | "refresh" | "vacuum" | "analyze" | "reindex" | "cluster" | "comment" | "grant" | "revoke" | "drop" | "truncate"
+        | "copy" | "load" | "rename" | "optimize" | "check" | "repair" | "security" | "import" | "execute" | "explain" | "flush"
+        | "reassign"
             if certain && !(first == "execute" && dialect == Dialect::MySql) =>
         {
-            if session_words { Session::Changed } else { Session::Unchanged }
+            if session_words {
+                Session::Changed
+            } else {
+                Session::Unchanged
+            }
         }
         "create" if !scan.odd && (single || has("function") || has("procedure") || has("trigger")) => {
             let temporary = words.iter().take(5).any(|word| matches!(*word, "temp" | "temporary"));
@@ -41,7 +65,8 @@ pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>) -> Analysis 
         }
         // `ALTER ROLE ... SET`, `ALTER DATABASE ... SET`: settings of sessions to come.
         "alter" if certain => {
-            let setting = matches!(words.get(1), Some(&("role" | "user" | "database" | "system" | "session"))) && (has("set") || has("reset"));
+            let setting =
+                matches!(words.get(1), Some(&("role" | "user" | "database" | "system" | "session"))) && (has("set") || has("reset"));
             if session_words || setting { Session::Changed } else { Session::Unchanged }
         }
         _ => Session::Changed,
@@ -56,8 +81,8 @@ fn is_harmless(dialect: Dialect, words: &[&str]) -> bool {
     let analyses = words.iter().any(|word| matches!(*word, "analyze" | "analyse"));
     match dialect {
         Dialect::Postgres => match first {
-            "show" | "listen" | "unlisten" | "notify" | "checkpoint" | "fetch" | "move" | "close" | "deallocate" | "vacuum" | "analyze" | "analyse" | "reindex"
-            | "cluster" => true,
+            "show" | "listen" | "unlisten" | "notify" | "checkpoint" | "fetch" | "move" | "close" | "deallocate" | "vacuum" | "analyze"
+            | "analyse" | "reindex" | "cluster" => true,
             "explain" => !analyses,
             _ => false,
         },
@@ -67,9 +92,66 @@ fn is_harmless(dialect: Dialect, words: &[&str]) -> bool {
             "explain" | "describe" | "desc" => !analyses,
             _ => false,
         },
-        Dialect::Sqlite => matches!(first, "explain" | "vacuum" | "analyze" | "reindex"),
+        Dialect::Sqlite => matches!(first, "explain" | "analyze" | "reindex"),
     }
 }
+
+/// Whether a query of SQLite or MySQL calls nothing that could write. (PostgreSQL's could do so through a view, which only syntax shows.)
+fn only_reads(dialect: Dialect, text: &str, catalog: &Catalog) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.find('(') {
+        let before = rest[..at].trim_end();
+        let word = &before[before.trim_end_matches(is_word).len()..];
+        let qualified = before.trim_end_matches(is_word).trim_end().ends_with('.');
+        let known = word.is_empty() || CLAUSES.contains(&word) || functions::effect(dialect, word, 1) != Effect::Unknown;
+        // `"f"(x)`: a name in quotes may be any function's.
+        if !known || qualified || before.ends_with('\'') || catalog.is_user_function(word) {
+            return false;
+        }
+        rest = &rest[at + 1..];
+    }
+    !words_of(text).any(|(_, word)| matches!(word, "into" | "procedure" | "nextval" | "setval" | "next"))
+}
+
+/// Words that an opening parenthesis follows without being called.
+const CLAUSES: &[&str] = &[
+    "select",
+    "from",
+    "where",
+    "and",
+    "or",
+    "not",
+    "in",
+    "as",
+    "on",
+    "using",
+    "over",
+    "by",
+    "having",
+    "join",
+    "union",
+    "all",
+    "except",
+    "intersect",
+    "when",
+    "then",
+    "else",
+    "case",
+    "between",
+    "like",
+    "is",
+    "limit",
+    "offset",
+    "distinct",
+    "filter",
+    "materialized",
+    "any",
+    "some",
+    "with",
+    "xor",
+    "div",
+    "escape",
+];
 
 /// Whether a DO block has a statement that outlives it in the session: `SET x`, `EXECUTE 'SET x'`, `CREATE TEMP TABLE`. An UPDATE's SET does not count.
 fn block_changes_session(text: &str) -> bool {
@@ -77,7 +159,10 @@ fn block_changes_session(text: &str) -> bool {
     let mut end = 0;
     for (start, word) in words_of(text) {
         let gap = text[end..start].trim_end();
-        let begins = gap.ends_with([';', '$', '\'']) || matches!(before, "begin" | "then" | "else" | "loop") || gap.ends_with("*/") || gap.contains("--");
+        let begins = gap.ends_with([';', '$', '\''])
+            || matches!(before, "begin" | "then" | "else" | "loop")
+            || gap.ends_with("*/")
+            || gap.contains("--");
         if matches!(word, "temp" | "temporary" | "role" | "authorization") || (matches!(word, "set" | "reset" | "discard") && begins) {
             return true;
         }
@@ -88,5 +173,7 @@ fn block_changes_session(text: &str) -> bool {
 }
 
 fn words_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+        .map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
 }

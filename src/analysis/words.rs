@@ -9,7 +9,9 @@ pub(super) fn bypass(dialect: Dialect, tokens: &[TokenWithSpan]) -> Option<Bypas
     let mut before = None;
     for TokenWithSpan { token, .. } in tokens {
         let reason = match token {
-            Token::Word(word) if word.quote_style.is_none() && functions::is_special_word(dialect, &word.value) && before != Some(&Token::Period) => {
+            Token::Word(word)
+                if word.quote_style.is_none() && functions::is_special_word(dialect, &word.value) && before != Some(&Token::Period) =>
+            {
                 Some(Bypass::Function)
             }
             // PostgreSQL reserves it: unless it is a column of a table or a new name, it is the current user.
@@ -17,9 +19,15 @@ pub(super) fn bypass(dialect: Dialect, tokens: &[TokenWithSpan]) -> Option<Bypas
                 let named = before.is_some_and(|before| *before == Token::Period || is_keyword(before, "as"));
                 (!named).then_some(Bypass::Function)
             }
+            // `s.nextval` in MariaDB's Oracle mode.
+            Token::Word(word) if dialect == Dialect::MySql && before == Some(&Token::Period) && is_sequence_value(&word.value) => {
+                Some(Bypass::Function)
+            }
             Token::Word(word) if dialect == Dialect::Postgres && is_system_column(&word.value) => Some(Bypass::Volatile),
             Token::AtSign | Token::AtAt if dialect == Dialect::MySql => Some(Bypass::Variable),
-            Token::Word(word) if dialect == Dialect::MySql && word.quote_style.is_none() && word.value.starts_with('@') => Some(Bypass::Variable),
+            Token::Word(word) if dialect == Dialect::MySql && word.quote_style.is_none() && word.value.starts_with('@') => {
+                Some(Bypass::Variable)
+            }
             _ if dialect == Dialect::Postgres => text(token).filter(|text| names_a_moment(text)).map(|_| Bypass::Function),
             _ => None,
         };
@@ -42,6 +50,10 @@ fn text(token: &Token) -> Option<&str> {
         Token::DollarQuotedString(quoted) => Some(&quoted.value),
         _ => None,
     }
+}
+
+fn is_sequence_value(word: &str) -> bool {
+    ["nextval", "currval"].iter().any(|value| value.eq_ignore_ascii_case(word))
 }
 
 /// They change without a change of any row's value: VACUUM FULL, CLUSTER, an update of something else.

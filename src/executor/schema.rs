@@ -164,12 +164,22 @@ impl<DB: Backend> Shared<DB> {
 
     /// Reads the catalog anew. Where that fails, every name is unknown until it works: nothing is cached, and a write forgets everything.
     pub(crate) async fn reload(&self) {
+        match self.pool.acquire().await {
+            Ok(mut connection) => self.reload_on(&mut connection).await,
+            Err(error) => self.use_loaded(Err(error)),
+        }
+    }
+
+    /// The same on this connection.
+    pub(crate) async fn reload_on(&self, connection: &mut DB::Connection) {
+        // One at a time: an older catalog must not replace a newer one.
         let _one = self.loading.one.lock().await;
-        let loaded = async {
-            let mut connection = self.pool.acquire().await?;
-            DB::catalog(&mut connection).await
-        };
-        let catalog = loaded.await.unwrap_or_else(|error| {
+        let loaded = DB::catalog(connection).await;
+        self.use_loaded(loaded);
+    }
+
+    fn use_loaded(&self, loaded: Result<Catalog, sqlx::Error>) {
+        let catalog = loaded.unwrap_or_else(|error| {
             tracing::warn!(%error, "the catalog can't be read; nothing is cached until it can");
             Catalog::new(DB::DIALECT, Vec::new(), false)
         });

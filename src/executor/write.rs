@@ -3,45 +3,52 @@
 
 use super::Shared;
 use super::schema::Plan;
-use crate::database::{Backend, Request};
+use crate::database::{Backend, Request, Step, Steps};
 use crate::engine::{Engine, Span};
 use crate::stats::count;
-use either::Either;
-use futures_core::stream::BoxStream;
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use sqlx::Error;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// What a statement yields, one at a time.
-pub(super) type Step<DB> = Either<<DB as sqlx::Database>::QueryResult, <DB as sqlx::Database>::Row>;
 
 /// Rows that wait for a slow reader of `INSERT ... RETURNING` and the like.
 const WAITING: usize = 64;
 
 /// Whether an error tells what became of the statement. Otherwise the server may still be at work on it, and commit.
 pub(crate) fn outcome_is_known(error: &Error) -> bool {
-    match error {
+    matches!(
+        error,
         // The server's own answer.
-        Error::Database(_) => true,
-        // Nothing was sent.
-        Error::PoolTimedOut | Error::PoolClosed | Error::Configuration(_) | Error::InvalidArgument(_) | Error::Encode(_) => true,
-        // Everything was answered.
-        Error::RowNotFound | Error::ColumnNotFound(_) | Error::ColumnIndexOutOfBounds { .. } | Error::ColumnDecode { .. } => true,
-        _ => false,
-    }
+        Error::Database(_)
+            // Nothing was sent.
+            | Error::PoolTimedOut | Error::PoolClosed | Error::Configuration(_) | Error::InvalidArgument(_) | Error::Encode(_)
+            // Everything was answered.
+            | Error::RowNotFound | Error::ColumnNotFound(_) | Error::ColumnIndexOutOfBounds { .. } | Error::ColumnDecode { .. }
+    )
 }
 
 impl<DB: Backend> Shared<DB> {
     /// Runs a writing statement within its span. The stream ends (or fails) only after the span has ended, so whoever reads it to its end has an
     /// acknowledged write.
-    pub(super) fn write(self: &Arc<Self>, engine: &Arc<Engine>, plan: Arc<Plan>, request: Request<DB>) -> BoxStream<'static, Result<Step<DB>, Error>> {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(Arc::clone(self).run(Arc::clone(engine), plan, request, sender));
-        stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|step| (step, receiver)) }).boxed()
+    pub(super) fn write(self: &Arc<Self>, engine: &Arc<Engine>, plan: Arc<Plan>, request: Request<DB>) -> Steps<'static, DB> {
+        let (shared, engine) = (Arc::clone(self), Arc::clone(engine));
+        // Nothing starts before the stream is polled, as with a pool.
+        async move {
+            let (sender, receiver) = mpsc::channel(WAITING);
+            tokio::spawn(shared.run(engine, plan, request, sender));
+            stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|step| (step, receiver)) })
+        }
+        .flatten_stream()
+        .boxed()
     }
 
-    async fn run(self: Arc<Self>, engine: Arc<Engine>, plan: Arc<Plan>, request: Request<DB>, sender: mpsc::Sender<Result<Step<DB>, Error>>) {
+    async fn run(
+        self: Arc<Self>,
+        engine: Arc<Engine>,
+        plan: Arc<Plan>,
+        request: Request<DB>,
+        sender: mpsc::Sender<Result<Step<DB>, Error>>,
+    ) {
         // The connection first: a fence should not stand while the pool is exhausted.
         let mut connection = match self.pool.acquire().await {
             Ok(connection) => connection,
@@ -66,7 +73,7 @@ impl<DB: Backend> Shared<DB> {
             }
         }
         drop(steps);
-        self.settle(&engine, &plan, sql.as_str(), span, failure.as_ref()).await;
+        self.settle(&engine, &mut connection, &plan, sql.as_str(), span, failure.as_ref()).await;
         drop(connection);
         if let Some(error) = failure {
             let _ = sender.send(Err(error)).await;
@@ -74,13 +81,22 @@ impl<DB: Backend> Shared<DB> {
     }
 
     /// Closes a span, after what the statement did to the schema has been taken in.
-    pub(crate) async fn settle(self: &Arc<Self>, engine: &Arc<Engine>, plan: &Plan, sql: &str, span: Span, failure: Option<&Error>) {
+    pub(crate) async fn settle(
+        self: &Arc<Self>,
+        engine: &Arc<Engine>,
+        connection: &mut DB::Connection,
+        plan: &Plan,
+        sql: &str,
+        span: Span,
+        failure: Option<&Error>,
+    ) {
         if failure.is_some_and(|error| !outcome_is_known(error)) {
             span.end_when_over();
             return;
         }
         if plan.analysis.changes_schema {
-            self.reload().await;
+            // On this connection: the pool may have no other.
+            self.reload_on(connection).await;
         } else if failure.is_none() && !self.is_current(plan) {
             // The schema changed under the statement: it may have fired a trigger that the plan knew nothing of. Forget what it would mean now, too,
             // before it is acknowledged.

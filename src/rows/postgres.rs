@@ -3,12 +3,12 @@
 //! A recording keeps the wire's `DataRow` messages. A replay hands them to sqlx's driver over a private socket, together with a real
 //! `PgStatement`, from which the driver takes names and types: so custom enums, composites and arrays of them come out as from the server.
 //!
-//! Each replay is of an unnamed, unprepared statement of no text. Nothing is left on a replay connection from which the next one could differ:
-//! in particular the driver keeps no statement, so that none can go stale when a table's columns change. That the driver asks for a parse each
-//! time costs nothing measurable, since the answer is already there when it asks.
+//! Each replay is of an unnamed, unprepared statement of no text. Nothing is left on a replay connection from which the next one could
+//! differ: in particular the driver keeps no statement, so that none can go stale when a table's columns change. That the driver asks for a
+//! parse each time costs about one microsecond.
 //!
-//! A row's `relation_id`, `relation_attribute_no` and `origin`, and the labels in its enum types' `kind`, are those of the statement last learnt, not
-//! necessarily those of the connection that read the row; the same differs between the connections of one pool.
+//! A row's `relation_id`, `relation_attribute_no` and `origin`, and the labels in its enum types' `kind`, are those of the statement last
+//! learnt, not necessarily those of the connection that read the row; the same differs between the connections of one pool.
 
 use super::{Recording, ReplayError, Replayed, RowCodec};
 use bytes::Bytes;
@@ -22,13 +22,15 @@ mod payload;
 mod replayer;
 mod shape;
 mod statements;
+#[cfg(test)]
+mod tests;
 
 use payload::{Payload, Recorder};
 use replayer::Replayer;
 use statements::Statements;
 
-/// How long a replay, or a question to the database on its behalf, may take. A replay takes microseconds (50 MiB take some 50 ms); this only keeps a
-/// fault from holding up a read for ever.
+/// How long a replay, or a question to the database on its behalf, may take. A replay takes microseconds (50 MiB some 90 ms); this
+/// only keeps a fault from holding up a read for ever.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Connections that carried more than this aren't kept: their read buffers would stay as large as the largest message.
@@ -71,20 +73,20 @@ impl RowCodec<Postgres> for Codec {
                 return Ok(Replayed { rows: Vec::new(), result: PgQueryResult::default() });
             };
             let statement = self.statements.fitting(pool, sql, statement, &payload).await?;
-            let played = tokio::time::timeout(DEADLINE, self.play(&payload, statement)).await;
+            let played = tokio::time::timeout(DEADLINE, self.play(&payload, statement, counts(sql.as_str()))).await;
             played.unwrap_or_else(|_| Err(sqlx::Error::Protocol("the replay missed its deadline".into()))).map_err(ReplayError::Driver)
         })
     }
 }
 
 impl Codec {
-    async fn play(&self, payload: &Payload<'_>, statement: PgStatement) -> Result<Replayed<Postgres>, sqlx::Error> {
+    async fn play(&self, payload: &Payload<'_>, statement: PgStatement, counted: bool) -> Result<Replayed<Postgres>, sqlx::Error> {
         let idle = self.idle().pop();
         let mut replayer = match idle {
             Some(replayer) => replayer,
             None => Replayer::connect().await?,
         };
-        let answer = replayer.replay(payload, statement).await?;
+        let answer = replayer.replay(payload, statement, counted).await?;
         let mut idle = self.idle();
         if idle.len() < self.most_idle && payload.messages().len() <= LARGE {
             idle.push(replayer);
@@ -95,5 +97,34 @@ impl Codec {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Replayer>> {
         // A push or a pop that panicked leaves a whole vector.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the server's summary counts the rows of this text: that of SHOW and of EXPLAIN does not, so that `rows_affected` is 0 for any
+/// number.
+fn counts(sql: &str) -> bool {
+    let first = after_comments(sql);
+    let word = first.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    !["show", "explain"].iter().any(|uncounted| word.eq_ignore_ascii_case(uncounted))
+}
+
+/// The text from its first word on. Block comments nest.
+fn after_comments(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    let mut depth = 0;
+    loop {
+        if let Some(inside) = rest.strip_prefix("/*") {
+            (depth, rest) = (depth + 1, inside);
+        } else if depth > 0 {
+            match rest.find("*/").into_iter().chain(rest.find("/*")).min() {
+                Some(mark) if rest[mark..].starts_with("*/") => (depth, rest) = (depth - 1, rest[mark + 2..].trim_start()),
+                Some(mark) => rest = &rest[mark..],
+                None => return "",
+            }
+        } else if rest.starts_with("--") {
+            rest = rest.find(['\n', '\r']).map_or("", |end| &rest[end..]).trim_start();
+        } else {
+            return rest;
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! A private socket pair of which sqlx's driver holds one end and we the other.
 //!
-//! sqlx's drivers connect to a path, so for a moment there must be one: a socket in a directory that only this user can open, removed as soon
-//! as the driver is in. Nothing stays on disk, and nobody else is let in, since whoever holds our end decides what rows the program sees.
+//! sqlx's drivers connect to a path, so for a moment there must be one: a socket in a directory that only this user can open, removed as
+//! soon as the driver is in. Nothing stays on disk, and nobody else is let in, since whoever holds our end decides what rows the program
+//! sees.
 
 use sqlx::Error;
 use std::fs::Permissions;
@@ -14,8 +15,8 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// Connects a driver to ourselves: gives the driver's connection and our end of it.
 ///
-/// `connect` is handed the socket's path, whose last part is `name`, and connects the driver to it; `greet` answers the driver's start-up on our
-/// end. Both run at once. There is no deadline in here: the caller sets one around it.
+/// `connect` is handed the socket's path, whose last part is `name`, and connects the driver to it; `greet` answers the driver's start-up
+/// on our end. Both run at once. There is no deadline in here: the caller sets one around it.
 ///
 /// # Errors
 ///

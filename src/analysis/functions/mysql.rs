@@ -13,7 +13,7 @@ pub(super) const PURE: &[&str] = &[
     "ascii bin bit_length char char_length character_length chr concat concat_ws elt export_set field find_in_set format format_bytes from_base64 hex
      insert instr lcase left length lengthb locate lower lpad ltrim make_set md5 mid natural_sort_key octet_length ord position quote regexp_instr
      regexp_like regexp_replace regexp_substr repeat replace reverse right rpad rtrim sha sha1 sha2 soundex space sformat strcmp substr substring
-     substring_index to_base64 to_char trim ucase unhex upper weight_string compress uncompress uncompressed_length charset collation coercibility
+     substring_index to_base64 trim ucase unhex upper weight_string compress uncompress uncompressed_length charset collation coercibility
      aes_encrypt aes_decrypt extractvalue updatexml match",
     // Dates and times of given values, which mean the same on every day.
     "from_days from_unixtime get_format hour makedate microsecond minute period_add period_diff second time_format time_to_sec",
@@ -35,7 +35,7 @@ pub(super) const PURE: &[&str] = &[
 /// Convert to a date: a time of day becomes that time today, so these are pure only where no time of day can occur.
 pub(super) const DATE: &[&str] = &[
     "adddate add_months date date_add date_format date_sub datediff day dayname dayofmonth dayofweek dayofyear extract last_day month monthname
-     months_between quarter subdate timestamp timestampadd timestampdiff to_days to_seconds week weekday weekofyear year yearweek convert_tz",
+     months_between quarter subdate timestamp timestampadd timestampdiff to_char to_days to_seconds week weekday weekofyear year yearweek convert_tz",
 ];
 
 /// Make a time of day.

@@ -3,7 +3,7 @@
 /// Immutable, or stable by settings that belong to the session's fingerprint.
 ///
 /// Left out although `pg_proc` calls them stable: what reads text as a date (`json_populate_record`, `jsonb_to_recordset`: the text may say `now`), what
-/// runs a query (`query_to_xml`), what reads the catalog (`pg_*`, `to_reg*`, `has_*_privilege`, `format_type`, `obj_description`).
+/// runs a query (`query_to_xml`, `ts_rewrite`), what reads the catalog (`pg_*`, `to_reg*`, `has_*_privilege`, `format_type`, `obj_description`).
 pub(super) const PURE: &[&str] = &[
     // The parser's own.
     "coalesce nullif greatest least grouping array row exists any some all unnest",
@@ -39,7 +39,7 @@ pub(super) const PURE: &[&str] = &[
      nummultirange datemultirange tsmultirange tstzmultirange num_nonnulls num_nulls",
     // Text search.
     "to_tsvector to_tsquery plainto_tsquery phraseto_tsquery websearch_to_tsquery ts_rank ts_rank_cd ts_headline setweight strip numnode querytree
-     ts_delete ts_filter ts_rewrite tsquery_phrase tsvector_to_array array_to_tsvector json_to_tsvector jsonb_to_tsvector",
+     ts_delete ts_filter tsquery_phrase tsvector_to_array array_to_tsvector json_to_tsvector jsonb_to_tsvector",
     // Networks, geometry, enums, identifiers.
     "abbrev broadcast family host hostmask inet_merge inet_same_family masklen netmask network set_masklen macaddr8_set7bit area center diagonal diameter
      height isclosed isopen npoints pclose popen radius slope width bound_box box circle line lseg path point polygon enum_first enum_last enum_range

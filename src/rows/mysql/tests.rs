@@ -49,7 +49,7 @@ fn told(row: &MySqlRow) -> Vec<String> {
         told.push(decoded::<Option<Uuid>>(row, index));
         told.push(decoded::<Option<JsonValue>>(row, index));
         if ["DATE", "DATETIME", "TIMESTAMP", "TIME"].contains(&sqlx::TypeInfo::name(column.type_info())) {
-            told.push(decoded::<Option<chrono::NaiveDateTime>>(row, index).to_string());
+            told.push(decoded::<Option<chrono::NaiveDateTime>>(row, index));
             told.push(format!("{:?}", row.try_get::<Option<chrono::NaiveDate>, _>(index)));
             told.push(format!("{:?}", row.try_get::<Option<time::PrimitiveDateTime>, _>(index)));
             told.push(format!("{:?}", row.try_get::<Option<sqlx::mysql::types::MySqlTime>, _>(index)));
@@ -78,7 +78,9 @@ fn payload(types: &[u8], rows: &[&[u8]]) -> Vec<u8> {
         ColumnDefinition { table, name: &name, alias, collation: 45, max_size, type_number: *type_number, flags: 0x8001 }.put(&mut packet);
         put(&packet);
     }
-    rows.iter().for_each(|row| put(row));
+    for row in rows {
+        put(row);
+    }
     put(&wire::END);
     out
 }
@@ -105,7 +107,7 @@ async fn rows_made_by_hand_come_back_and_are_captured_alike() {
     for _ in 0..3 {
         let replayed = replay(&codec, sample()).await.unwrap();
         let row = &replayed.rows[0];
-        assert_eq!((row.get::<i8, _>(0), row.get::<i64, _>("c7"), row.get::<String, _>("c5")), (-1, 3, String::new()));
+        assert_eq!((row.get::<i8, _>(0), row.get::<i64, _>("c3"), row.get::<String, _>("c6")), (-1, i64::MIN + 3, "text".to_owned()));
         assert_eq!(capture(&replayed.rows).unwrap(), sample());
         let now: Vec<_> = replayed.rows.iter().map(told).collect();
         assert!(last.replace(now.clone()).is_none_or(|last| last == now));
@@ -210,15 +212,14 @@ async fn cancelled_replays_cost_only_their_connection() {
     assert!(capture(&replay(&codec, bytes.clone()).await.unwrap().rows).unwrap() == bytes);
 }
 
-#[tokio::test]
+/// Unread questions once filled the socket while the reactor was late, and a replay hung: a few times in 100,000 on two busy cores.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn questions_do_not_pile_up() {
-    let codec = Codec::new();
+    let mut line = Line::open().await.unwrap();
+    let answer = Answer::parse(&Bytes::from(sample())).unwrap();
+    // Without an await that is not ready, so that this thread never lets the reactor in.
     for _ in 0..5_000 {
-        replay(&codec, sample()).await.unwrap();
+        line.answer(&answer).await.unwrap();
+        assert_eq!(std::io::Read::read(&mut line.questions, &mut [0; 64]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
-    let (_leave, line) = codec.connections.take().await;
-    let line: Line = line.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    let left = line.ours.try_read(&mut [0; 1 << 16]).unwrap_or(0);
-    assert!(left < 1_000, "{left} bytes unread");
 }

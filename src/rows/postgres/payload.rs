@@ -17,7 +17,6 @@ use crate::rows::{Recording, Unreplayable};
 use sqlx::postgres::{PgColumn, PgRow, PgValueFormat};
 use sqlx::{Postgres, Row, ValueRef};
 
-const HEADER: usize = 8 + 2 + 32;
 const NULL: i32 = -1;
 
 /// Collects rows as messages.
@@ -172,4 +171,96 @@ fn row(bytes: &[u8], columns: u16) -> Result<&[u8], &'static str> {
         row = rest.get(length..).ok_or("a value longer than its row")?;
     }
     if row.is_empty() { Ok(after) } else { Err("bytes after a row's last value") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::RngExt;
+
+    /// Two rows of three columns.
+    fn payload() -> Vec<u8> {
+        let mut payload = 2u64.to_le_bytes().to_vec();
+        payload.extend(3u16.to_le_bytes());
+        payload.extend([7; 32]);
+        payload.extend(b"D\0\0\0\x15\0\x03\0\0\0\x03abc\xff\xff\xff\xff\0\0\0\0");
+        payload.extend(b"D\0\0\0\x13\0\x03\0\0\0\0\0\0\0\x01x\xff\xff\xff\xff");
+        payload
+    }
+
+    #[test]
+    fn a_whole_payload_is_read() {
+        let bytes = payload();
+        let payload = Payload::parse(&bytes).unwrap().unwrap();
+        assert_eq!((payload.rows(), payload.columns, payload.fingerprint), (2, 3, &[7; 32]));
+        assert_eq!(payload.messages(), &bytes[8 + 2 + 32..]);
+        assert!(Payload::parse(&[0; 8]).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_part_of_a_payload_or_more_than_it_is_not() {
+        let bytes = payload();
+        for end in 0..bytes.len() {
+            assert!(Payload::parse(&bytes[..end]).is_err(), "{end}");
+        }
+        assert!(Payload::parse(&[&bytes[..], b"\0"].concat()).is_err());
+        assert!(Payload::parse(&[0; 9]).is_err());
+    }
+
+    #[test]
+    fn counts_and_lengths_are_not_believed() {
+        // Each is the place of a count or a length, and what it says that isn't so.
+        let lies: [(usize, &[u8]); 13] = [
+            (0, &[1]),
+            (0, &[3]),
+            (0, &[0xff; 8]),
+            (8, &[2]),
+            (8, &[0xff, 0xff]),
+            (42, b"d"),
+            (43, &[0, 0, 0, 0]),
+            (43, &[0, 0, 0, 3]),
+            (43, &[0x7f, 0xff, 0xff, 0xff]),
+            (43, &[0xff, 0xff, 0xff, 0xff]),
+            (47, &[0xff, 0xff]),
+            (49, &[0x7f, 0xff, 0xff, 0xff]),
+            // NULL is -1; the driver takes any negative number for it, and would not see where the next value starts.
+            (49, &[0xff, 0xff, 0xff, 0xfe]),
+        ];
+        for (place, lie) in lies {
+            let mut bytes = payload();
+            bytes[place..place + lie.len()].copy_from_slice(lie);
+            assert!(Payload::parse(&bytes).is_err(), "{place} {lie:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_panics_on_arbitrary_bytes() {
+        let mut random = rand::rng();
+        for _ in 0..200_000 {
+            let mut bytes = payload();
+            for _ in 0..random.random_range(1..4) {
+                let place = random.random_range(0..bytes.len());
+                match random.random_range(0..4) {
+                    0 => bytes[place] = random.random(),
+                    1 => bytes[place] ^= 1 << random.random_range(0..8),
+                    2 => bytes.insert(place, random.random()),
+                    _ => drop(bytes.remove(place)),
+                }
+            }
+            if let Ok(Some(payload)) = Payload::parse(&bytes) {
+                // What is accepted is as many rows as it says, each of as many values.
+                assert!(payload.rows() <= bytes.len() / 7);
+            }
+        }
+        for length in 0..512 {
+            let bytes: Vec<u8> = (0..length).map(|_| random.random()).collect();
+            let _ = Payload::parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_result_without_rows_is_eight_bytes() {
+        assert_eq!(Box::new(Recorder::new(8)).finish().unwrap(), [0; 8]);
+        assert_eq!(Box::new(Recorder::new(7)).finish(), Err(Unreplayable::TooLarge));
+    }
 }

@@ -55,12 +55,12 @@ impl Replayer {
         Ok(Self { driver, end })
     }
 
-    /// Lets the driver read the rows.
+    /// Lets the driver read the rows, which the server's summary counted or did not.
     ///
     /// # Cancel safety
     ///
     /// Not: a replayer of which a replay was dropped, or failed, holds the rest of an answer and must be thrown away.
-    pub async fn replay(&mut self, payload: &Payload<'_>, statement: PgStatement) -> Result<Replayed<Postgres>, Error> {
+    pub async fn replay(&mut self, payload: &Payload<'_>, statement: PgStatement, counted: bool) -> Result<Replayed<Postgres>, Error> {
         let request = Request {
             sql: "".into_sql_str(),
             statement: Some(statement),
@@ -68,15 +68,14 @@ impl Replayer {
             // Asks for nothing to be kept; see the module `postgres`.
             persistent: false,
         };
-        let tail = tail(payload.rows());
+        let tail = tail(payload.rows(), counted);
         let mut slices = [IoSlice::new(HEAD), IoSlice::new(payload.messages()), IoSlice::new(&tail)];
-        let mut answer = &mut slices[..];
         // As a rule all of it fits into the socket's buffer. Then the driver finds everything there, and no task is woken.
-        send(&self.end, &mut answer)?;
+        let rest = send(&self.end, &mut slices)?;
         // A checked payload doesn't make the driver panic. Should it do so all the same, the program is not to pay for it.
         let driver = AssertUnwindSafe(collect(&mut self.driver, request, payload.rows())).catch_unwind();
         let driver = async { driver.await.unwrap_or_else(|_| Err(protocol("the driver panicked"))) };
-        let replayed = if answer.is_empty() { driver.await? } else { tokio::try_join!(driver, send_rest(&self.end, answer))?.0 };
+        let replayed = if rest.is_empty() { driver.await? } else { tokio::try_join!(driver, send_rest(&self.end, rest))?.0 };
         discard(&self.end).await?;
         Ok(replayed)
     }
@@ -113,8 +112,8 @@ async fn greet(mut end: UnixStream) -> Result<UnixStream, Error> {
 }
 
 /// What follows the rows: the summary, and the end.
-fn tail(rows: usize) -> Vec<u8> {
-    let tag = format!("SELECT {rows}\0");
+fn tail(rows: usize, counted: bool) -> Vec<u8> {
+    let tag = if counted { format!("SELECT {rows}\0") } else { "SHOW\0".into() };
     let length = u32::try_from(tag.len() + 4).unwrap_or_default();
     let mut tail = Vec::with_capacity(64);
     tail.push(b'C');
@@ -124,31 +123,32 @@ fn tail(rows: usize) -> Vec<u8> {
     tail
 }
 
-/// Sends as much as can be sent without waiting.
-fn send(end: &UnixStream, answer: &mut &mut [IoSlice<'_>]) -> Result<(), Error> {
+/// Sends as much as can be sent without waiting, and gives the rest.
+fn send<'a, 'b>(end: &UnixStream, mut answer: &'a mut [IoSlice<'b>]) -> Result<&'a mut [IoSlice<'b>], Error> {
     while !answer.is_empty() {
         match end.try_write_vectored(answer) {
-            Ok(sent) => IoSlice::advance_slices(answer, sent),
+            Ok(sent) => IoSlice::advance_slices(&mut answer, sent),
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(answer)
 }
 
 /// Sends the rest as the driver makes room for it.
 async fn send_rest(end: &UnixStream, mut answer: &mut [IoSlice<'_>]) -> Result<(), Error> {
     while !answer.is_empty() {
         end.writable().await?;
-        send(end, &mut answer)?;
+        answer = send(end, answer)?;
     }
     Ok(())
 }
 
 /// Reads what the driver sent, and forgets it: left lying, it would fill the socket in the end.
 ///
-/// Only called when the driver is done, so everything that it sent is there. A read that leaves room in the buffer has therefore taken the last
-/// of it; to read once more, until the socket says that it is empty, would make the next replay wait for the reactor to say that it no longer is.
+/// Only called when the driver is done, so everything that it sent is there. A read that leaves room in the buffer has therefore taken the
+/// last of it; to read once more, until the socket says that it is empty, would make the next replay wait for the reactor to say that it no
+/// longer is.
 async fn discard(end: &UnixStream) -> Result<(), Error> {
     let mut buffer = [0; 1024];
     loop {

@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgColumn, PgTypeInfo, PgTypeKind};
 use sqlx::{Column, TypeInfo};
 
-/// Equal if and only if the columns have equal names and types, all the way down: a composite type that has gained an attribute keeps its OID, and
-/// its old description can't decode new values.
+/// Equal if and only if the columns have equal names and types, all the way down: a composite type that has gained an attribute keeps its
+/// OID, and its old description can't decode new values.
 pub type Fingerprint = [u8; 32];
 
 /// The fingerprint of these columns.
@@ -44,7 +44,8 @@ impl Hasher {
 
     fn column_type(&mut self, info: &PgTypeInfo) -> Result<(), Unreplayable> {
         let name = info.name();
-        // "?" is a type of which sqlx knows the OID and nothing else (a real type of that name comes in quotes); asking it for its kind panics.
+        // "?" is a type of which sqlx knows the OID and nothing else (a real type of that name comes in quotes); asking it for its kind
+        // panics.
         let oid = info.oid().filter(|_| name != "?").ok_or(Unreplayable::ColumnType)?;
         self.0.update(oid.0.to_le_bytes());
         self.text(name);
@@ -67,8 +68,8 @@ impl Hasher {
                 self.number(4);
                 self.column_type(element)?;
             }
-            // Not its labels: no value is decoded by them, and after ALTER TYPE ... ADD VALUE connections that know the new label and connections
-            // that don't would disown each other's entries for as long as both live.
+            // Not its labels: no value is decoded by them, and after ALTER TYPE ... ADD VALUE connections that know the new label and
+            // connections that don't would disown each other's entries for as long as both live.
             PgTypeKind::Enum(_) => self.number(5),
             PgTypeKind::Range(bound) => {
                 self.number(6);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const CAPACITY: u64 = 32 << 20;
 
 /// How long a statement that can't be prepared by its text alone is left alone.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 
 /// What is known of a text.
 #[derive(Clone)]
@@ -53,16 +53,18 @@ impl Statements {
         Self { known: Cache::with_options(options, Weigher, hasher, lifecycle) }
     }
 
-    /// Remembers the statement as the connection that has just answered it describes it. Always replaces what was remembered: types change, and
-    /// of two descriptions the newer one is right.
+    /// Remembers the statement as the connection that has just answered it describes it. Always replaces what was remembered: types change,
+    /// and of two descriptions the newer one is right.
     pub async fn learn(&self, sql: &SqlStr, connection: &mut PgConnection) {
         match self.known.get(sql.as_str()) {
-            // A connection without a statement cache would prepare the statement again under yet another name, and never close it. Once must do.
+            // A connection without a statement cache would prepare the statement again under yet another name, and never close it. Once
+            // must do.
             Some(Known::Statement(_)) if connection.cached_statements_size() == 0 => return,
             Some(Known::Refused(at)) if at.elapsed() < RETRY => return,
             _ => {}
         }
-        // Served from the connection's own cache; but a statement run as non-persistent isn't there, and to parse it waits for locks on its tables.
+        // Served from the connection's own cache; but a statement run as non-persistent isn't there, and to parse it waits for locks on its
+        // tables.
         if let Ok(Ok(known)) = tokio::time::timeout(DEADLINE, ask(sql, connection)).await {
             self.known.insert(sql.clone(), known);
         }

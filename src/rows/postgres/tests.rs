@@ -1,0 +1,197 @@
+//! Replays without a server: what a server would say of a statement, we say ourselves.
+
+use super::*;
+use crate::database::Backend;
+use crate::rows::{Unreplayable, socket};
+use rand::RngExt;
+use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
+use sqlx::{Column, ConnectOptions, Row, SqlSafeStr, Statement, ValueRef};
+use std::task::Poll;
+use tokio::io::AsyncWriteExt;
+
+const TEXT: u32 = 25;
+const INT4: u32 = 23;
+
+type Values = Vec<Option<Vec<u8>>>;
+
+/// A pool that no server answers: for replays that must not ask one.
+fn nowhere() -> PgPool {
+    PgPool::connect_lazy("postgres://127.0.0.1:1/none").unwrap()
+}
+
+/// The statement that the driver makes of these columns' descriptions.
+async fn statement(columns: &[(&str, u32)]) -> PgStatement {
+    let mut fields = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
+    for (name, oid) in columns {
+        fields.extend(name.as_bytes());
+        // Of no table; the type; of any length, no modifier, described as text.
+        fields.extend(b"\0\0\0\0\0\0\0");
+        fields.extend(oid.to_be_bytes());
+        fields.extend(b"\xff\xff\xff\xff\xff\xff\0\0");
+    }
+    let mut answer = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I1\0\0\0\x04t\0\0\0\x06\0\0T".to_vec();
+    answer.extend(u32::try_from(fields.len() + 4).unwrap().to_be_bytes());
+    answer.extend(fields);
+    answer.extend(b"Z\0\0\0\x05I");
+
+    let connect = |path: std::path::PathBuf| async move {
+        let options = PgConnectOptions::new_without_pgpass().socket(path.parent().unwrap()).port(1).ssl_mode(PgSslMode::Disable);
+        let mut driver = options.connect().await?;
+        Postgres::prepare_with(&mut driver, "SELECT".into_sql_str(), &[]).await
+    };
+    let greet = |mut end: tokio::net::UnixStream| async move {
+        end.write_all(&answer).await?;
+        Ok(end)
+    };
+    socket::pair(".s.PGSQL.1", connect, greet).await.unwrap().0
+}
+
+fn payload(statement: &PgStatement, rows: &[Values]) -> Vec<u8> {
+    let columns = u16::try_from(statement.columns().len()).unwrap();
+    let mut bytes = (rows.len() as u64).to_le_bytes().to_vec();
+    if rows.is_empty() {
+        return bytes;
+    }
+    bytes.extend(columns.to_le_bytes());
+    bytes.extend(shape::fingerprint(statement.columns()).unwrap());
+    for values in rows {
+        let mut row = columns.to_be_bytes().to_vec();
+        for value in values {
+            let length = value.as_ref().map_or(-1, |value| i32::try_from(value.len()).unwrap());
+            row.extend(length.to_be_bytes());
+            row.extend(value.iter().flatten());
+        }
+        bytes.push(b'D');
+        bytes.extend(u32::try_from(row.len() + 4).unwrap().to_be_bytes());
+        bytes.extend(row);
+    }
+    bytes
+}
+
+fn values(row: &PgRow) -> Values {
+    let value = |index| row.try_get_raw(index).unwrap();
+    (0..row.columns().len()).map(|index| (!value(index).is_null()).then(|| value(index).as_bytes().unwrap().to_vec())).collect()
+}
+
+/// Replays, compares, and records what came out.
+async fn round_trip(codec: &Codec, statement: &PgStatement, rows: &[Values]) {
+    let bytes = payload(statement, rows);
+    let replayed = codec.replay(&nowhere(), statement.sql(), Some(statement), bytes.clone().into()).await.unwrap();
+    assert_eq!(replayed.result.rows_affected(), rows.len() as u64);
+    assert!(replayed.rows.iter().map(values).eq(rows.iter().cloned()));
+    let mut recording = codec.record(bytes.len());
+    for row in &replayed.rows {
+        assert!(row.columns().iter().map(Column::name).eq(statement.columns().iter().map(Column::name)));
+        recording.push(row).unwrap();
+    }
+    assert!(recording.finish().unwrap() == bytes);
+}
+
+#[tokio::test]
+async fn rows_come_back_to_the_byte() {
+    let codec = Codec::new();
+    let few = statement(&[("a", TEXT), ("a", INT4), ("", TEXT), ("\u{e9} \"", TEXT)]).await;
+    let row = vec![Some(b"x".to_vec()), Some(vec![0, 0, 0, 7]), None, Some(Vec::new())];
+    round_trip(&codec, &few, &[]).await;
+    round_trip(&codec, &few, std::slice::from_ref(&row)).await;
+    round_trip(&codec, &few, &vec![row.clone(); 1000]).await;
+    // Over any socket's buffer, in many messages and in one.
+    round_trip(&codec, &few, &vec![row.clone(); 100_000]).await;
+    round_trip(&codec, &few, &[vec![Some(vec![1; 5 << 20]), None, None, None], row]).await;
+    round_trip(&codec, &statement(&[]).await, &vec![Vec::new(); 3]).await;
+    let wide = statement(&vec![("c", INT4); 1664]).await;
+    round_trip(&codec, &wide, &vec![vec![Some(vec![0; 4]); 1664]; 30]).await;
+}
+
+#[tokio::test]
+async fn a_connection_serves_replay_after_replay() {
+    let codec = Codec::new();
+    let one = statement(&[("a", TEXT)]).await;
+    let other = statement(&[("b", INT4), ("c", INT4)]).await;
+    // What the driver sends must not pile up; and the columns of one replay must not be those of another.
+    for _ in 0..3000 {
+        round_trip(&codec, &one, &[vec![Some(b"x".to_vec())]]).await;
+        round_trip(&codec, &other, &[vec![None, None]]).await;
+    }
+    assert_eq!(codec.idle().len(), 1);
+}
+
+#[tokio::test]
+async fn other_columns_are_a_miss() {
+    let codec = Codec::new();
+    let columns = statement(&[("a", TEXT)]).await;
+    let bytes = payload(&columns, &[vec![None]]);
+    for others in [&[("a", INT4)][..], &[("b", TEXT)], &[("a", TEXT), ("a", TEXT)], &[]] {
+        let others = statement(others).await;
+        let result = codec.replay(&nowhere(), columns.sql(), Some(&others), bytes.clone().into()).await;
+        assert!(matches!(result, Err(ReplayError::Columns)));
+    }
+    let malformed = codec.replay(&nowhere(), columns.sql(), Some(&columns), bytes[..bytes.len() - 1].to_vec().into()).await;
+    assert!(matches!(malformed, Err(ReplayError::Malformed(_))));
+}
+
+#[tokio::test]
+async fn rows_of_other_columns_and_too_many_bytes_are_refused() {
+    let codec = Codec::new();
+    let mut rows = Vec::new();
+    for name in ["a", "b"] {
+        let statement = statement(&[(name, TEXT)]).await;
+        let bytes = payload(&statement, &[vec![Some(b"value".to_vec())]]);
+        rows.extend(codec.replay(&nowhere(), statement.sql(), Some(&statement), bytes.into()).await.unwrap().rows);
+    }
+    let mut recording = codec.record(usize::MAX);
+    assert_eq!(recording.push(&rows[0]), Ok(()));
+    assert_eq!(recording.push(&rows[1]), Err(Unreplayable::MixedColumns));
+    for limit in 0..58 {
+        let mut recording = codec.record(limit);
+        assert_eq!(recording.push(&rows[0]), Err(Unreplayable::TooLarge), "{limit}");
+    }
+    assert_eq!(codec.record(58).push(&rows[0]), Ok(()));
+}
+
+#[tokio::test]
+async fn a_mutated_payload_gives_rows_or_an_error() {
+    let codec = Codec::new();
+    let statement = statement(&[("a", TEXT), ("b", INT4)]).await;
+    let whole = payload(&statement, &vec![vec![Some(b"some text".to_vec()), None]; 3]);
+    let mut random = rand::rng();
+    for _ in 0..5000 {
+        let mut bytes = whole.clone();
+        let place = random.random_range(0..bytes.len());
+        bytes[place] = random.random();
+        match codec.replay(&nowhere(), statement.sql(), Some(&statement), bytes.into()).await {
+            Ok(replayed) => assert_eq!(replayed.rows.iter().map(values).count(), 3),
+            Err(ReplayError::Driver(error)) => panic!("the check let something through: {error}"),
+            Err(_) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_replay_costs_only_its_connection() {
+    let codec = Codec::new();
+    let statement = statement(&[("a", TEXT)]).await;
+    let small = [vec![Some(b"x".to_vec())]];
+    round_trip(&codec, &statement, &small).await;
+    let large = Bytes::from(payload(&statement, &[vec![Some(vec![1; 5 << 20])]]));
+    let pool = nowhere();
+    let mut replay = codec.replay(&pool, statement.sql(), Some(&statement), large);
+    // It takes the connection that the first replay left, and can't finish at once.
+    assert!(std::future::poll_fn(|context| Poll::Ready(replay.as_mut().poll(context).is_pending())).await);
+    assert!(codec.idle().is_empty());
+    drop(replay);
+    assert!(codec.idle().is_empty());
+    round_trip(&codec, &statement, &small).await;
+}
+
+#[test]
+fn only_show_and_explain_are_not_counted() {
+    for sql in
+        ["SELECT 1", " (select 1)", "WITH a AS (SELECT 1) TABLE a", "", "-- show", "/* /* */ show */ select 1", "showing", "VALUES (1)"]
+    {
+        assert!(counts(sql), "{sql}");
+    }
+    for sql in ["SHOW server_version", "\n--select\n explain select 1", "/* a /* b */ c*/EXPLAIN(COSTS off) SELECT 1", "/**/show all"] {
+        assert!(!counts(sql), "{sql}");
+    }
+}
