@@ -10,10 +10,6 @@ use sqlx::{Database, Error, SqlStr};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-/// What `Executor::fetch_many` yields: the rows of each statement, then its summary.
-#[doc(hidden)]
-pub type Steps<'e, DB> = BoxStream<'e, Result<Either<<DB as Database>::QueryResult, <DB as Database>::Row>, Error>>;
-
 /// A database that [`CachingExecutor`](crate::CachingExecutor) can stand in front of: `Postgres`, `MySql` and `Sqlite`. Sealed.
 pub trait Backend:
     Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate>
@@ -69,6 +65,12 @@ pub trait Backend:
     #[doc(hidden)]
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<crate::tag::Tag, String>>;
 }
+
+/// What a statement yields, one at a time: rows, and the summary of each result.
+pub type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database>::Row>;
+
+/// What a statement yields, as it comes.
+pub type Steps<'a, DB> = BoxStream<'a, Result<Step<DB>, Error>>;
 
 /// The parts of a hash that tell one database and one kind of session from another.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -112,8 +112,11 @@ async fn try_write_lock(connection: &mut SqliteConnection) -> Result<Running, Er
         Err(error) => error,
     };
     // The low byte of an extended code is the primary one.
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    let code = code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .and_then(|code| code.parse::<i32>().ok())
+        .map(|code| code & 0xff);
     match code {
         // SQLITE_BUSY; SQLITE_LOCKED, which is its like between connections that share a cache.
         Some(5 | 6) => Ok(Running::Transactions(BTreeSet::from([WRITER.to_owned()]))),

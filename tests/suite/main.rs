@@ -4,3 +4,5 @@
 mod support;
 
 mod servers;
+mod store_contract;
+mod store_redis;
