@@ -42,7 +42,7 @@ const VARIABLES: &str = "
         'max_join_size', 'block_encryption_mode', 'big_tables', 'wsrep_sync_wait', 'wsrep_dirty_reads', 'sql_quote_show_create',
         'default_regex_flags', 'windowing_use_high_precision', 'regexp_time_limit', 'innodb_read_only', 'read_only')";
 
-/// Of these the first list names the server: MySQL's unique id, or for MariaDB, which has none that is surely unique, whatever tells servers apart.
+/// Those that name the server: MySQL's unique id, or for MariaDB, which has none that is surely unique, whatever tells servers apart.
 const SERVER: [&str; 8] = ["server_uuid", "server_uid", "server_id", "hostname", "datadir", "port", "version", "version_comment"];
 
 async fn identity(connection: &mut MySqlConnection) -> Result<Identity, Error> {
