@@ -172,10 +172,10 @@ where
     while directs.len() < 5 || (directs.len() < 51 && started.elapsed() < Duration::from_millis(500)) {
         let expected = timed(&mut directs, direct()).await?;
         db.invalidate_table(table).await?;
-        let missed = timed(&mut misses, cached()).await?;
-        let hit = timed(&mut hits, cached()).await?;
-        if missed != expected || hit != expected {
-            return Err(format!("{what}: the database says {expected:?}, a miss {missed:?}, a hit {hit:?}").into());
+        let first = timed(&mut misses, cached()).await?;
+        let second = timed(&mut hits, cached()).await?;
+        if first != expected || second != expected {
+            return Err(format!("{what}: the database says {expected:?}, a miss {first:?}, a hit {second:?}").into());
         }
     }
     let after = db.stats();

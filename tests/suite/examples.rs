@@ -19,6 +19,7 @@ fn run(example: &str, database_url: &str) {
     for run in ["first", "second"] {
         let output = command.output().expect("cargo");
         let said = String::from_utf8_lossy(&output.stdout);
+        println!("{example}, {run} run:\n{said}");
         assert!(output.status.success(), "{example}, {run} run:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
         for line in ["kept in Redis", "  HIT ", "  MISS ", "UPDATE products", "after its ROLLBACK", "0 store errors"] {
             assert!(said.contains(line), "{example}, {run} run: nothing of {line:?}:\n{said}");
