@@ -5,3 +5,5 @@ mod support;
 
 mod faults;
 mod servers;
+mod store_contract;
+mod store_redis;

@@ -145,11 +145,13 @@ impl RedisConfigError {
     }
 
     /// The setting: `url`, or the name of a field.
+    #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting
     }
 
     /// What is wrong with it.
+    #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
