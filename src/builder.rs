@@ -230,8 +230,18 @@ fn redis(settings: &RedisSettings, keyspace: &Keyspace) -> Result<Arc<dyn CacheS
     config.connections = settings.connections;
     config.timeout = settings.timeout;
     config.connect_timeout = settings.connect_timeout;
-    let store = RedisStore::new(&config, keyspace.clone());
-    Ok(Arc::new(store.map_err(|error| Error::setting(format!("REDIS ({})", error.setting()), "", error.reason()))?))
+    let store = RedisStore::new(&config, keyspace.clone()).map_err(|error| {
+        let variable = match error.setting() {
+            "socket" => "REDIS_SOCKET_PATH",
+            "timeout" => "REDIS_SOCKET_TIMEOUT",
+            "connect_timeout" => "REDIS_SOCKET_CONNECT_TIMEOUT",
+            "connections" => "REDIS_MAX_CONNECTIONS",
+            other => &format!("REDIS_{}", other.to_uppercase()),
+        };
+        // Without the value: a URL may hold a password.
+        Error::setting(variable, "", error.reason())
+    })?;
+    Ok(Arc::new(store))
 }
 
 #[cfg(not(feature = "redis"))]

@@ -4,7 +4,7 @@ use super::kit::{Cache, LEASE, READ, Server, WRITE, sqlite_file};
 use super::killed::Child;
 use crate::support::{MariaDb, Postgres as PostgresServer, Scratch, mariadb, postgres};
 use sqlx::mysql::MySqlConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, MySql, Postgres, Sqlite};
 use sqlx_cached::CachingExecutor;
 
@@ -131,8 +131,12 @@ async fn two_search_paths_two_roles_and_two_time_zones_of_postgres() {
     home.run("CREATE TABLE events (id BIGINT PRIMARY KEY, at timestamptz NOT NULL); INSERT INTO events VALUES (1, '2026-01-01T00:00:00Z')").await;
     let mut seen = Vec::new();
     for zone in ["UTC", "Asia/Tokyo", "UTC", "Asia/Tokyo"] {
-        let there = executor::<Postgres>(&cache, home.database.options.clone().options([("timezone", zone)])).await;
-        let pool = there.pool().clone();
+        // sqlx sets UTC when it connects.
+        let pool = PgPoolOptions::new().after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(AssertSqlSafe(format!("SET timezone = '{zone}'"))).await.map(drop) })
+        });
+        let pool = pool.max_connections(4).connect_with(home.database.options.clone()).await.unwrap();
+        let there = CachingExecutor::builder(pool.clone()).store(cache.store()).build().await.unwrap();
         for sql in ["SELECT at::text FROM events", "SELECT to_char(at, 'YYYY-MM-DD HH24:MI') FROM events", "SELECT (at::date)::text FROM events"] {
             for _ in 0..2 {
                 let cached: String = sqlx::query_scalar(sql).fetch_one(&there).await.unwrap();

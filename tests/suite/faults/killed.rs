@@ -86,6 +86,7 @@ async fn run<DB: Server>(action: &str, with: &HashMap<&str, &str>) {
     let executor = CachingExecutor::builder(pool).store(gates.clone()).fence_lease(super::kit::LEASE).build().await.expect("an executor");
     match action {
         "update" => DB::run(&executor, WRITE).await.expect("the update"),
+        "raw update" => DB::run_raw(&executor, WRITE).await.expect("the update"),
         "read" => {
             for _ in 0..2 {
                 println!("\nvalue: {}", DB::number(&executor, super::kit::READ).await.expect("the read"));

@@ -39,6 +39,8 @@ pub trait Server: Backend {
 
     fn number(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<i64, Error>>;
     fn run(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>>;
+    /// The same unprepared: all in one message, so that the server can go on with it alone.
+    fn run_raw(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>>;
     fn number_in<'a>(transaction: &'a mut CachingTransaction<'_, Self>, sql: &str) -> BoxFuture<'a, Result<i64, Error>>;
     fn run_in<'a>(transaction: &'a mut CachingTransaction<'_, Self>, sql: &str) -> BoxFuture<'a, Result<(), Error>>;
     fn direct(pool: &Pool<Self>, sql: &str) -> BoxFuture<'static, Result<i64, Error>>;
@@ -74,6 +76,11 @@ macro_rules! server {
             fn run(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>> {
                 let (executor, sql) = (executor.clone(), sql.to_owned());
                 Box::pin(async move { sqlx::query(AssertSqlSafe(sql)).execute(&executor).await.map(drop) })
+            }
+
+            fn run_raw(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>> {
+                let (executor, sql) = (executor.clone(), sql.to_owned());
+                Box::pin(async move { sqlx::raw_sql(AssertSqlSafe(sql)).execute(&executor).await.map(drop) })
             }
 
             fn number_in<'a>(transaction: &'a mut CachingTransaction<'_, Self>, sql: &str) -> BoxFuture<'a, Result<i64, Error>> {

@@ -74,9 +74,9 @@ blocking!(Postgres {
 } |id| format!("SELECT pg_terminate_backend({id})"));
 
 blocking!(MySql {
-    const WAITING: &'static str = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND COMMAND = 'Execute' AND ID <> CONNECTION_ID()
+    const WAITING: &'static str = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND COMMAND IN ('Execute', 'Query') AND ID <> CONNECTION_ID()
         AND INFO LIKE 'UPDATE%' AND TIME_MS > 50";
-    const WAITERS: &'static str = "SELECT CAST(max(ID) AS SIGNED) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND COMMAND = 'Execute'
+    const WAITERS: &'static str = "SELECT CAST(max(ID) AS SIGNED) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND COMMAND IN ('Execute', 'Query')
         AND ID <> CONNECTION_ID() AND INFO LIKE 'UPDATE%'";
     const LOCK_TABLE: &'static [&'static str] = &["LOCK TABLES counters READ"];
     const UNLOCK_TABLE: &'static str = "UNLOCK TABLES";
@@ -111,7 +111,7 @@ async fn an_update_whose_process_was_killed<DB: Blocking>(cache: Cache) {
 
 /// It has no transaction yet, nor a number that a list of transactions would show.
 async fn an_update_that_waits_for_its_table_and_whose_process_was_killed<DB: Blocking>(cache: Cache) {
-    killed_while_blocked::<DB>(cache, "update", DB::LOCK_TABLE, DB::UNLOCK_TABLE).await;
+    killed_while_blocked::<DB>(cache, "raw update", DB::LOCK_TABLE, DB::UNLOCK_TABLE).await;
 }
 
 async fn killed_while_blocked<DB: Blocking>(cache: Cache, action: &str, lock: &'static [&'static str], unlock: &'static str) {
@@ -124,6 +124,14 @@ async fn killed_while_blocked<DB: Blocking>(cache: Cache, action: &str, lock: &'
     blocked(&home).await;
     child.kill();
     home.check_until(&[&one, &two], tokio::time::sleep(LONG)).await;
+    if home.direct(DB::WAITING).await == 0 {
+        // MariaDB looks after its clients while it waits for a table: there is nothing left to commit, and caching has resumed.
+        home.resumes(&one, READ).await;
+        DB::finish(lock, unlock).await;
+        home.check_until(&[&one, &two], tokio::time::sleep(LEASE)).await;
+        assert_eq!(home.direct(READ).await, 0);
+        return;
+    }
     let hits = (one.stats().hits, two.stats().hits);
     home.check_until(&[&one, &two], tokio::time::sleep(LEASE)).await;
     assert_eq!((one.stats().hits, two.stats().hits), hits, "a lease that ran out is no proof");

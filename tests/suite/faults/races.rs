@@ -19,6 +19,7 @@ async fn a_stale_fill_is_never_served<DB: Server>(cache: Cache) {
     let reader = home.executor(gates.clone()).await;
     for writer in [reader.clone(), home.executor(cache.store()).await] {
         let old = home.direct(READ).await;
+        writer.invalidate_table("counters").await.unwrap();
         let mut held = gates.hold(Point::BeforeFill);
         let read = tokio::spawn(DB::number(&reader, READ));
         held.reached().await;

@@ -173,7 +173,6 @@ async fn statements_that_commit_by_themselves<DB: Server>(cache: Cache) {
         "START TRANSACTION",
         "LOCK TABLES counters WRITE",
         "ANALYZE TABLE others",
-        "SET autocommit = 1",
         "BEGIN",
         "RENAME TABLE others TO renamed",
         "OPTIMIZE TABLE counters",
