@@ -92,7 +92,9 @@ fn store() -> &'static str {
 pub async fn check<DB: Backend>(db: &CachingExecutor<DB>) -> Result {
     let health = db.health().await;
     match &health.store {
-        None => Err("the cache is switched off (REDIS_ENABLED): every read would go to the database, and there would be nothing to see".into()),
+        None => {
+            Err("the cache is switched off (REDIS_ENABLED): every read would go to the database, and there would be nothing to see".into())
+        }
         Some(Err(error)) => Err(format!("{} does not answer, so every read would go to the database: {error}", store()).into()),
         Some(Ok(_)) if !health.is_caching() => Err(format!("nothing would be cached: {health:?}").into()),
         Some(Ok(took)) => {

@@ -16,10 +16,10 @@ mod config;
 mod connection;
 mod scan;
 
-pub use config::{RedisAddress, RedisConfig, RedisConfigError};
+pub use config::RedisConfigError;
 
 use self::connection::{Connection, Pool, Slot, identify, is_over};
-use super::{CacheStore, Creation, FenceId, Label, Lookup, StoreError};
+use super::{CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, StoreError};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;

@@ -1,7 +1,7 @@
 //! A Redis that is not there, dies, hangs, comes back, refuses, is full or lies: the database answers, nobody sees an error, and nothing stale.
 
-use super::kit::{Cache, Home, LEASE, READ, Server, WRITE, eventually, redis_store};
 use super::killed::Child;
+use super::kit::{Cache, Home, LEASE, READ, Server, WRITE, eventually, redis_store};
 use crate::support::{Redis, Scratch};
 use sqlx::Sqlite;
 use sqlx_cached::CachingExecutor;
@@ -232,7 +232,9 @@ fn environments() {
     assert_eq!(start(&[("REDIS_SOCKET_PATH", &socket)], scratch.path()).says("health:"), "Some(true)");
     assert_eq!(start(&[("REDIS_SOCKET_PATH", "/nonexistent")], scratch.path()).says("health:"), "Some(false)", "no error");
     assert_eq!(start(&[("REDIS_ENABLED", "false"), ("REDIS_SOCKET_PATH", &socket)], scratch.path()).says("health:"), "None");
-    for (name, value) in [("CACHE_CONSISTENCY", "fencd"), ("CACHE_TTL_DATA", "5 minutes"), ("REDIS_ENABLED", "ture"), ("REDIS_URL", "http://x")] {
+    for (name, value) in
+        [("CACHE_CONSISTENCY", "fencd"), ("CACHE_TTL_DATA", "5 minutes"), ("REDIS_ENABLED", "ture"), ("REDIS_URL", "http://x")]
+    {
         let error = start(&[(name, value)], scratch.path()).says("error:");
         assert!(error.contains(name), "{name}={value}: {error}");
     }

@@ -46,7 +46,10 @@ async fn a_hit_is_one_round_trip_and_a_miss_few() {
     home.check(&executor, "SELECT v FROM others WHERE id = 1").await;
     let first = monitor.commands();
     let first_names = names(&first);
-    assert!(first_names.len() <= 4 && first_names[0] == "MGET" && is_script(&first_names[1]) && first_names.last().unwrap() == "SET", "{first:?}");
+    assert!(
+        first_names.len() <= 4 && first_names[0] == "MGET" && is_script(&first_names[1]) && first_names.last().unwrap() == "SET",
+        "{first:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! One Redis, several databases, roles, search paths, time zones and schemas: never each other's rows, and always each other's writes.
 
-use super::kit::{Cache, LEASE, READ, Server, WRITE, sqlite_file};
 use super::killed::Child;
+use super::kit::{Cache, LEASE, READ, Server, WRITE, sqlite_file};
 use crate::support::{MariaDb, Postgres as PostgresServer, Scratch, mariadb, postgres};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -55,8 +55,11 @@ async fn two_postgres_servers_and_a_database_made_anew() {
 
     one.close().await;
     let table = "CREATE TABLE counters (id BIGINT PRIMARY KEY, v BIGINT NOT NULL); INSERT INTO counters VALUES (1, 30)";
-    run::<Postgres>(postgres().await.options("postgres"), &[&format!("DROP DATABASE {name} WITH (FORCE)"), &format!("CREATE DATABASE {name}")])
-        .await;
+    run::<Postgres>(
+        postgres().await.options("postgres"),
+        &[&format!("DROP DATABASE {name} WITH (FORCE)"), &format!("CREATE DATABASE {name}")],
+    )
+    .await;
     run::<Postgres>(here.clone(), &[table]).await;
     let anew = executor::<Postgres>(&cache, here).await;
     each_reads_its_own(&[(&anew, 30), (&two, 20)]).await;
@@ -113,7 +116,8 @@ async fn two_search_paths_two_roles_and_two_time_zones_of_postgres() {
         .await;
     }
     // The path is "$user", public.
-    let (as_alice, as_bob) = (executor::<Postgres>(&cache, role(alice.clone())).await, executor::<Postgres>(&cache, role(bob.clone())).await);
+    let (as_alice, as_bob) =
+        (executor::<Postgres>(&cache, role(alice.clone())).await, executor::<Postgres>(&cache, role(bob.clone())).await);
     let path = |schema: &str| home.database.options.clone().options([("search_path", schema)]);
     let (in_alice, in_bob) = (executor::<Postgres>(&cache, path(&alice)).await, executor::<Postgres>(&cache, path(&bob)).await);
     let plain = home.executor(cache.store()).await;
@@ -128,7 +132,8 @@ async fn two_search_paths_two_roles_and_two_time_zones_of_postgres() {
         each_reads_its_own(&[(&as_alice, value), (&as_bob, 20), (&in_alice, value), (&in_bob, 20), (&plain, 0)]).await;
     }
 
-    home.run("CREATE TABLE events (id BIGINT PRIMARY KEY, at timestamptz NOT NULL); INSERT INTO events VALUES (1, '2026-01-01T00:00:00Z')").await;
+    home.run("CREATE TABLE events (id BIGINT PRIMARY KEY, at timestamptz NOT NULL); INSERT INTO events VALUES (1, '2026-01-01T00:00:00Z')")
+        .await;
     let mut seen = Vec::new();
     for zone in ["UTC", "Asia/Tokyo", "UTC", "Asia/Tokyo"] {
         // sqlx sets UTC when it connects.
@@ -137,7 +142,9 @@ async fn two_search_paths_two_roles_and_two_time_zones_of_postgres() {
         });
         let pool = pool.max_connections(4).connect_with(home.database.options.clone()).await.unwrap();
         let there = CachingExecutor::builder(pool.clone()).store(cache.store()).build().await.unwrap();
-        for sql in ["SELECT at::text FROM events", "SELECT to_char(at, 'YYYY-MM-DD HH24:MI') FROM events", "SELECT (at::date)::text FROM events"] {
+        for sql in
+            ["SELECT at::text FROM events", "SELECT to_char(at, 'YYYY-MM-DD HH24:MI') FROM events", "SELECT (at::date)::text FROM events"]
+        {
             for _ in 0..2 {
                 let cached: String = sqlx::query_scalar(sql).fetch_one(&there).await.unwrap();
                 let direct: String = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();

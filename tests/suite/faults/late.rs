@@ -1,7 +1,7 @@
 //! Writers whose statement outlives them: blocked on a row lock, their caller gone or their process killed, they commit long after their lease.
 
-use super::kit::{Cache, Home, LEASE, READ, Server, WRITE, each_on_redis};
 use super::killed::Child;
+use super::kit::{Cache, Home, LEASE, READ, Server, WRITE, each_on_redis};
 use futures_util::future::BoxFuture;
 use sqlx::{Executor, MySql, Postgres, Transaction};
 use std::time::Duration;
@@ -120,7 +120,8 @@ async fn killed_while_blocked<DB: Blocking>(cache: Cache, action: &str, lock: &'
     home.resumes(&one, READ).await;
     home.resumes(&two, READ).await;
     let lock = DB::locked(&home, lock).await;
-    let mut child = Child::start(DB::NAME, action, &[("url", &home.database.url), ("redis", &cache.server().socket().display().to_string())]);
+    let mut child =
+        Child::start(DB::NAME, action, &[("url", &home.database.url), ("redis", &cache.server().socket().display().to_string())]);
     blocked(&home).await;
     child.kill();
     home.check_until(&[&one, &two], tokio::time::sleep(LONG)).await;

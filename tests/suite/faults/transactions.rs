@@ -50,7 +50,11 @@ async fn what_is_undone_forgets_nothing<DB: Server>(cache: Cache) {
     for drops in [false, true] {
         let mut transaction = executor.begin().await.unwrap();
         DB::run_in(&mut transaction, WRITE).await.unwrap();
-        if drops { drop(transaction) } else { transaction.rollback().await.unwrap() }
+        if drops {
+            drop(transaction)
+        } else {
+            transaction.rollback().await.unwrap()
+        }
         assert_eq!(DB::number(&executor, READ).await.unwrap(), 0);
     }
     // A transaction that only read.
