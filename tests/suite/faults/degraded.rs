@@ -182,7 +182,7 @@ async fn lying() {
     };
     let lies = [
         ("nothing", Vec::new()),
-        ("random bytes", (0..300_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect()),
+        ("random bytes", (0..300_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()),
         ("another magic", with(|bytes| bytes[0] ^= 0xff)),
         ("another version", with(|bytes| bytes[3] += 1)),
         ("another flag", with(|bytes| bytes[4] = 1)),

@@ -31,7 +31,7 @@ impl Child {
         let log = scratch.join("log");
         let mut task = format!("{database}\n{action}");
         for (name, value) in with {
-            task.push_str(&format!("\n{name}={value}"));
+            task.extend(["\n", name, "=", value]);
         }
         let mut arguments: Vec<OsString> = vec!["-C".into(), directory.into(), format!("{VARIABLE}={task}").into()];
         arguments.extend(environment.iter().map(|(name, value)| format!("{name}={value}").into()));

@@ -262,11 +262,14 @@ pub enum Point {
     BeforeInvalidate,
 }
 
+/// Tells the test that somebody came, and waits for the test's word.
+type Gate = (oneshot::Sender<()>, oneshot::Receiver<()>);
+
 /// A store that waits where a test wants it to.
 #[derive(Debug)]
 pub struct Gates {
     inner: Arc<dyn CacheStore>,
-    held: Mutex<HashMap<Point, (oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    held: Mutex<HashMap<Point, Gate>>,
 }
 
 /// One gate that will be closed once.

@@ -51,9 +51,9 @@ async fn what_is_undone_forgets_nothing<DB: Server>(cache: Cache) {
         let mut transaction = executor.begin().await.unwrap();
         DB::run_in(&mut transaction, WRITE).await.unwrap();
         if drops {
-            drop(transaction)
+            drop(transaction);
         } else {
-            transaction.rollback().await.unwrap()
+            transaction.rollback().await.unwrap();
         }
         assert_eq!(DB::number(&executor, READ).await.unwrap(), 0);
     }
@@ -92,10 +92,7 @@ async fn savepoints<DB: Server>(cache: Cache) {
 }
 
 /// Through `&mut PgConnection` and its like anything may have been written.
-async fn a_connection_that_was_handed_out<DB: Server>(cache: Cache)
-where
-    DB: HandOut,
-{
+async fn a_connection_that_was_handed_out<DB: HandOut>(cache: Cache) {
     let home = DB::home().await;
     let (one, two) = (home.executor(cache.store()).await, home.executor(cache.store()).await);
     for executor in [&one, &two] {
