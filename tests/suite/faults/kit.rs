@@ -3,6 +3,7 @@
 use crate::support::{Redis, Scratch, TestDatabase, mariadb, postgres};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
@@ -38,6 +39,12 @@ pub trait Server: Backend {
     fn pool(options: Options<Self>) -> BoxFuture<'static, Pool<Self>>;
 
     fn number(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<i64, Error>>;
+    /// Takes the row, then awaits `between`, and only then looks for the end of the rows.
+    fn number_slowly(
+        executor: &CachingExecutor<Self>,
+        sql: &str,
+        between: BoxFuture<'static, ()>,
+    ) -> BoxFuture<'static, Result<i64, Error>>;
     fn run(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>>;
     /// The same unprepared: all in one message, so that the server can go on with it alone.
     fn run_raw(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>>;
@@ -71,6 +78,21 @@ macro_rules! server {
             fn number(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<i64, Error>> {
                 let (executor, sql) = (executor.clone(), sql.to_owned());
                 Box::pin(async move { sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&executor).await })
+            }
+
+            fn number_slowly(
+                executor: &CachingExecutor<Self>,
+                sql: &str,
+                between: BoxFuture<'static, ()>,
+            ) -> BoxFuture<'static, Result<i64, Error>> {
+                let (executor, sql) = (executor.clone(), sql.to_owned());
+                Box::pin(async move {
+                    let mut rows = sqlx::query_scalar(AssertSqlSafe(sql)).fetch(&executor);
+                    let row = rows.try_next().await?.expect("a row");
+                    between.await;
+                    assert_eq!(rows.try_next().await?, None);
+                    Ok(row)
+                })
             }
 
             fn run(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>> {

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 each! {
     a_stale_fill_is_never_served: Postgres MySql Sqlite;
+    a_slow_reader_stores_nothing_stale: Postgres MySql Sqlite;
     readers_wait_or_are_dropped_at_every_gate: Postgres MySql Sqlite;
     writers_wait_or_are_dropped_at_every_gate: Postgres MySql Sqlite;
     overlapping_writers_do_not_release_each_other: Postgres MySql Sqlite;
@@ -34,6 +35,33 @@ async fn a_stale_fill_is_never_served<DB: Server>(cache: Cache) {
     }
     assert!(reader.stats().fills >= 2 && reader.stats().hits >= 2);
     cache_aside_serves_it::<DB>(&cache).await;
+}
+
+/// The same with the gate right after the database's row: what is stored is labelled by what stood before it was read.
+async fn a_slow_reader_stores_nothing_stale<DB: Server>(cache: Cache) {
+    let home = DB::home().await;
+    let (reader, writer) = (home.executor(cache.store()).await, home.executor(cache.store()).await);
+    for warm in [false, true] {
+        writer.invalidate_table("counters").await.unwrap();
+        if warm {
+            // The generation stands before the read.
+            home.check(&writer, "SELECT v FROM counters WHERE id = 2").await;
+        }
+        let old = home.direct(READ).await;
+        let fills = reader.stats().fills;
+        let (write, read_again) = (DB::run(&writer, WRITE), DB::number(&writer, "SELECT v FROM counters WHERE id = 2"));
+        let between = Box::pin(async move {
+            write.await.unwrap();
+            // Now a new generation stands.
+            read_again.await.unwrap();
+        });
+        assert_eq!(DB::number_slowly(&reader, READ, between).await.unwrap(), old);
+        assert_eq!(reader.stats().fills, fills + 1, "it was stored, dead");
+        for executor in [&reader, &writer] {
+            assert_eq!(DB::number(executor, READ).await.unwrap(), old + 1, "a stale fill was served");
+        }
+        settled(&home, &[&reader, &writer]).await;
+    }
 }
 
 /// The same schedule on a plain cache-aside: look up, read the database, set; a writer deletes the key. It serves the stale value for ever.
