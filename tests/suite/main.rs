@@ -4,6 +4,7 @@
 mod support;
 
 mod examples;
+mod faults;
 mod servers;
 mod store_contract;
 mod store_redis;
