@@ -229,6 +229,11 @@ impl Analysis {
         Self { session: Session::Changed, ..Self::harmless(Bypass::NotAQuery) }
     }
 
+    /// Changes the session until its transaction ends.
+    fn local() -> Self {
+        Self { session: Session::Local, ..Self::harmless(Bypass::NotAQuery) }
+    }
+
     /// May have done anything.
     fn unknown(dialect: Dialect) -> Self {
         Self { session: Session::Changed, read: Err(Bypass::Unparsed), ..Self::schema_change(dialect) }

@@ -1,12 +1,12 @@
 //! Putting an executor together.
 
+use crate::analysis::Category;
 use crate::catalog::Catalog;
 use crate::config::{self, Address, Config, RedisSettings};
 use crate::database::Backend;
 use crate::engine::{Engine, Rules};
 use crate::error::Error;
 use crate::executor::{CachingExecutor, Loading, PoolWitness, Schema, Shared};
-use crate::analysis::Category;
 use crate::key::Keyspace;
 use crate::policy::{Consistency, Invalidation};
 use crate::rows::RowCodec;
@@ -81,7 +81,7 @@ impl<DB: Backend> Builder<DB> {
 
     /// The first segment of every key. Defaults to `sql`.
     pub fn namespace(self, namespace: &str) -> Self {
-        self.set(|config| config.namespace = namespace.to_owned())
+        self.set(|config| namespace.clone_into(&mut config.namespace))
     }
 
     /// How long answers of a category are kept. Defaults to 300 s for data, 3600 s for schema, 7200 s for metadata and 60 s for a count.
@@ -104,7 +104,9 @@ impl<DB: Backend> Builder<DB> {
 
     /// How long answers that depend on this table are kept, whatever their category. With several such tables the shortest counts.
     pub fn table_ttl(self, table: &str, ttl: Duration) -> Self {
-        self.set(|config| drop(config.policy.tables.insert(table.to_lowercase(), ttl)))
+        self.set(|config| {
+            config.policy.tables.insert(table.to_lowercase(), ttl);
+        })
     }
 
     /// The largest part of a time to live, from 0 to 1, that is taken off at random. Defaults to 0.1.

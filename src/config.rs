@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::policy::{Consistency, Invalidation, Policy};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Everything that can be set.
@@ -197,7 +198,7 @@ impl Config {
                 .filter(|part| (0.0..=1.0).contains(part))
                 .ok_or_else(|| Error::setting("CACHE_TTL_JITTER", jitter, "is not a number from 0 to 1"))?;
         }
-        policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1, usize::MAX)?.unwrap_or(policy.max_entry);
+        policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         Ok(Self {
             enabled: vars.boolean("REDIS_ENABLED")?.unwrap_or(true),
             redis: vars.redis()?,
@@ -210,10 +211,9 @@ impl Config {
                 "CACHE_CONSISTENCY",
                 &[("fenced", Consistency::Fenced), ("after_commit", Consistency::AfterCommit), ("ttl", Consistency::Ttl)],
             )?,
-            invalidation: vars
-                .choice("CACHE_INVALIDATION", &[("generation", Invalidation::Generation), ("scan", Invalidation::Scan)])?,
+            invalidation: vars.choice("CACHE_INVALIDATION", &[("generation", Invalidation::Generation), ("scan", Invalidation::Scan)])?,
             database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
-            memory: vars.number("CACHE_MEMORY_BYTES", 1, u64::MAX)?.unwrap_or(defaults.memory),
+            memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
         })
@@ -246,16 +246,20 @@ impl Variables<'_> {
         }
     }
 
-    fn number<N: std::str::FromStr + PartialOrd + fmt::Display>(&self, name: &str, least: N, most: N) -> Result<Option<N>, Error> {
+    fn number<N: std::str::FromStr + PartialOrd + fmt::Display>(&self, name: &str, range: RangeInclusive<N>) -> Result<Option<N>, Error> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let number = value.parse().ok().filter(|number| (&least..=&most).contains(&number));
-        number.map(Some).ok_or_else(|| Error::setting(name, value, format!("is not a whole number from {least} to {most}")))
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        number
+            .map(Some)
+            .ok_or_else(|| Error::setting(name, value, format!("is not a whole number from {} to {}", range.start(), range.end())))
     }
 
     fn duration(&self, name: &str) -> Result<Option<Duration>, Error> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let duration = duration(value).filter(|duration| !duration.is_zero());
-        duration.map(Some).ok_or_else(|| Error::setting(name, value, "is not a time above zero: seconds, or a number with ms, s, m, h or d"))
+        duration
+            .map(Some)
+            .ok_or_else(|| Error::setting(name, value, "is not a time above zero: seconds, or a number with ms, s, m, h or d"))
     }
 
     fn choice<T: Copy + Default>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Error> {
@@ -268,7 +272,7 @@ impl Variables<'_> {
     }
 
     fn redis(&self) -> Result<Option<RedisSettings>, Error> {
-        let port = self.number("REDIS_PORT", 1, u16::MAX)?;
+        let port = self.number("REDIS_PORT", 1..=u16::MAX)?;
         let address = match (self.get("REDIS_URL"), self.get("REDIS_SOCKET_PATH"), self.get("REDIS_HOST")) {
             (Some(url), None, None) => Address::Url(url.to_owned()),
             (None, Some(path), None) => Address::Socket(path.to_owned()),
@@ -287,8 +291,8 @@ impl Variables<'_> {
         Ok(Some(RedisSettings {
             username: self.get("REDIS_USERNAME").map(str::to_owned),
             password: self.get("REDIS_PASSWORD").map(str::to_owned),
-            db: self.number("REDIS_DB", 0, i64::from(i32::MAX))?,
-            connections: self.number("REDIS_MAX_CONNECTIONS", 1, 1024)?.unwrap_or(defaults.connections),
+            db: self.number("REDIS_DB", 0..=i64::from(i32::MAX))?,
+            connections: self.number("REDIS_MAX_CONNECTIONS", 1..=1024)?.unwrap_or(defaults.connections),
             timeout: self.duration("REDIS_SOCKET_TIMEOUT")?.unwrap_or(defaults.timeout),
             connect_timeout: self.duration("REDIS_SOCKET_CONNECT_TIMEOUT")?.unwrap_or(defaults.connect_timeout),
             ..defaults

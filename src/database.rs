@@ -11,7 +11,10 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// A database that [`CachingExecutor`](crate::CachingExecutor) can stand in front of: `Postgres`, `MySql` and `Sqlite`. Sealed.
-pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate> + sealed::Sealed {
+pub trait Backend:
+    Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate>
+    + sealed::Sealed
+{
     /// A query without tables whose one row has a column of every kind that the codec tells apart.
     #[doc(hidden)]
     const SELF_TEST: &'static str;
@@ -26,10 +29,7 @@ pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement
 
     /// `Executor::fetch_many` of a connection. The methods of this kind exist because a generic bound on the connection's `Executor` overflows the trait solver.
     #[doc(hidden)]
-    fn fetch_many(
-        connection: &mut Self::Connection,
-        request: Request<Self>,
-    ) -> BoxStream<'_, Result<Either<Self::QueryResult, Self::Row>, Error>>;
+    fn fetch_many(connection: &mut Self::Connection, request: Request<Self>) -> Steps<'_, Self>;
 
     /// `Executor::fetch_optional` of a connection.
     #[doc(hidden)]
@@ -66,12 +66,18 @@ pub trait Backend: Database<Arguments: Debug + Clone + Sync + 'static, Statement
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<crate::tag::Tag, String>>;
 }
 
+/// What a statement yields, one at a time: rows, and the summary of each result.
+pub type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database>::Row>;
+
+/// What a statement yields, as it comes.
+pub type Steps<'a, DB> = BoxStream<'a, Result<Step<DB>, Error>>;
+
 /// The parts of a hash that tell one database and one kind of session from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The database's own identity, not the connection string's: two hosts both say localhost. Includes the server's version, on which answers may depend.
     pub database: String,
-    /// Whatever of the session a row may depend on: role, search path, time zone, isolation, sql_mode and the like.
+    /// Whatever of the session a row may depend on: role, search path, time zone, isolation, `sql_mode` and the like.
     pub session: String,
 }
 
@@ -154,10 +160,7 @@ mod sealed {
 /// The methods that only pass a request on to a connection's own `Executor`: the same text for every database, once per database.
 macro_rules! passing_on {
     () => {
-        fn fetch_many(
-            connection: &mut Self::Connection,
-            request: Request<Self>,
-        ) -> BoxStream<'_, Result<Either<Self::QueryResult, Self::Row>, Error>> {
+        fn fetch_many(connection: &mut Self::Connection, request: Request<Self>) -> Steps<'_, Self> {
             sqlx::Executor::fetch_many(connection, request)
         }
 

@@ -114,10 +114,6 @@ impl Engine {
         &*self.store
     }
 
-    pub(crate) fn consistency(&self) -> Consistency {
-        self.rules.consistency
-    }
-
     /// Looks an entry up: one round trip, two where a generation has to be created. `tags` is `_all`, then the tables of the read. An entry older than
     /// `max_age` is a miss; so is any with `None`, which a refresh asks for.
     pub(crate) async fn look_up(self: &Arc<Self>, key: &str, tags: &[Tag], max_age: Option<Duration>) -> Found {

@@ -1,5 +1,8 @@
 //! A sqlx pool that remembers.
-#![allow(dead_code)]
+#![cfg_attr(
+    not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+    allow(unused, reason = "without a database there is nobody to use most of it")
+)]
 
 mod analysis;
 mod builder;

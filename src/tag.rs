@@ -1,6 +1,6 @@
 //! The unit of dependence: a read depends on a set of tags, a write bumps a set of tags.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 /// What a read depends on and a write changes: at first a table, written in one normal form.
@@ -55,7 +55,7 @@ fn escape(text: &mut String, name: &str, dots: bool) {
         if separates || reserved || c.is_control() || c.is_whitespace() {
             let mut utf8 = [0; 4];
             for byte in c.encode_utf8(&mut utf8).bytes() {
-                text.push_str(&format!("%{byte:02X}"));
+                let _ = write!(text, "%{byte:02X}");
             }
         } else {
             text.push(c);

@@ -4,14 +4,12 @@
 //! never stored. So `commit` raises the fence over every table that was written, commits, and lowers it. A rollback leaves everything as it was.
 
 use crate::analysis::{Dialect, Session, Writes};
-use crate::database::{Backend, Request};
+use crate::database::{Backend, Request, Steps};
 use crate::engine::Engine;
 use crate::executor::{CachingExecutor, outcome_is_known};
 use crate::stats::count;
 use crate::tag::Tag;
-use either::Either;
 use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use sqlx::{Connection, Describe, Error, Execute, Executor, SqlStr};
 use std::collections::BTreeSet;
@@ -164,7 +162,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
     }
 
     /// Runs a statement, and notes what it may write. One that commits by itself is fenced and invalidated at once, together with what was noted so far.
-    fn run(&mut self, request: Request<DB>) -> BoxStream<'_, Result<Either<DB::QueryResult, DB::Row>, Error>> {
+    fn run(&mut self, request: Request<DB>) -> Steps<'_, DB> {
         let executor = self.executor.clone();
         let Some(engine) = executor.shared.engine.clone() else { return DB::fetch_many(self.parts().0, request) };
         let plan = executor.shared.plan(request.sql.as_str());
@@ -228,6 +226,7 @@ impl<DB: Backend> DerefMut for CachingTransaction<'_, DB> {
 impl<DB: Backend> Deref for CachingConnection<'_, DB> {
     type Target = DB::Connection;
 
+    #[expect(clippy::match_same_arms, reason = "the transactions differ in their lifetimes")]
     fn deref(&self) -> &Self::Target {
         match &self.level {
             Level::Top { transaction, .. } => transaction,
@@ -266,10 +265,7 @@ macro_rules! executor_for_connection {
         impl<'t> Executor<'t> for &'t mut CachingConnection<'_, $database> {
             type Database = $database;
 
-            fn fetch_many<'e, 'q: 'e, E>(
-                self,
-                query: E,
-            ) -> BoxStream<'e, Result<Either<<$database as sqlx::Database>::QueryResult, <$database as sqlx::Database>::Row>, Error>>
+            fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> Steps<'e, $database>
             where
                 't: 'e,
                 E: 'q + Execute<'q, $database>,

@@ -5,7 +5,7 @@ use super::targets::Targets;
 use super::walk::Walk;
 use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables};
 use crate::catalog::Catalog;
-use sqlparser::ast::{CopySource, CopyTarget, CreateTable, Query, Statement, UtilityOption, Visit};
+use sqlparser::ast::{ContextModifier, CopySource, CopyTarget, CreateTable, Query, Set, Statement, UtilityOption, Visit};
 
 /// The meaning of one statement. `bypass` is what its words already gave away.
 pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement, bypass: Option<Bypass>) -> Analysis {
@@ -13,6 +13,8 @@ pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement
     // MySQL commits before and after most of what is no query.
     let commits = dialect == Dialect::MySql;
     match statement {
+        // It numbers the rows of tables without a primary key anew.
+        Statement::Vacuum(_) if dialect == Dialect::Sqlite => Analysis::everything(Bypass::NotAQuery),
         Statement::Query(query) => context.query(statement, query, bypass),
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => context.write(statement, Targets::default()),
         Statement::Truncate(_) => Analysis { commits, ..context.write(statement, Targets::default()) },
@@ -78,11 +80,12 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
     match statement {
         // An open transaction stays behind on one connection of the pool, and so does a lock.
         Statement::StartTransaction { statements, .. } if statements.is_empty() => Analysis { commits, ..Analysis::session() },
-        Statement::Savepoint { .. }
-        | Statement::ReleaseSavepoint { .. }
-        | Statement::Rollback { .. }
-        | Statement::Reset(_)
-        | Statement::Use(_) => Analysis::session(),
+        Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { savepoint: Some(_), .. } => {
+            Analysis::local()
+        }
+        // Elsewhere LOCAL is another word for SESSION, and the next transaction's level stays behind on its connection.
+        Statement::Set(set) if dialect == Dialect::Postgres && ends_with_transaction(set) => Analysis::local(),
+        Statement::Rollback { .. } | Statement::Reset(_) | Statement::Use(_) => Analysis::session(),
         Statement::Commit { .. } => Analysis { writes: Writes::Everything, commits, ..Analysis::session() },
         // PostgreSQL's lasts as long as its transaction, and a transaction through the pool is this one statement.
         Statement::Lock(_) => Analysis::harmless(Bypass::NotAQuery),
@@ -110,6 +113,17 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
         }
         // DDL, permissions, and everything that nobody has thought of yet.
         _ => Analysis::schema_change(dialect),
+    }
+}
+
+/// Whether a setting of PostgreSQL's ends with the transaction that makes it.
+fn ends_with_transaction(set: &Set) -> bool {
+    match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetRole { context_modifier, .. } => *context_modifier == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        Set::SetTransaction { session, .. } => !session,
+        _ => false,
     }
 }
 
@@ -195,9 +209,10 @@ impl Context<'_> {
 /// What a walked statement writes, besides these targets.
 fn written(walk: Walk<'_>, mut targets: Targets) -> Analysis {
     targets.add(walk.targets);
+    let commits = targets.stays();
     let writes = if walk.hazard { Writes::Everything } else { targets.into_writes() };
     let session = if walk.setting { Session::Changed } else { Session::Unchanged };
-    Analysis { writes, session, ..Analysis::harmless(Bypass::Write) }
+    Analysis { writes, session, commits, ..Analysis::harmless(Bypass::Write) }
 }
 
 /// `EXPLAIN (ANALYZE ...)`, whatever its argument says.

@@ -12,14 +12,11 @@ use sqlparser::ast::{
 pub(super) struct Targets {
     tables: Vec<Tag>,
     everything: bool,
+    /// Whether a rollback leaves some of it written: as good as a write that commits by itself.
+    stays: bool,
 }
 
 impl Targets {
-    /// Everything.
-    pub fn everything() -> Self {
-        Self { tables: Vec::new(), everything: true }
-    }
-
     /// What a statement itself writes, apart from statements within it; `None` if it is no such statement.
     pub fn of(dialect: Dialect, catalog: &Catalog, statement: &Statement) -> Option<Self> {
         let mut targets = Collector { dialect, catalog, targets: Self::default() };
@@ -44,11 +41,17 @@ impl Targets {
     /// The union with another set.
     pub fn add(&mut self, other: Self) {
         self.everything |= other.everything;
+        self.stays |= other.stays;
         for tag in other.tables {
             if !self.tables.contains(&tag) {
                 self.tables.push(tag);
             }
         }
+    }
+
+    /// Whether a rollback leaves some of it written.
+    pub fn stays(&self) -> bool {
+        self.stays
     }
 
     /// The set as an analysis says it.
@@ -72,7 +75,7 @@ impl Collector<'_> {
         let relation = tables::name(self.dialect, written).and_then(|name| self.catalog.resolve(&name));
         match relation {
             Some(relation) if relation.writes == Reach::Itself && matches!(relation.reads, Reads::Plain | Reads::Opaque) => {
-                self.targets.add(Targets { tables: vec![relation.tag.clone()], everything: false });
+                self.targets.add(Targets { tables: vec![relation.tag.clone()], everything: false, stays: !relation.rolls_back });
             }
             // Unknown, further than itself, a view that calls functions, or the database's own catalog.
             _ => self.targets.everything = true,

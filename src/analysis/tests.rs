@@ -20,7 +20,9 @@ pub(super) fn catalog(dialect: Dialect) -> Catalog {
         Dialect::Sqlite => (vec!["main"], "main"),
     };
     let mut catalog = Catalog::new(dialect, path.into_iter().map(str::to_owned).collect(), dialect == Dialect::Sqlite);
-    let mut add = |schema: &str, name: &str, tag: Tag, reads, writes| catalog.add(schema, name, None, Relation { tag, reads, writes });
+    let mut add = |schema: &str, name: &str, tag: Tag, reads, writes| {
+        catalog.add(schema, name, None, Relation { tag, reads, writes, rolls_back: true })
+    };
     for name in ["users", "orders", "posts", "tags", "only"] {
         add(home, name, Tag::table(name), Reads::Plain, Reach::Itself);
     }
@@ -58,6 +60,7 @@ pub(super) fn say(analysis: &Analysis) -> String {
     match &analysis.session {
         Session::Unchanged => {}
         Session::TemporaryTable(name) => text = format!("{text} temp:{name}"),
+        Session::Local => text += " local",
         Session::Changed => text += " session",
     }
     if analysis.commits {

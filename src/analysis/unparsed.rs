@@ -20,6 +20,10 @@ pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>, catalog: &Ca
     if certain && is_harmless(dialect, &words) {
         return Analysis::harmless(Bypass::NotAQuery);
     }
+    if certain && dialect == Dialect::Postgres && first == "set" && matches!(words.get(1), Some(&("local" | "transaction" | "constraints")))
+    {
+        return Analysis::local();
+    }
     if certain && dialect == Dialect::MySql && matches!(first, "optimize" | "check" | "checksum") && words.get(1) == Some(&"table") {
         return Analysis { commits: true, ..Analysis::harmless(Bypass::NotAQuery) };
     }
@@ -88,7 +92,7 @@ fn is_harmless(dialect: Dialect, words: &[&str]) -> bool {
             "explain" | "describe" | "desc" => !analyses,
             _ => false,
         },
-        Dialect::Sqlite => matches!(first, "explain" | "vacuum" | "analyze" | "reindex"),
+        Dialect::Sqlite => matches!(first, "explain" | "analyze" | "reindex"),
     }
 }
 

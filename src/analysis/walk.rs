@@ -63,6 +63,10 @@ impl<'a> Walk<'a> {
             skip_name: false,
         };
         let _ = node.visit(&mut walk);
+        if catalog.has_opaque_operators() {
+            // Any comparison may be a call.
+            walk.distrust(Bypass::Function);
+        }
         if walk.date && (walk.time_of_day || catalog.has_time_of_day()) {
             walk.refuse(Bypass::Function);
         }

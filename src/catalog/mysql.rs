@@ -9,7 +9,7 @@ use super::{Catalog, Reach, Reads, Relation};
 use crate::analysis::Dialect;
 use crate::tag::Tag;
 use sqlx::mysql::{MySqlColumn, MySqlConnection, MySqlRow};
-use sqlx::{Column, Error, Row};
+use sqlx::{Error, Row};
 use std::collections::{HashMap, HashSet};
 use views::View;
 

@@ -1,17 +1,16 @@
-use super::{Backend, Identity, Request, Running, distinct};
+use super::{Backend, Identity, Request, Running, Steps, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
 use crate::tag::Tag;
-use either::Either;
 use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{Error, MySql, Row, SqlStr};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Backend for MySql {
     const DIALECT: Dialect = Dialect::MySql;
-    const SELF_TEST: &str = "SELECT 1 AS i, 'x' AS t, NULL AS n, CAST(1.5 AS DECIMAL(5, 2)) AS d, CAST('2020-01-02 03:04:05' AS DATETIME) AS m, X'00FF' AS y";
+    const SELF_TEST: &str =
+        "SELECT 1 AS i, 'x' AS t, NULL AS n, CAST(1.5 AS DECIMAL(5, 2)) AS d, CAST('2020-01-02 03:04:05' AS DATETIME) AS m, X'00FF' AS y";
     type Codec = crate::rows::mysql::Codec;
 
     passing_on!();
@@ -78,7 +77,7 @@ const RUNNING: &str = "
     WHERE ID <> CONNECTION_ID() AND USER NOT IN ('system user', 'event_scheduler')
       AND COMMAND NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID', 'Slave_IO', 'Slave_SQL', 'Slave_worker')";
 
-/// ER_SPECIFIC_ACCESS_DENIED_ERROR: both lists take the PROCESS privilege.
+/// `ER_SPECIFIC_ACCESS_DENIED_ERROR`: both lists take the PROCESS privilege.
 const ACCESS_DENIED: u16 = 1227;
 
 async fn running(connection: &mut MySqlConnection) -> Result<Running, Error> {

@@ -1,10 +1,8 @@
-use super::{Backend, Identity, Request, Running, distinct};
+use super::{Backend, Identity, Request, Running, Steps, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
 use crate::tag::Tag;
-use either::Either;
 use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Error, Postgres, Row, SqlStr};
 use std::collections::BTreeSet;

@@ -1,10 +1,8 @@
-use super::{Backend, Identity, Request, Running, distinct};
+use super::{Backend, Identity, Request, Running, Steps, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
 use crate::tag::Tag;
-use either::Either;
 use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Error, Row, SqlStr, Sqlite};
 use std::collections::BTreeSet;
@@ -114,7 +112,11 @@ async fn try_write_lock(connection: &mut SqliteConnection) -> Result<Running, Er
         Err(error) => error,
     };
     // The low byte of an extended code is the primary one.
-    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .and_then(|code| code.parse::<i32>().ok())
+        .map(|code| code & 0xff);
     match code {
         // SQLITE_BUSY; SQLITE_LOCKED, which is its like between connections that share a cache.
         Some(5 | 6) => Ok(Running::Transactions(BTreeSet::from([WRITER.to_owned()]))),

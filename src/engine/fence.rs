@@ -43,8 +43,7 @@ impl Engine {
         let database = self.database.get();
         let id = FenceId(format!("{}{:032x}", database.map(|name| fence_prefix(name)).unwrap_or_default(), u128::from_le_bytes(random)));
         let fenced = self.rules.consistency == Consistency::Fenced && database.is_some();
-        let mut open =
-            Open { engine: Arc::clone(self), tags, id, fenced, distrusting: false, ended: Arc::new(Mutex::new(false)) };
+        let mut open = Open { engine: Arc::clone(self), tags, id, fenced, distrusting: false, ended: Arc::new(Mutex::new(false)) };
         if fenced {
             if let Err(error) = self.store.begin(&open.tags, &open.id, self.rules.lease).await {
                 self.failed("begin", &error);
@@ -92,8 +91,7 @@ impl Open {
                 }
             }
         }
-        let ended =
-            if self.fenced { engine.store.end(&self.tags, &self.id).await } else { engine.store.invalidate(&self.tags).await };
+        let ended = if self.fenced { engine.store.end(&self.tags, &self.id).await } else { engine.store.invalidate(&self.tags).await };
         match ended {
             Ok(()) if self.distrusting => engine.distrust.remove(self.tags.iter().map(|tag| (tag, 1))),
             Ok(()) => {}

@@ -1,8 +1,8 @@
 //! Fences whose leases ran out. A lapsed lease is a suspicion, not a proof: a killed writer's blocked UPDATE may commit long after. Only when the database
 //! shows that nothing which ran then runs any more is the fence cleared, and the table cached again.
 
-use super::fence::fence_prefix;
 use super::Engine;
+use super::fence::fence_prefix;
 use crate::database::Running;
 use crate::store::{Creation, FenceId, Label};
 use crate::tag::Tag;

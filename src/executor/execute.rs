@@ -3,9 +3,8 @@
 use super::CachingExecutor;
 use super::read::Answer;
 use super::schema::Plan;
-use super::write::Step;
 use crate::analysis::Writes;
-use crate::database::{Backend, Request};
+use crate::database::{Backend, Request, Steps};
 use crate::engine::Engine;
 use crate::stats::Reason;
 use either::Either;
@@ -42,7 +41,7 @@ impl<DB: Backend> CachingExecutor<DB> {
         }
     }
 
-    fn direct(&self, request: Request<DB>) -> BoxStream<'_, Result<Step<DB>, Error>> {
+    fn direct(&self, request: Request<DB>) -> Steps<'_, DB> {
         async_stream::try_stream! {
             let mut connection = self.shared.pool.acquire().await?;
             let mut steps = DB::fetch_many(&mut connection, request);
@@ -54,7 +53,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     /// Rows as they come: from the store at once, from the database one by one while a copy is kept.
-    fn read(&self, plan: Arc<Plan>, request: Request<DB>) -> BoxStream<'_, Result<Step<DB>, Error>> {
+    fn read(&self, plan: Arc<Plan>, request: Request<DB>) -> Steps<'_, DB> {
         async move {
             match self.look_up(&plan, &request, false).await {
                 Answer::Hit(replayed) => {
@@ -86,7 +85,7 @@ impl<DB: Backend> CachingExecutor<DB> {
 impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
     type Database = DB;
 
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step<DB>, Error>>
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> Steps<'e, DB>
     where
         'c: 'e,
         E: 'q + Execute<'q, DB>,
@@ -202,6 +201,6 @@ impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
     }
 }
 
-fn rows_of<'e, DB: Backend>(steps: BoxStream<'e, Result<Step<DB>, Error>>) -> BoxFuture<'e, Result<Vec<DB::Row>, Error>> {
+fn rows_of<DB: Backend>(steps: Steps<'_, DB>) -> BoxFuture<'_, Result<Vec<DB::Row>, Error>> {
     steps.try_filter_map(|step| future::ready(Ok(step.right()))).try_collect().boxed()
 }

@@ -4,7 +4,7 @@ use super::CachingExecutor;
 use super::schema::Plan;
 use crate::database::{Backend, Request};
 use crate::engine::{Engine, Found, Permit};
-use crate::rows::{Recording, Replayed, ReplayError, RowCodec};
+use crate::rows::{Recording, ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
 use either::Either;
 use futures_util::TryStreamExt;

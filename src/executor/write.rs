@@ -3,39 +3,34 @@
 
 use super::Shared;
 use super::schema::Plan;
-use crate::database::{Backend, Request};
+use crate::database::{Backend, Request, Step, Steps};
 use crate::engine::{Engine, Span};
 use crate::stats::count;
-use either::Either;
-use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
 use sqlx::Error;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// What a statement yields, one at a time.
-pub(super) type Step<DB> = Either<<DB as sqlx::Database>::QueryResult, <DB as sqlx::Database>::Row>;
 
 /// Rows that wait for a slow reader of `INSERT ... RETURNING` and the like.
 const WAITING: usize = 64;
 
 /// Whether an error tells what became of the statement. Otherwise the server may still be at work on it, and commit.
 pub(crate) fn outcome_is_known(error: &Error) -> bool {
-    match error {
+    matches!(
+        error,
         // The server's own answer.
-        Error::Database(_) => true,
-        // Nothing was sent.
-        Error::PoolTimedOut | Error::PoolClosed | Error::Configuration(_) | Error::InvalidArgument(_) | Error::Encode(_) => true,
-        // Everything was answered.
-        Error::RowNotFound | Error::ColumnNotFound(_) | Error::ColumnIndexOutOfBounds { .. } | Error::ColumnDecode { .. } => true,
-        _ => false,
-    }
+        Error::Database(_)
+            // Nothing was sent.
+            | Error::PoolTimedOut | Error::PoolClosed | Error::Configuration(_) | Error::InvalidArgument(_) | Error::Encode(_)
+            // Everything was answered.
+            | Error::RowNotFound | Error::ColumnNotFound(_) | Error::ColumnIndexOutOfBounds { .. } | Error::ColumnDecode { .. }
+    )
 }
 
 impl<DB: Backend> Shared<DB> {
     /// Runs a writing statement within its span. The stream ends (or fails) only after the span has ended, so whoever reads it to its end has an
     /// acknowledged write.
-    pub(super) fn write(self: &Arc<Self>, engine: &Arc<Engine>, plan: Arc<Plan>, request: Request<DB>) -> BoxStream<'static, Result<Step<DB>, Error>> {
+    pub(super) fn write(self: &Arc<Self>, engine: &Arc<Engine>, plan: Arc<Plan>, request: Request<DB>) -> Steps<'static, DB> {
         let (shared, engine) = (Arc::clone(self), Arc::clone(engine));
         // Nothing starts before the stream is polled, as with a pool.
         async move {
@@ -47,7 +42,13 @@ impl<DB: Backend> Shared<DB> {
         .boxed()
     }
 
-    async fn run(self: Arc<Self>, engine: Arc<Engine>, plan: Arc<Plan>, request: Request<DB>, sender: mpsc::Sender<Result<Step<DB>, Error>>) {
+    async fn run(
+        self: Arc<Self>,
+        engine: Arc<Engine>,
+        plan: Arc<Plan>,
+        request: Request<DB>,
+        sender: mpsc::Sender<Result<Step<DB>, Error>>,
+    ) {
         // The connection first: a fence should not stand while the pool is exhausted.
         let mut connection = match self.pool.acquire().await {
             Ok(connection) => connection,

@@ -30,9 +30,8 @@ const MOST_CONNECTIONS: usize = 8;
 
 /// The most values bound to one statement, unless a single row has more.
 ///
-/// SQLite would take 32,766. Preparing costs several times what running does, so statements must recur: chunks of a fixed size do, however many
-/// rows there are. It also bounds what the prepared statements keep.
-const MOST_VALUES: usize = 2_048;
+/// SQLite would take 32,766, but this bounds what a prepared statement keeps (about 100 bytes a value), and a further statement costs little.
+const MOST_VALUES: usize = 1_024;
 
 /// Captures and replays SQLite rows.
 #[derive(Debug)]

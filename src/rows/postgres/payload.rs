@@ -17,7 +17,6 @@ use crate::rows::{Recording, Unreplayable};
 use sqlx::postgres::{PgColumn, PgRow, PgValueFormat};
 use sqlx::{Postgres, Row, ValueRef};
 
-const HEADER: usize = 8 + 2 + 32;
 const NULL: i32 = -1;
 
 /// Collects rows as messages.
@@ -194,7 +193,7 @@ mod tests {
         let bytes = payload();
         let payload = Payload::parse(&bytes).unwrap().unwrap();
         assert_eq!((payload.rows(), payload.columns, payload.fingerprint), (2, 3, &[7; 32]));
-        assert_eq!(payload.messages(), &bytes[HEADER..]);
+        assert_eq!(payload.messages(), &bytes[8 + 2 + 32..]);
         assert!(Payload::parse(&[0; 8]).unwrap().is_none());
     }
 

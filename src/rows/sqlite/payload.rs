@@ -65,7 +65,7 @@ pub(super) struct Recorder {
     out: Vec<u8>,
     rows: u64,
     /// The first row's columns; later rows must have the same.
-    columns: Vec<(Box<str>, u8)>,
+    columns: Vec<(Box<str>, SqliteTypeInfo)>,
 }
 
 impl Recorder {
@@ -83,21 +83,19 @@ impl Recorder {
             let kind = kind(column.type_info())?;
             self.out.push(kind);
             self.counted(column.name().as_bytes())?;
-            self.columns.push((column.name().into(), kind));
+            self.columns.push((column.name().into(), column.type_info().clone()));
         }
         Ok(())
     }
 
     fn is_described_by(&self, columns: &[SqliteColumn]) -> bool {
-        let same = |((name, kind), column): (&(Box<str>, u8), &SqliteColumn)| {
-            **name == *column.name() && self::kind(column.type_info()) == Ok(*kind)
-        };
+        let same =
+            |((name, info), column): (&(Box<str>, SqliteTypeInfo), &SqliteColumn)| **name == *column.name() && *info == *column.type_info();
         self.columns.len() == columns.len() && self.columns.iter().zip(columns).all(same)
     }
 
     fn value(&mut self, row: &SqliteRow, index: usize) -> Result<(), Unreplayable> {
-        let raw = || row.try_get_raw(index).map_err(|_| Unreplayable::Value);
-        let value = raw()?;
+        let value = row.try_get_raw(index).map_err(|_| Unreplayable::Value)?;
         if value.is_null() {
             self.out.push(class::NULL);
             return Ok(());
@@ -107,12 +105,12 @@ impl Recorder {
         match info.name() {
             // Reading a number as a number leaves the value as it is.
             "INTEGER" => {
-                let value = <i64 as Decode<Sqlite>>::decode(raw()?).map_err(|_| Unreplayable::Value)?;
+                let value = <i64 as Decode<Sqlite>>::decode(value).map_err(|_| Unreplayable::Value)?;
                 self.out.push(class::INTEGER);
                 self.out.extend_from_slice(&value.to_le_bytes());
             }
             "REAL" => {
-                let value = <f64 as Decode<Sqlite>>::decode(raw()?).map_err(|_| Unreplayable::Value)?;
+                let value = <f64 as Decode<Sqlite>>::decode(value).map_err(|_| Unreplayable::Value)?;
                 // SQLite has no NaN: it would be bound as NULL.
                 if value.is_nan() {
                     return Err(Unreplayable::Value);
@@ -122,7 +120,7 @@ impl Recorder {
             }
             name @ ("TEXT" | "BLOB") => {
                 // On a copy: a borrow out of the caller's value would forbid its own later decoding, and reading bytes may change a value's form.
-                let owned = raw()?.try_to_owned().map_err(|_| Unreplayable::Value)?;
+                let owned = value.try_to_owned().map_err(|_| Unreplayable::Value)?;
                 let bytes = <&[u8] as Decode<Sqlite>>::decode(owned.as_ref()).map_err(|_| Unreplayable::Value)?;
                 // Bytes that are not UTF-8 can be cast to TEXT, but sqlx can't bind them.
                 if name == "TEXT" && std::str::from_utf8(bytes).is_err() {
@@ -199,7 +197,7 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    /// Checks everything that the driver would otherwise trip over, and cuts the rows into chunks of at most `most` values (or of one row).
+    /// Checks everything that the driver would otherwise trip over, and cuts the rows into chunks of at most `most` values, or of one row.
     pub(super) fn parse(bytes: &[u8], most: usize) -> Result<Self, &'static str> {
         let mut reader = Reader::new(bytes);
         if reader.take(MAGIC.len())? != MAGIC {
@@ -224,7 +222,7 @@ impl Payload {
         }
         let mut chunks = Vec::new();
         while rows > 0 {
-            let height = (most / width).max(1).min(usize::try_from(rows).unwrap_or(usize::MAX));
+            let height = height(usize::try_from(rows).unwrap_or(usize::MAX), most / width);
             let mut arguments = SqliteArguments::default();
             // Every value has at least one byte, so no more room is made than there are bytes.
             arguments.reserve(height.saturating_mul(width).min(reader.len()), 0);
@@ -236,6 +234,15 @@ impl Payload {
         }
         if reader.is_empty() { Ok(Self { columns, chunks }) } else { Err("it goes on after its last row") }
     }
+}
+
+/// How many of so many rows make the next chunk.
+///
+/// A chunk's height is part of its statement's text, and preparing a statement costs about half of a whole replay (a further statement, once
+/// prepared, a few microseconds). With powers of two, a few statements do for all lists of a shape; short lists go in one piece.
+fn height(rows: usize, most: usize) -> usize {
+    let most = most.clamp(1, rows);
+    if rows <= 8 && rows == most { rows } else { 1 << most.ilog2() }
 }
 
 /// Takes one value and adds it to the arguments.

@@ -131,7 +131,7 @@ async fn many_rows_and_many_columns() {
     let mut connection = memory().await;
     let wide: Vec<String> = (0..2_000).map(|n| format!("{n} AS c{n}")).collect();
     assert_exact(&mut connection, &format!("SELECT {}", wide.join(","))).await;
-    for count in [1, 2, 500, 501, 2_048, 2_049, 10_000] {
+    for count in [1, 2, 7, 8, 9, 63, 255, 256, 257, 500, 501, 2_048, 2_049, 10_000] {
         let sql = format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i, 'row ' || i, i / 2.0, NULL FROM n"
         );
