@@ -4,28 +4,28 @@ pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 
-use sqlx::{Column, Database, Row};
+use sqlx::{Column, Database, Row, TypeInfo};
 use std::fmt::Write;
 
 /// All that a caller can see of some rows: column names and types, and the bytes of every value as the driver holds them.
 #[derive(Debug, PartialEq)]
-pub struct Snapshot<DB: Database> {
-    columns: Vec<(String, DB::TypeInfo)>,
+pub struct Snapshot<T> {
+    columns: Vec<(String, T)>,
     /// Each value's own type name, and its bytes unless it is NULL.
     rows: Vec<Vec<(String, Option<Vec<u8>>)>>,
 }
 
-impl<DB: Database> Snapshot<DB> {
+impl<T: TypeInfo> Snapshot<T> {
     /// `value` gives a value's type name and bytes.
-    pub fn of(rows: &[DB::Row], value: fn(&DB::Row, usize) -> (String, Option<Vec<u8>>)) -> Self {
-        let columns = |row: &DB::Row| -> Vec<_> {
+    pub fn of<R: Row<Database: Database<TypeInfo = T>>>(rows: &[R], value: fn(&R, usize) -> (String, Option<Vec<u8>>)) -> Self {
+        let columns = |row: &R| -> Vec<_> {
             row.columns().iter().map(|column| (column.name().to_owned(), Column::type_info(column).clone())).collect()
         };
         let first = rows.first().map(columns).unwrap_or_default();
         if let Some(last) = rows.last() {
             assert!(columns(last) == first, "the rows of one answer differ in their columns");
         }
-        let values = |row: &DB::Row| (0..row.len()).map(|index| value(row, index)).collect();
+        let values = |row: &R| (0..row.len()).map(|index| value(row, index)).collect();
         Self { columns: first, rows: rows.iter().map(values).collect() }
     }
 

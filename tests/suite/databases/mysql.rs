@@ -2,11 +2,12 @@
 
 use crate::support::{TestDatabase, mariadb};
 use sqlx::mysql::MySqlPoolOptions;
-use sqlx::{Decode, Row as _, TypeInfo, ValueRef};
+use sqlx::{Decode, Row as _, TypeInfo as _, ValueRef};
 
 pub const NAME: &str = "mariadb";
 pub type Db = sqlx::MySql;
 pub type Row = sqlx::mysql::MySqlRow;
+pub type TypeInfo = sqlx::mysql::MySqlTypeInfo;
 pub type Connection = sqlx::MySqlConnection;
 pub type Query = sqlx::query::Query<'static, Db, sqlx::mysql::MySqlArguments>;
 
@@ -29,7 +30,7 @@ impl Home {
 
 /// Replaces what the databases spell differently: `?` for arguments, `"` for names.
 pub fn sql(text: &str) -> String {
-    text.replace("{status}", "status").replace("{schema}", "").replace('"', "`")
+    text.replace("{shifting}", "*").replace("{status}", "status").replace("{schema}", "").replace('"', "`")
 }
 
 /// A value's type name and bytes.

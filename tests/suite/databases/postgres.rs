@@ -2,12 +2,13 @@
 
 use crate::support::{TestDatabase, postgres};
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{Row as _, TypeInfo, ValueRef};
+use sqlx::{Row as _, TypeInfo as _, ValueRef};
 use std::fmt::Write;
 
 pub const NAME: &str = "postgres";
 pub type Db = sqlx::Postgres;
 pub type Row = sqlx::postgres::PgRow;
+pub type TypeInfo = sqlx::postgres::PgTypeInfo;
 pub type Connection = sqlx::PgConnection;
 pub type Query = sqlx::query::Query<'static, Db, sqlx::postgres::PgArguments>;
 
@@ -31,7 +32,7 @@ impl Home {
 /// Replaces what the databases spell differently: `?` for arguments, `"` for names.
 pub fn sql(text: &str) -> String {
     let mut numbered = String::new();
-    for (number, part) in text.replace("{status}", "status::text").replace("{schema}", "public.").split('?').enumerate() {
+    for (number, part) in text.replace("{shifting}", "*").replace("{status}", "status::text").replace("{schema}", "public.").split('?').enumerate() {
         if number > 0 {
             let _ = write!(numbered, "${number}");
         }

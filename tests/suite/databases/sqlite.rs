@@ -2,11 +2,12 @@
 
 use crate::support::Scratch;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row as _, TypeInfo, Value, ValueRef};
+use sqlx::{Row as _, TypeInfo as _, Value, ValueRef};
 
 pub const NAME: &str = "sqlite";
 pub type Db = sqlx::Sqlite;
 pub type Row = sqlx::sqlite::SqliteRow;
+pub type TypeInfo = sqlx::sqlite::SqliteTypeInfo;
 pub type Connection = sqlx::SqliteConnection;
 pub type Query = sqlx::query::Query<'static, Db, sqlx::sqlite::SqliteArguments>;
 
@@ -34,9 +35,10 @@ impl Home {
     }
 }
 
-/// Replaces what the databases spell differently: `?` for arguments, `"` for names.
+/// Replaces what the databases spell differently: `?` for arguments, `"` for names. A `*` whose meaning has changed is nothing to read here: sqlx goes on
+/// with the columns that its connection knew, or panics.
 pub fn sql(text: &str) -> String {
-    text.replace("{status}", "status").replace("{schema}", "main.")
+    text.replace("{status}", "status").replace("{schema}", "main.").replace("{shifting}", "COUNT(*)")
 }
 
 /// A value's type name and bytes.

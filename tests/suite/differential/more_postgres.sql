@@ -1,6 +1,7 @@
 -- Nullable columns, a cascade, a trigger and a view besides the shop.
 CREATE TABLE reviews (id bigint PRIMARY KEY, product_id bigint REFERENCES products (id), body text, rating double precision);
-CREATE TABLE comments (id bigint PRIMARY KEY, review_id bigint REFERENCES reviews (id) ON DELETE CASCADE, body text NOT NULL);
+CREATE TABLE campaigns (id bigint PRIMARY KEY, name text NOT NULL);
+CREATE TABLE notices (id bigint PRIMARY KEY, campaign_id bigint REFERENCES campaigns (id) ON DELETE CASCADE, body text NOT NULL);
 CREATE TABLE deliveries (id bigint PRIMARY KEY, product_id bigint NOT NULL, quantity bigint NOT NULL);
 CREATE FUNCTION delivered() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

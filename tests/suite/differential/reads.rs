@@ -1,6 +1,6 @@
 //! The reads: every shape of statement, every way to ask for its rows.
 
-use super::{Db, Query, RESULT_IS_COMPARABLE, sql, value};
+use super::{Db, Query, RESULT_IS_COMPARABLE, TypeInfo, sql, value};
 use crate::databases::{Random, Snapshot};
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Either, Error, Executor, FromRow, QueryBuilder, SqlSafeStr, Statement as _};
@@ -117,12 +117,12 @@ const SHAPES: &[Shape] = &[
     ("SELECT u.name, p.name, p.category, i.quantity, o.created_at FROM users u JOIN orders o ON o.user_id = u.id JOIN order_items i ON i.order_id = o.id JOIN products p ON p.id = i.product_id WHERE u.id = ? ORDER BY i.id", &[User], Typed::Not),
     ("SELECT a.id, b.id FROM orders a JOIN orders b ON a.user_id = b.user_id AND a.id < b.id WHERE a.user_id = ? ORDER BY a.id, b.id", &[User], Typed::Not),
     ("SELECT p.id, p.name, r.body, r.rating FROM products p LEFT JOIN reviews r ON r.product_id = p.id WHERE p.id = ? ORDER BY r.id", &[Product], Typed::Named),
-    ("SELECT r.id, c.body FROM reviews r LEFT JOIN comments c ON c.review_id = r.id WHERE r.id < ? ORDER BY r.id, c.id", &[Review], Typed::Not),
+    ("SELECT c.id, c.name, n.body FROM campaigns c LEFT JOIN notices n ON n.campaign_id = c.id WHERE c.id < ? ORDER BY c.id, n.id", &[Review], Typed::Not),
     ("SELECT id, name FROM paid WHERE id < ? ORDER BY id", &[Order], Typed::Named),
     // Aggregates.
     ("SELECT COUNT(*) FROM users", &[], Typed::Number),
     ("SELECT COUNT(*) AS many FROM orders WHERE {status} = ?", &[Status], Typed::Number),
-    ("SELECT COUNT(*) FROM comments", &[], Typed::Number),
+    ("SELECT COUNT(*) FROM notices", &[], Typed::Number),
     ("SELECT COUNT(*), SUM(quantity), MIN(price_cents), MAX(price_cents), AVG(quantity) FROM order_items WHERE product_id = ?", &[Product], Typed::Not),
     ("SELECT category, COUNT(*), SUM(stock) FROM products WHERE price_cents >= ? GROUP BY category HAVING COUNT(*) > 1 ORDER BY category", &[Cents], Typed::Not),
     ("SELECT u.id, u.name, COUNT(o.id) AS orders FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE u.id < ? GROUP BY u.id, u.name ORDER BY u.id", &[User], Typed::Named),
@@ -146,7 +146,7 @@ const SHAPES: &[Shape] = &[
     // Hints.
     ("/* cache: off */ SELECT * FROM products WHERE id = ?", &[Product], Typed::Named),
     ("/* cache: ttl=30s */ SELECT * FROM products WHERE id = ?", &[Product], Typed::Named),
-    ("SELECT * FROM shifting ORDER BY 1", &[], Typed::Shifting),
+    ("SELECT {shifting} FROM shifting ORDER BY 1", &[], Typed::Shifting),
 ];
 
 /// How the rows are asked for.
@@ -196,9 +196,9 @@ pub struct Read {
 /// What a read gave.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    Rows(Snapshot<Db>),
+    Rows(Snapshot<TypeInfo>),
     /// With the rows that the database counted for each statement.
-    Results(Snapshot<Db>, Vec<u64>),
+    Results(Snapshot<TypeInfo>, Vec<u64>),
     /// Values of types of the caller's own.
     Values(String),
     Error(String),
@@ -224,16 +224,20 @@ impl Read {
             }
         };
         let arguments: Vec<_> = domains.iter().map(|domain| domain.draw(random)).collect();
-        let mut way = *random.pick(&WAYS);
+        Self { text, sql: sql(text), arguments, way: Way::All, typed }.in_another_way(random)
+    }
+
+    pub fn in_another_way(mut self, random: &mut Random) -> Self {
+        self.way = *random.pick(&WAYS);
         if random.one_in(40) {
-            way = if domains.is_empty() { Way::Raw } else { Way::Part(random.below(3)) };
+            self.way = if self.arguments.is_empty() { Way::Raw } else { Way::Part(random.below(3)) };
         }
-        if typed == Typed::Shifting {
-            way = Way::Unprepared;
-        } else if way == Way::Typed && matches!(typed, Typed::Not | Typed::Long) {
-            way = Way::All;
+        if self.typed == Typed::Shifting {
+            self.way = Way::Unprepared;
+        } else if self.way == Way::Typed && matches!(self.typed, Typed::Not | Typed::Long) {
+            self.way = Way::All;
         }
-        Self { text, sql: sql(text), arguments, way, typed }
+        self
     }
 
     fn query(&self) -> Query {
@@ -249,7 +253,12 @@ impl Read {
 
     /// Reads; the same on the pool and on what stands in its place.
     pub async fn run<'e, E: Executor<'e, Database = Db> + Copy>(&self, executor: E) -> Answer {
-        self.answer(executor).await.unwrap_or_else(|error| Answer::Error(format!("{error:?}")))
+        let mut answer = self.answer(executor).await;
+        // sqlx loses an unnamed statement when it has to ask a connection about a type it has not met there.
+        while self.way == Way::Unprepared && answer.as_ref().is_err_and(|error| code(error).as_deref() == Some("26000")) {
+            answer = self.answer(executor).await;
+        }
+        answer.unwrap_or_else(|error| Answer::Error(format!("{error:?}")))
     }
 
     async fn answer<'e, E: Executor<'e, Database = Db> + Copy>(&self, executor: E) -> Result<Answer, Error> {
@@ -332,4 +341,8 @@ impl Read {
             _ => read!(sqlx::query_as::<_, Named>(sql)),
         })
     }
+}
+
+fn code(error: &Error) -> Option<String> {
+    error.as_database_error().and_then(|error| error.code()).map(Into::into)
 }

@@ -11,7 +11,10 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// So many reads to a write, about.
-const READS_PER_WRITE: usize = 130;
+const READS_PER_WRITE: usize = 150;
+
+/// So many reads are popular at a time.
+const HOT: usize = 60;
 
 struct Run {
     random: Random,
@@ -20,6 +23,8 @@ struct Run {
     direct: Pool<Db>,
     /// Writes are sent to the pool, behind the cache's back.
     around: bool,
+    /// What is read again and again.
+    hot: Vec<Read>,
     fresh: usize,
     reads: usize,
     writes: usize,
@@ -35,6 +40,7 @@ impl Run {
             executors,
             direct,
             around: false,
+            hot: Vec::new(),
             fresh: 1_000,
             reads: 0,
             writes: 0,
@@ -47,6 +53,21 @@ impl Run {
         self.random.pick(&self.executors).clone()
     }
 
+    /// Mostly something that was read before, since a cache is for that; perhaps in another way.
+    fn draw(&mut self) -> Read {
+        if self.hot.len() < HOT || self.random.one_in(6) {
+            let read = Read::random(&mut self.random);
+            if self.hot.len() < HOT {
+                self.hot.push(read.clone());
+            } else if self.random.one_in(4) {
+                self.hot[self.random.below(HOT)] = read.clone();
+            }
+            return read;
+        }
+        let read = self.random.pick(&self.hot).clone();
+        if self.random.one_in(2) { read.in_another_way(&mut self.random) } else { read }
+    }
+
     /// Reads through the cache, then from the database, and compares.
     async fn read(&mut self) {
         let executor = match self.random.below(40) {
@@ -56,7 +77,7 @@ impl Run {
             3 => self.executor().ttl(Duration::from_secs(20)),
             _ => self.executor(),
         };
-        let read = Read::random(&mut self.random);
+        let read = self.draw();
         let cached = read.run(&executor).await;
         let direct = read.run(&self.direct).await;
         self.reads += 1;
@@ -139,7 +160,7 @@ impl Run {
     async fn upheaval(&mut self) {
         match self.random.below(4) {
             0 => {
-                for write in Write::truncate() {
+                for write in Write::shift(&mut self.random) {
                     self.send(write).await;
                 }
             }
@@ -148,9 +169,8 @@ impl Run {
                 executor.invalidate_table("users").await.expect("an invalidation");
             }
             _ => {
-                for write in Write::shift(&mut self.random) {
-                    self.send(write).await;
-                }
+                let write = Write::far_reaching(&mut self.random, &mut self.fresh);
+                self.send(write).await;
             }
         }
     }
