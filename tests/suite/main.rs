@@ -5,4 +5,5 @@ mod support;
 
 mod databases;
 mod differential;
+mod round_trip;
 mod servers;

@@ -11,10 +11,10 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// So many reads to a write, about.
-const READS_PER_WRITE: usize = 150;
+const READS_PER_WRITE: usize = 180;
 
 /// So many reads are popular at a time.
-const HOT: usize = 60;
+const HOT: usize = 50;
 
 struct Run {
     random: Random,
