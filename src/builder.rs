@@ -2,7 +2,7 @@
 
 use crate::analysis::Category;
 use crate::catalog::Catalog;
-use crate::config::{self, Address, Config, RedisSettings};
+use crate::config::{self, Config};
 use crate::database::Backend;
 use crate::engine::{Engine, Rules};
 use crate::error::Error;
@@ -11,7 +11,7 @@ use crate::key::Keyspace;
 use crate::policy::{Consistency, Invalidation};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
-use crate::store::{CacheStore, MemoryStore};
+use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig};
 use arc_swap::ArcSwap;
 use sqlx::Pool;
 use std::fmt;
@@ -53,15 +53,15 @@ impl<DB: Backend> Builder<DB> {
 
     /// Keeps entries in the Redis of this URL: `redis://[user[:password]@]host[:port][/db]`, or `redis+unix:///path`. Defaults to the embedded store.
     pub fn redis_url(self, url: &str) -> Self {
-        self.set(|config| config.redis = Some(RedisSettings::new(Address::Url(url.to_owned()))))
+        self.set(|config| config.redis = Some(RedisConfig::new(RedisAddress::Url(url.to_owned()))))
     }
 
     /// Keeps entries in the Redis behind this Unix socket. Defaults to the embedded store.
     pub fn redis_socket(self, path: &str) -> Self {
-        self.set(|config| config.redis = Some(RedisSettings::new(Address::Socket(path.to_owned()))))
+        self.set(|config| config.redis = Some(RedisConfig::new(RedisAddress::Socket(path.into()))))
     }
 
-    fn set_redis(self, set: impl FnOnce(&mut RedisSettings)) -> Self {
+    fn set_redis(self, set: impl FnOnce(&mut RedisConfig)) -> Self {
         self.set(|config| {
             if let Some(redis) = &mut config.redis {
                 set(redis);
@@ -216,27 +216,15 @@ fn open(config: &Config, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Err
 }
 
 #[cfg(feature = "redis")]
-fn redis(settings: &RedisSettings, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
-    use crate::config::Address;
-    use crate::store::{RedisAddress, RedisConfig, RedisStore};
-    let mut config = RedisConfig::new(match &settings.address {
-        Address::Url(url) => RedisAddress::Url(url.clone()),
-        Address::Socket(path) => RedisAddress::Socket(path.into()),
-        Address::Host(host, port) => RedisAddress::Host(host.clone(), *port),
-    });
-    config.username.clone_from(&settings.username);
-    config.password.clone_from(&settings.password);
-    config.db = settings.db;
-    config.connections = settings.connections;
-    config.timeout = settings.timeout;
-    config.connect_timeout = settings.connect_timeout;
-    let store = RedisStore::new(&config, keyspace.clone());
-    Ok(Arc::new(store.map_err(|error| Error::setting(format!("REDIS ({})", error.setting()), "", error.reason()))?))
+fn redis(config: &RedisConfig, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+    let store = crate::store::RedisStore::new(config, keyspace.clone());
+    // The value stays out of the message: a URL may hold a password.
+    Ok(Arc::new(store.map_err(|error| Error::secret_setting(format!("Redis' {}", error.setting()), error.reason()))?))
 }
 
 #[cfg(not(feature = "redis"))]
-fn redis(settings: &RedisSettings, _: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
-    Err(Error::setting(settings.address.setting(), "", "needs the crate's feature `redis`"))
+fn redis(_: &RedisConfig, _: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+    Err(Error::secret_setting("Redis' address", "needs the crate's feature `redis`"))
 }
 
 impl Config {

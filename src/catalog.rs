@@ -111,7 +111,8 @@ impl Catalog {
     /// A temporary table of this name (in lower case) stands on some connection: relations of the name are not cached.
     pub fn shadow(&mut self, name: &str) {
         for ((_, relation_name), relation) in &mut self.relations {
-            if relation_name.to_lowercase() == name {
+            // Other connections still reach the one that it hides, whose hazards remain.
+            if relation_name.to_lowercase() == name && relation.reads != Reads::Hazard {
                 relation.reads = Reads::Opaque;
             }
         }

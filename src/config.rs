@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::policy::{Consistency, Invalidation, Policy};
+use crate::store::{RedisAddress, RedisConfig};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,7 +12,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) enabled: bool,
-    pub(crate) redis: Option<RedisSettings>,
+    pub(crate) redis: Option<RedisConfig>,
     pub(crate) namespace: String,
     pub(crate) policy: Policy,
     pub(crate) consistency: Consistency,
@@ -39,64 +40,6 @@ impl Default for Config {
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
         }
-    }
-}
-
-/// How to reach Redis.
-#[derive(Clone)]
-pub(crate) struct RedisSettings {
-    pub(crate) address: Address,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<String>,
-    pub(crate) db: Option<i64>,
-    pub(crate) connections: usize,
-    pub(crate) timeout: Duration,
-    pub(crate) connect_timeout: Duration,
-}
-
-/// Where Redis listens.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Address {
-    Url(String),
-    Socket(String),
-    Host(String, u16),
-}
-
-impl Address {
-    /// The setting that gave it.
-    #[cfg_attr(feature = "redis", allow(dead_code, reason = "only a build without Redis refuses an address"))]
-    pub(crate) fn setting(&self) -> &'static str {
-        match self {
-            Self::Url(_) => "REDIS_URL",
-            Self::Socket(_) => "REDIS_SOCKET_PATH",
-            Self::Host(..) => "REDIS_HOST",
-        }
-    }
-}
-
-impl RedisSettings {
-    pub(crate) fn new(address: Address) -> Self {
-        Self {
-            address,
-            username: None,
-            password: None,
-            db: None,
-            connections: 1,
-            timeout: Duration::from_millis(100),
-            connect_timeout: Duration::from_millis(500),
-        }
-    }
-}
-
-/// Without secrets: a URL may hold a password, so it is not shown.
-impl fmt::Debug for RedisSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = match &self.address {
-            Address::Url(_) => "a URL".to_owned(),
-            Address::Socket(path) => path.clone(),
-            Address::Host(host, port) => format!("{host}:{port}"),
-        };
-        f.debug_struct("RedisSettings").field("address", &address).field("db", &self.db).finish_non_exhaustive()
     }
 }
 
@@ -144,19 +87,19 @@ impl Config {
             Ok(lines) => {
                 for line in lines {
                     // The error's own text would show the line, which may hold a password.
-                    let (name, value) = line.map_err(|_| Error::setting(".env", "", "has a line that is not NAME=value"))?;
+                    let (name, value) = line.map_err(|_| Error::secret_setting(".env", "it has a line that is not NAME=value"))?;
                     variables.insert(name, value);
                 }
             }
             Err(error) if error.not_found() => {}
-            Err(error) => return Err(Error::setting(".env", "", format!("can't be read: {error}"))),
+            Err(error) => return Err(Error::secret_setting(".env", format!("it can't be read: {error}"))),
         }
         for (name, value) in std::env::vars_os() {
             let Some(name) = name.to_str().map(str::to_owned) else { continue };
             if !name.starts_with("REDIS_") && !name.starts_with("CACHE_") {
                 continue;
             }
-            let value = value.into_string().map_err(|_| Error::setting(&name, "", "is not valid UTF-8"))?;
+            let value = value.into_string().map_err(|_| Error::secret_setting(&name, "it is not valid UTF-8"))?;
             variables.insert(name, value);
         }
         Self::from_variables(&variables)
@@ -271,14 +214,14 @@ impl Variables<'_> {
         })
     }
 
-    fn redis(&self) -> Result<Option<RedisSettings>, Error> {
+    fn redis(&self) -> Result<Option<RedisConfig>, Error> {
         let port = self.number("REDIS_PORT", 1..=u16::MAX)?;
         let address = match (self.get("REDIS_URL"), self.get("REDIS_SOCKET_PATH"), self.get("REDIS_HOST")) {
-            (Some(url), None, None) => Address::Url(url.to_owned()),
-            (None, Some(path), None) => Address::Socket(path.to_owned()),
-            (None, None, Some(host)) => Address::Host(host.to_owned(), port.unwrap_or(6379)),
+            (Some(url), None, None) => RedisAddress::Url(url.to_owned()),
+            (None, Some(path), None) => RedisAddress::Socket(path.into()),
+            (None, None, Some(host)) => RedisAddress::Host(host.to_owned(), port.unwrap_or(6379)),
             (None, None, None) => match port {
-                Some(port) => Address::Host("localhost".to_owned(), port),
+                Some(port) => RedisAddress::Host("localhost".to_owned(), port),
                 None => return Ok(None),
             },
             // Which one was meant can't be told, and the wrong Redis would serve somebody else's keys.
@@ -287,16 +230,14 @@ impl Variables<'_> {
             }
             (_, _, Some(host)) => return Err(Error::setting("REDIS_HOST", host, "is set together with REDIS_URL: set one of them")),
         };
-        let defaults = RedisSettings::new(address);
-        Ok(Some(RedisSettings {
-            username: self.get("REDIS_USERNAME").map(str::to_owned),
-            password: self.get("REDIS_PASSWORD").map(str::to_owned),
-            db: self.number("REDIS_DB", 0..=i64::from(i32::MAX))?,
-            connections: self.number("REDIS_MAX_CONNECTIONS", 1..=1024)?.unwrap_or(defaults.connections),
-            timeout: self.duration("REDIS_SOCKET_TIMEOUT")?.unwrap_or(defaults.timeout),
-            connect_timeout: self.duration("REDIS_SOCKET_CONNECT_TIMEOUT")?.unwrap_or(defaults.connect_timeout),
-            ..defaults
-        }))
+        let mut redis = RedisConfig::new(address);
+        redis.username = self.get("REDIS_USERNAME").map(str::to_owned);
+        redis.password = self.get("REDIS_PASSWORD").map(str::to_owned);
+        redis.db = self.number("REDIS_DB", 0..=i64::from(i32::MAX))?;
+        redis.connections = self.number("REDIS_MAX_CONNECTIONS", 1..=1024)?.unwrap_or(redis.connections);
+        redis.timeout = self.duration("REDIS_SOCKET_TIMEOUT")?.unwrap_or(redis.timeout);
+        redis.connect_timeout = self.duration("REDIS_SOCKET_CONNECT_TIMEOUT")?.unwrap_or(redis.connect_timeout);
+        Ok(Some(redis))
     }
 }
 
@@ -378,7 +319,7 @@ mod tests {
         ])
         .unwrap();
         let redis = config.redis.unwrap();
-        assert!(redis.address == Address::Host("cache".into(), 6380));
+        assert!(redis.address == RedisAddress::Host("cache".into(), 6380));
         assert_eq!(redis.timeout, Duration::from_millis(50));
         assert_eq!(config.policy.data, Some(Duration::from_secs(90)));
         assert_eq!(config.policy.tables["users"], Duration::from_secs(120));

@@ -75,9 +75,9 @@ pub type Steps<'a, DB> = BoxStream<'a, Result<Step<DB>, Error>>;
 /// The parts of a hash that tell one database and one kind of session from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The database's own identity, not the connection string's: two hosts both say localhost. Includes the server's version, on which answers may depend.
+    /// The database's own identity, not the connection string's: two hosts both say localhost.
     pub database: String,
-    /// Whatever of the session a row may depend on: role, search path, time zone, isolation, `sql_mode` and the like.
+    /// Whatever of the session and of the server's version a row may depend on: role, search path, time zone, isolation, `sql_mode` and the like.
     pub session: String,
 }
 

@@ -11,6 +11,8 @@ pub struct Error(#[from] Kind);
 enum Kind {
     #[error("{setting}={value:?} {reason}")]
     Setting { setting: String, value: String, reason: String },
+    #[error("{setting} can't be used: {reason}")]
+    SecretSetting { setting: String, reason: String },
     #[error("{operation} failed: {cause}")]
     Store { operation: &'static str, cause: crate::store::StoreError },
 }
@@ -21,13 +23,18 @@ impl Error {
         Self(Kind::Setting { setting: setting.into(), value: value.to_string(), reason: reason.into() })
     }
 
+    /// The same for one whose value may hold a secret.
+    pub(crate) fn secret_setting(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self(Kind::SecretSetting { setting: setting.into(), reason: reason.into() })
+    }
+
     pub(crate) fn store(operation: &'static str, cause: crate::store::StoreError) -> Self {
         Self(Kind::Store { operation, cause })
     }
 
     /// Whether a setting is at fault; the message names it and its value.
     pub fn is_setting(&self) -> bool {
-        matches!(self.0, Kind::Setting { .. })
+        matches!(self.0, Kind::Setting { .. } | Kind::SecretSetting { .. })
     }
 
     /// Whether the store could not do what was asked of it by name (`invalidate`, `clear`).

@@ -4,10 +4,12 @@ mod glob;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+mod redis_config;
 
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisAddress, RedisConfig, RedisConfigError, RedisStore};
+pub use self::redis::{RedisConfigError, RedisStore};
+pub use self::redis_config::{RedisAddress, RedisConfig};
 
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;

@@ -20,6 +20,7 @@ impl Tag {
 
     /// The tag of a table by its parts; `None` is the database's default schema. A dot inside a part is written `%2E`, so that table `a.b` and
     /// table `b` of schema `a` stay two.
+    #[must_use]
     pub fn qualified(schema: Option<&str>, name: &str) -> Self {
         let mut text = String::with_capacity(name.len());
         if let Some(schema) = schema {

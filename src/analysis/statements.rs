@@ -80,6 +80,9 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
     match statement {
         // An open transaction stays behind on one connection of the pool, and so does a lock.
         Statement::StartTransaction { statements, .. } if statements.is_empty() => Analysis { commits, ..Analysis::session() },
+        // In SQLite the outermost savepoint is a transaction, and its release the commit.
+        Statement::Savepoint { .. } if dialect == Dialect::Sqlite => Analysis::session(),
+        Statement::ReleaseSavepoint { .. } if dialect == Dialect::Sqlite => Analysis { writes: Writes::Everything, ..Analysis::session() },
         Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { savepoint: Some(_), .. } => {
             Analysis::local()
         }

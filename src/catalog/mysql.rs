@@ -9,8 +9,9 @@ use super::{Catalog, Reach, Reads, Relation};
 use crate::analysis::Dialect;
 use crate::tag::Tag;
 use sqlx::mysql::{MySqlColumn, MySqlConnection, MySqlRow};
-use sqlx::{Error, Row};
+use sqlx::{Column, Error, Row};
 use std::collections::{HashMap, HashSet};
+use std::sync::Once;
 use views::View;
 
 const SESSION: &str = "SELECT DATABASE(), @@lower_case_table_names";
@@ -36,6 +37,8 @@ const ALL_CASCADES: [&str; 2] = [
     "SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN WHERE TYPE & 15",
     "SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN WHERE TYPE & 15",
 ];
+
+const TIME_OF_DAY: &str = "SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND DATA_TYPE = 'time' LIMIT 1";
 
 const ROUTINES: &str = "SELECT DISTINCT ROUTINE_NAME FROM information_schema.ROUTINES";
 
@@ -87,9 +90,22 @@ async fn own_tables(connection: &mut MySqlConnection, database: &str, catalog: &
     let tables = sqlx::raw_sql(TABLES).fetch_all(&mut *connection).await?;
     let mut views = HashMap::new();
     for row in sqlx::raw_sql(VIEWS).fetch_all(&mut *connection).await? {
-        views.insert(string(&row, 0)?, View::new(database, &text(&row, 1)?.unwrap_or_default()));
+        let definition = text(&row, 1)?.unwrap_or_default();
+        if definition.is_empty() {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(
+                    database,
+                    "this user can't see what views do, so reading one counts as a write to everything: GRANT SHOW VIEW on the whole database"
+                );
+            });
+        }
+        views.insert(string(&row, 0)?, View::new(database, &definition));
     }
     let hazards = views::hazards(&views);
+    if sqlx::raw_sql(TIME_OF_DAY).fetch_optional(&mut *connection).await?.is_none() {
+        catalog.without_time_of_day();
+    }
     // After the tables: what was added in between is then seen here rather than missed.
     let further = Further::load(connection, database, catalog).await?;
     for row in tables {
@@ -104,7 +120,7 @@ async fn own_tables(connection: &mut MySqlConnection, database: &str, catalog: &
             "VIEW" if hazards.contains(&name) => Reads::Hazard,
             _ => Reads::Opaque,
         };
-        let writes = if base && own_rows && !further.unknown && !further.leaving.contains(&key) { Reach::Itself } else { Reach::Unknown };
+        let writes = if base && own_rows && !further.leaves(&key) { Reach::Itself } else { Reach::Unknown };
         catalog.add(database, &name, None, Relation { tag: Tag::qualified(None, &name), reads, writes, rolls_back });
     }
     Ok(())
@@ -115,6 +131,8 @@ async fn own_tables(connection: &mut MySqlConnection, database: &str, catalog: &
 struct Further {
     /// It can't be known, so it holds for every table.
     unknown: bool,
+    /// Some table whose name is not plain ASCII, and which one can't be told.
+    unreadable: bool,
     /// The tables whose writes go further.
     leaving: HashSet<String>,
     /// The tables that writes in another database change, by foreign keys that whoever writes there may be unable to see: not to be cached.
@@ -122,13 +140,20 @@ struct Further {
 }
 
 impl Further {
+    fn leaves(&self, key: &str) -> bool {
+        self.unknown || self.leaving.contains(key) || (self.unreadable && !key.is_ascii())
+    }
+
     async fn load(connection: &mut MySqlConnection, database: &str, catalog: &Catalog) -> Result<Self, Error> {
         let mut further = Self::default();
         if !privileges::sees_triggers(connection, database, catalog).await? {
-            tracing::warn!(
-                database,
-                "whether tables have triggers is hidden from this user, so every write forgets everything: GRANT TRIGGER on the database's tables"
-            );
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(
+                    database,
+                    "this user can't see whether tables have triggers, so every write forgets everything: GRANT TRIGGER on the whole database"
+                );
+            });
             further.unknown = true;
         }
         for row in sqlx::raw_sql(TRIGGERS).fetch_all(&mut *connection).await? {
@@ -170,13 +195,17 @@ impl Further {
     /// it, but only if a key of this database refers to another's table; if none does, what is hidden can only change tables that are not ours,
     /// and those who cache these see the key from the other side.
     async fn all_cascades(&mut self, connection: &mut MySqlConnection, database: &str, leaves_database: bool, catalog: &Catalog) {
+        let own = |schema: &str| catalog.fold(schema) == catalog.fold(database);
         for query in ALL_CASCADES {
             let Ok(rows) = sqlx::raw_sql(query).fetch_all(&mut *connection).await else { continue };
             for row in rows {
-                let parent = text(&row, 1).ok().flatten().and_then(|name| file_name(&name));
-                match parent {
-                    Some((schema, parent)) if catalog.fold(&schema) == catalog.fold(database) => {
-                        self.leaving.insert(catalog.fold(&parent));
+                match text(&row, 1).ok().flatten().as_deref().and_then(|name| name.split_once('/')) {
+                    // A schema that can't be read may be this one only if its name is of that kind.
+                    Some((schema, table)) if file_name(schema).map_or(!database.is_ascii(), |schema| own(&schema)) => {
+                        match file_name(table) {
+                            Some(table) => _ = self.leaving.insert(catalog.fold(&table)),
+                            None => self.unreadable = true,
+                        }
                     }
                     Some(_) => {}
                     None => self.unknown = true,
@@ -184,32 +213,38 @@ impl Further {
             }
             return;
         }
-        self.unknown |= leaves_database;
+        if leaves_database {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(
+                    database,
+                    "a foreign key that cascades refers to another database, and this user can't see those that lead back, so every write forgets everything: GRANT PROCESS"
+                );
+            });
+            self.unknown = true;
+        }
     }
 }
 
-/// Schema and table out of InnoDB's `schema/table`, in which characters that don't suit file names are written `@0020`. There are shorter forms
-/// for some alphabets, and for those it gives up.
-fn file_name(text: &str) -> Option<(String, String)> {
-    let decode = |part: &str| {
-        let mut pieces = part.split('@');
-        let mut name = pieces.next()?.to_owned();
-        for piece in pieces {
-            let code = piece.get(..4).filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-            name.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
-            name.push_str(piece.get(4..)?);
-        }
-        Some(name)
-    };
-    let (schema, table) = text.split_once('/')?;
-    Some((decode(schema)?, decode(table)?))
+/// A name out of InnoDB's `schema/table`, in which characters that don't suit file names are written `@0020`. There are shorter forms for the letters
+/// of some alphabets, and for those it gives up.
+fn file_name(text: &str) -> Option<String> {
+    let mut pieces = text.split('@');
+    let mut name = pieces.next()?.to_owned();
+    for piece in pieces {
+        let code = piece.get(..4).filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        name.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
+        name.push_str(piece.get(4..)?);
+    }
+    Some(name)
 }
 
-/// The tag of the table that a column comes from, where the server names the table itself: for a view, a derived table or a table of the server's
-/// own it may name that instead.
+/// The tag of the table that a column comes from, where the catalog knows a table of the name that the server gives. Other names prove nothing: MariaDB
+/// calls the columns of a derived table or a common table expression by that one's name, as if it were a table of the current database.
 pub fn origin(catalog: &Catalog, column: &MySqlColumn) -> Option<Result<Tag, String>> {
-    let _ = (catalog, column);
-    None
+    let origin = column.origin();
+    let table = &origin.table_column()?.table;
+    catalog.dotted(table).map(|relation| Ok(relation.tag.clone()))
 }
 
 fn text(row: &MySqlRow, index: usize) -> Result<Option<String>, Error> {
@@ -218,4 +253,18 @@ fn text(row: &MySqlRow, index: usize) -> Result<Option<String>, Error> {
 
 fn string(row: &MySqlRow, index: usize) -> Result<String, Error> {
     row.try_get_unchecked(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn names_in_file_form() {
+        assert_eq!(file_name("child").as_deref(), Some("child"));
+        assert_eq!(file_name("h@002dx@0020y").as_deref(), Some("h-x y"));
+        assert_eq!(file_name("h@002dx@0020@0p"), None);
+        assert_eq!(file_name("@"), None);
+        assert_eq!(file_name("@d800"), None);
+    }
 }

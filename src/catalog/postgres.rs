@@ -16,6 +16,10 @@ const FUNCTIONS: &str = "
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') OR p.oid >= 16384";
 
+/// The names that mean an enumeration in whichever schema and however written: the catalog compares them without regard to case.
+const ENUMS: &str = "
+    SELECT pg_catalog.lower(t.typname::pg_catalog.text) FROM pg_catalog.pg_type t GROUP BY 1 HAVING pg_catalog.bool_and(t.typtype = 'e')";
+
 /// The views of `information_schema` that depend on the schema and the role alone; the others show sequences, statistics or grants.
 const SCHEMA_VIEWS: [&str; 8] = [
     "tables",
@@ -44,6 +48,9 @@ pub async fn load(connection: &mut PgConnection) -> Result<Catalog, Error> {
     }
     for row in sqlx::raw_sql(FUNCTIONS).fetch_all(&mut *connection).await? {
         catalog.add_function(&text(&row, 0)?);
+    }
+    for row in sqlx::raw_sql(ENUMS).fetch_all(&mut *connection).await? {
+        catalog.add_enum(&text(&row, 0)?);
     }
     Ok(catalog)
 }

@@ -42,8 +42,8 @@ const VARIABLES: &str = "
         'max_join_size', 'block_encryption_mode', 'big_tables', 'wsrep_sync_wait', 'wsrep_dirty_reads', 'sql_quote_show_create',
         'default_regex_flags', 'windowing_use_high_precision', 'regexp_time_limit', 'innodb_read_only', 'read_only')";
 
-/// Of these the first list names the server: MySQL's unique id, or for MariaDB, which has none that is surely unique, whatever tells servers apart.
-const SERVER: [&str; 8] = ["server_uuid", "server_uid", "server_id", "hostname", "datadir", "port", "version", "version_comment"];
+/// Those that name the server: MySQL's unique id, or for MariaDB, which has none that is surely unique, whatever tells servers apart.
+const SERVER: [&str; 6] = ["server_uuid", "server_uid", "server_id", "hostname", "datadir", "port"];
 
 async fn identity(connection: &mut MySqlConnection) -> Result<Identity, Error> {
     let mut variables = BTreeMap::new();
@@ -54,10 +54,10 @@ async fn identity(connection: &mut MySqlConnection) -> Result<Identity, Error> {
     let mut server: Vec<_> = SERVER.iter().map(|name| variables.remove(*name).flatten()).collect();
     if server[0].is_some() {
         // The unique id is enough; the rest may change while the data stay.
-        server[1..6].fill(None);
+        server[1..].fill(None);
     }
-    let database = [Some("mysql".to_owned()), text(&row, 0)?, text(&row, 1)?].into_iter().chain(server);
-    let session = [text(&row, 0)?, text(&row, 2)?, text(&row, 3)?].into_iter();
+    let database = [Some("mysql".to_owned()), text(&row, 0)?].into_iter().chain(server);
+    let session = [text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?].into_iter();
     let session = session.chain(variables.into_iter().flat_map(|(name, value)| [Some(name), value]));
     Ok(Identity { database: distinct(database), session: distinct(session) })
 }

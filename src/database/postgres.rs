@@ -75,8 +75,8 @@ async fn identity(connection: &mut PgConnection) -> Result<Identity, Error> {
         (Some(super::random_id()), None)
     };
     let row = sqlx::raw_sql(DATABASE).fetch_one(&mut *connection).await?;
-    let database = distinct([Some("postgres".to_owned()), cluster, text(&row, 0)?, text(&row, 1)?, text(&row, 2)?]);
-    let mut session = vec![timeline];
+    let database = distinct([Some("postgres".to_owned()), cluster, text(&row, 0)?]);
+    let mut session = vec![timeline, text(&row, 1)?, text(&row, 2)?];
     for row in sqlx::raw_sql(SESSION).fetch_all(&mut *connection).await? {
         session.extend([text(&row, 0)?, text(&row, 1)?]);
     }

@@ -46,7 +46,7 @@ const SESSION: [&str; 8] = [
 
 async fn identity(connection: &mut SqliteConnection) -> Result<Identity, Error> {
     let version = text(&sqlx::raw_sql("SELECT sqlite_version()").fetch_one(&mut *connection).await?, 0)?;
-    let mut session = Vec::new();
+    let mut session = vec![version];
     for pragma in SESSION {
         // A setting that this build left out gives no row, which is also an answer.
         let row = sqlx::raw_sql(pragma).fetch_optional(&mut *connection).await?;
@@ -64,7 +64,7 @@ async fn identity(connection: &mut SqliteConnection) -> Result<Identity, Error> 
     }
     // In memory or temporary: no name, and no file that another process could open.
     let file = file.filter(|path| !path.is_empty()).and_then(|path| file_id(Path::new(&path))).unwrap_or_else(super::random_id);
-    Ok(Identity { database: distinct([Some("sqlite".to_owned()), Some(file), version]), session: distinct(session) })
+    Ok(Identity { database: distinct([Some("sqlite".to_owned()), Some(file)]), session: distinct(session) })
 }
 
 /// Device and inode, and the time of birth where the file system keeps it: a file made after another was deleted often gets its inode.

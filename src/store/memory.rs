@@ -258,6 +258,7 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
+    const TTL: Duration = Duration::from_mins(1);
 
     fn store(budget: u64) -> MemoryStore {
         MemoryStore::new(Keyspace::new("sql"), budget)
@@ -274,14 +275,14 @@ mod tests {
             let size = usize::try_from(budget / 50).unwrap();
             for index in 0..200 {
                 let key = format!("sql:t:data:{index}");
-                store.fill(&key, Bytes::from(vec![0; size]), Duration::from_secs(60)).await.unwrap();
+                store.fill(&key, Bytes::from(vec![0; size]), TTL).await.unwrap();
                 assert!(store.entries.weight() <= budget, "{store:?}");
             }
-            store.fill("large", Bytes::from(vec![0; usize::try_from(budget).unwrap() / 4]), Duration::from_secs(60)).await.unwrap();
+            store.fill("large", Bytes::from(vec![0; usize::try_from(budget).unwrap() / 4]), TTL).await.unwrap();
             assert!(!has(&store, "large").await);
         }
         let store = store(64 * MIB);
-        store.fill("key", Bytes::from(vec![0; 1 << 19]), Duration::from_secs(60)).await.unwrap();
+        store.fill("key", Bytes::from(vec![0; 1 << 19]), TTL).await.unwrap();
         assert!(has(&store, "key").await);
     }
 

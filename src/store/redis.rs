@@ -6,19 +6,20 @@
 //! The commands that a restricted ACL user needs, on keys `~<namespace>:*` and `~<namespace>-fence:*`:
 //!
 //! ```text
-//! +mget +get +set +del +unlink +scan +info +evalsha +script|load
-//! within scripts:  +time +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
-//! at connect:      +auth +select (both always allowed or part of the connection's set-up)
+//! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
+//! within scripts:  +time +get +set +del +unlink +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
 //! ```
+//!
+//! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`].
 
 mod config;
 mod connection;
 mod scan;
 
-pub use config::{RedisAddress, RedisConfig, RedisConfigError};
+pub use config::RedisConfigError;
 
 use self::connection::{Connection, Pool, Slot, identify, is_over};
-use super::{CacheStore, Creation, FenceId, Label, Lookup, StoreError};
+use super::{CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, StoreError};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
@@ -29,11 +30,11 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// A generation that nobody replaced dies after a day: tables that are no longer read leave nothing behind.
-const GENERATION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const GENERATION_LIFE: Duration = Duration::from_hours(24);
 
 /// The marker of a running write outlives its lease by far: were it gone first, and the fence lost, a reader could create a generation. Should it be left
 /// alone for good (the fence was lost, the writer died), it goes by itself after this time, or four leases.
-const MARKER_LIFE: Duration = Duration::from_secs(60);
+const MARKER_LIFE: Duration = Duration::from_mins(1);
 
 /// What stands at a fenced tag's generation key.
 const FENCED: &[u8] = b"fenced";
@@ -53,7 +54,11 @@ script!(RECLAIM, "reclaim.lua");
 /// Keeps entries, generations and fences in a Redis or Valkey server.
 ///
 /// Every token names the server that keeps it, and is compared with the server behind the connection that answered: after a failover, or a restart from
-/// an old snapshot, everything is a miss. A replica is refused.
+/// an old snapshot, everything is a miss. A replica is refused. A user who may not ask for INFO gives up these protections (said once in the log).
+/// [`CacheStore::ping`] also notices a server that became another one without breaking its connections.
+///
+/// A request that timed out may still reach the server late, after a request that followed it on a new connection. A late `begin` leaves a fence
+/// behind that lapses and must be proven over: its table is not cached until then, but nothing stale is served.
 ///
 /// # Errors
 ///
@@ -120,13 +125,11 @@ impl RedisStore {
     async fn ask(&self, request: &Request<'_>) -> Result<(Value, ServerIdentity), StoreError> {
         let slot = self.pool.slot();
         let mut used = None;
-        match tokio::time::timeout(self.timeout, exchange(slot, request, &mut used)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                slot.timed_out(used.as_ref());
-                Err(StoreError::Deadline(self.timeout))
-            }
+        if let Ok(answer) = tokio::time::timeout(self.timeout, exchange(slot, request, &mut used)).await {
+            return answer;
         }
+        slot.timed_out(used.as_ref());
+        Err(StoreError::Deadline(self.timeout))
     }
 
     /// The keys of a script: each tag's generation and fence.
@@ -290,13 +293,11 @@ impl CacheStore for RedisStore {
                 }
                 identity.map(Option::unwrap_or_default).map_err(backend)
             };
-            answered = match tokio::time::timeout(self.timeout, check).await {
-                Ok(identity) => identity?,
-                Err(_) => {
-                    slot.timed_out(used.as_ref());
-                    return Err(StoreError::Deadline(self.timeout));
-                }
+            let Ok(identity) = tokio::time::timeout(self.timeout, check).await else {
+                slot.timed_out(used.as_ref());
+                return Err(StoreError::Deadline(self.timeout));
             };
+            answered = identity?;
         }
         Ok(answered)
     }

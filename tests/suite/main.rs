@@ -7,3 +7,5 @@ mod databases;
 mod differential;
 mod round_trip;
 mod servers;
+mod store_contract;
+mod store_redis;

@@ -1,3 +1,6 @@
+-- The planner overestimates the recursion and would compile for a second what runs for ten milliseconds. Several statements in one message are one
+-- transaction, so LOCAL ends with it.
+SET LOCAL jit = off;
 -- Every relation that a statement may name: schema, name, oid, how it reads, how far a write to it reaches; then perhaps one row that says that
 -- operators, casts or domains call functions of which nothing is known.
 WITH RECURSIVE
@@ -56,6 +59,8 @@ calls(classid, objid, grade) AS (
         WHERE d.refclassid = b.classid AND d.refobjid = b.objid
           AND (b.classid <> 'pg_catalog.pg_class'::pg_catalog.regclass OR EXISTS (
                   SELECT FROM pg_catalog.pg_class c WHERE c.oid = b.objid AND (c.relkind = 'v' OR c.relrowsecurity)))
+          -- A type's input and output in C, of which the binary ones are often declared stable.
+          AND NOT (b.grade < 3 AND b.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass)
         UNION ALL
         SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, r.ev_class FROM pg_catalog.pg_rewrite r
         WHERE b.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = b.objid

@@ -1,69 +1,10 @@
-//! How to reach Redis.
+//! From settings to what the driver wants to know.
 
+use crate::store::{RedisAddress, RedisConfig};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
 use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// Where Redis (or Valkey) listens.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RedisAddress {
-    /// `redis://[user][:password@]host[:port][/db]` or `redis+unix:///path[?db=1][&user=..][&pass=..]`.
-    Url(String),
-    /// The path of a Unix socket.
-    Socket(PathBuf),
-    /// Host and port.
-    Host(String, u16),
-}
-
-/// Without secrets: a URL may hold a password, so it is not shown.
-impl fmt::Debug for RedisAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(_) => f.write_str("a URL"),
-            Self::Socket(path) => write!(f, "{}", path.display()),
-            Self::Host(host, port) => write!(f, "{host}:{port}"),
-        }
-    }
-}
-
-/// How to reach Redis. What the URL says and what is set here must not both be there: the field wins.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct RedisConfig {
-    /// Where it listens.
-    pub address: RedisAddress,
-    /// The ACL user. Defaults to the URL's, else to the server's user `default`.
-    pub username: Option<String>,
-    /// The user's password. Defaults to the URL's, else to none.
-    pub password: Option<String>,
-    /// The number of the database. Defaults to the URL's, else to 0.
-    pub db: Option<i64>,
-    /// How many connections to share. Each carries any number of requests at a time, so more than one pays only where one core can't keep up with
-    /// decoding the answers. Defaults to 1.
-    pub connections: usize,
-    /// How long a connection may take to be made, authentication included. Defaults to 500 ms.
-    pub connect_timeout: Duration,
-    /// How long an operation may take altogether, until the database is asked instead. Defaults to 100 ms.
-    pub timeout: Duration,
-}
 
 impl RedisConfig {
-    /// The defaults for this address.
-    #[must_use]
-    pub fn new(address: RedisAddress) -> Self {
-        Self {
-            address,
-            username: None,
-            password: None,
-            db: None,
-            connections: 1,
-            connect_timeout: Duration::from_millis(500),
-            timeout: Duration::from_millis(100),
-        }
-    }
-
     /// The driver refused the address.
     pub(super) fn refused(&self, reason: &RedisError) -> RedisConfigError {
         let setting = match self.address {
@@ -117,20 +58,6 @@ impl RedisConfig {
     }
 }
 
-impl fmt::Debug for RedisConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisConfig")
-            .field("address", &self.address)
-            .field("username", &self.username)
-            .field("password", &self.password.as_ref().map(|_| "..."))
-            .field("db", &self.db)
-            .field("connections", &self.connections)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("timeout", &self.timeout)
-            .finish()
-    }
-}
-
 /// A setting that can't be used. Neither this nor its message holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("Redis' {setting} can't be used: {reason}")]
@@ -145,11 +72,13 @@ impl RedisConfigError {
     }
 
     /// The setting: `url`, or the name of a field.
+    #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting
     }
 
     /// What is wrong with it.
+    #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -158,6 +87,8 @@ impl RedisConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     fn url(url: &str) -> RedisConfig {
         RedisConfig::new(RedisAddress::Url(url.into()))

@@ -146,18 +146,11 @@ impl Connector {
         // Both times are limited by us.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let mut requests = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let identity = match identify(&mut requests).await? {
-            Some(identity) => identity,
-            None => {
-                if !self.warned.swap(true, Relaxed) {
-                    tracing::warn!(
-                        "this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed"
-                    );
-                }
-                ServerIdentity::default()
-            }
-        };
-        Ok(Connection { requests, identity })
+        let identity = identify(&mut requests).await?;
+        if identity.is_none() && !self.warned.swap(true, Relaxed) {
+            tracing::warn!("this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed");
+        }
+        Ok(Connection { requests, identity: identity.unwrap_or_default() })
     }
 }
 
@@ -213,4 +206,17 @@ pub(super) fn is_over(error: &RedisError) -> bool {
         || error.is_unrecoverable_error()
         || error.code() == Some("NOAUTH")
         || error.detail().is_some_and(|text| text.contains("READONLY"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ids_make_the_identity() {
+        let identities = [identity("a", "b"), identity("a", "c"), identity("c", "b"), identity("a", ""), identity("", "a")];
+        let distinct: std::collections::HashSet<_> = identities.into_iter().flatten().collect();
+        assert_eq!(distinct.len(), 5);
+        assert_eq!(identity("", ""), None);
+    }
 }
