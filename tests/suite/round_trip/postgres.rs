@@ -16,7 +16,7 @@ use sqlx::types::{BigDecimal, BitVec, Decimal, Uuid, time};
 use sqlx::{FromRow, Row as _};
 use ways::{Case, Ways};
 
-const ADJUSTED: &str = "
+const TYPES: &str = "
     CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION cube;
     CREATE TYPE mood AS ENUM ('sad', 'so so', 'happy');
     CREATE TYPE item AS (name text, price numeric, mood mood);
@@ -53,13 +53,14 @@ struct Parcel {
     more: Vec<Item>,
 }
 
+// A domain's values are described as its base type's.
 #[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "positive")]
+#[sqlx(transparent)]
 #[expect(dead_code, reason = "compared as text")]
 struct Positive(i32);
 
 #[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "email")]
+#[sqlx(transparent)]
 #[expect(dead_code, reason = "compared as text")]
 struct Email(String);
 
@@ -107,7 +108,7 @@ async fn scalars() {
         case!("ltree": PgLTree; "'Top.Science'"),
         case!("cube": PgCube; "'(1,2),(3,4)'"),
     ];
-    Ways::check(&cases, ADJUSTED).await;
+    Ways::check(&cases, TYPES).await;
 }
 
 #[tokio::test]
@@ -136,7 +137,7 @@ async fn arrays_and_ranges() {
         case!("float4[]": Vec<f32>; "'{1.5,NaN}'"),
         case!("float8[]": Vec<f64>; "'{1.5,-0}'"),
         case!("numeric[]": Vec<BigDecimal>, Vec<Decimal>; "'{1.50,-2}'"),
-        case!("text[]": Vec<Option<String>>; "'{a,NULL,\"\",\"NULL\",\"a, \\\\\"b\\\\\"\"}'"),
+        case!("text[]": Vec<Option<String>>; "ARRAY['a', NULL, '', 'NULL', 'a, \"b\" \\ c']"),
         case!("varchar(10)[]": Vec<String>; "'{a,b}'"),
         case!("bytea[]": Vec<Vec<u8>>; "ARRAY['\\x00'::bytea, '']"),
         case!("uuid[]": Vec<Uuid>; "'{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}'"),
@@ -156,8 +157,6 @@ async fn arrays_and_ranges() {
         case!("tsrange": PgRange<NaiveDateTime>; "'[2024-01-01 00:00,2024-02-01 00:00]'"),
         case!("tstzrange": PgRange<DateTime<Utc>>, PgRange<time::OffsetDateTime>; "'[2024-01-01 00:00Z,)'"),
         case!("int4range[]": Vec<PgRange<i32>>; "'{\"[1,5)\",empty}'"),
-        case!("int4multirange": ; "'{}'", "'{[1,3),[5,8)}'"),
-        case!("tstzmultirange": ; "'{[2024-01-01 00:00Z,)}'"),
         case!("floats": ; "'[1.5,2.5)'"),
         case!("point": PgPoint; "'(1,-2.5)'"),
         case!("line": PgLine; "'{1,2,3}'"),
@@ -168,7 +167,7 @@ async fn arrays_and_ranges() {
         case!("circle": PgCircle; "'<(1,2),3>'"),
         case!("point[]": Vec<PgPoint>; "'{\"(1,2)\"}'"),
     ];
-    Ways::check(&cases, ADJUSTED).await;
+    Ways::check(&cases, TYPES).await;
 }
 
 #[tokio::test]
@@ -181,13 +180,13 @@ async fn types_of_ones_own() {
         case!("email": Email; "'a@b'"),
         case!("good_mood": ; "'happy'"),
         case!("item": Item; "('a', 1.5, 'sad')", "(NULL, NULL, NULL)"),
-        case!("item[]": Vec<Item>; "ARRAY[('a', 1.5, 'sad')::item, (NULL, 2, 'happy')]"),
+        case!("item[]": Vec<Item>; "ARRAY[('a', 1.5, 'sad')::item, (NULL, 2, 'happy')::item]"),
         case!("parcel": Parcel; "(('a', 1.5, 'sad')::item, ARRAY[('b', 2, NULL)::item])"),
     ];
-    Ways::check(&cases, ADJUSTED).await;
-    let ways = Ways::new(&format!("{ADJUSTED} CREATE TABLE t (m mood NOT NULL, n mood[]); INSERT INTO t VALUES ('happy', '{{sad}}')")).await;
+    Ways::check(&cases, TYPES).await;
+    let ways = Ways::new(&format!("{TYPES} CREATE TABLE t (m mood NOT NULL, n mood[]); INSERT INTO t VALUES ('happy', '{{sad}}')")).await;
     // What a statement of no column of a table gives its columns.
-    ways.decode("SELECT ROW(m, 1::int4) AS record FROM t", |row| format!("{:?}", row.try_get::<(Mood, i32), _>(0))).await;
+    ways.decode("SELECT ROW('a'::text, 1::int4) AS record FROM t", |row| format!("{:?}", row.try_get::<(String, i32), _>(0))).await;
     ways.decode("SELECT array_agg(m) FROM t", |row| format!("{:?}", row.try_get::<Vec<Mood>, _>(0))).await;
     ways.decode("SELECT NULL AS nothing, m FROM t", |row| format!("{:?}", row.try_get::<Option<String>, _>("nothing"))).await;
     // The type that a caller sees, with its kind, and what he can't decode.
@@ -212,9 +211,9 @@ async fn shapes() {
     ways.read("SELECT * FROM wide").await;
     assert_eq!(ways.read("SELECT * FROM long ORDER BY id").await[4].len(), 10_000);
     for id in ["id = 1", "id = 8", "true"] {
-        ways.read(&format!("SELECT * FROM large WHERE {id} ORDER BY id")).await;
+        ways.read_large(&format!("SELECT * FROM large WHERE {id} ORDER BY id")).await;
     }
-    ways.read("SELECT id, id, name AS id FROM long WHERE id < 3 ORDER BY id").await;
+    ways.read("SELECT id, id, name AS id FROM long AS l WHERE id < 3 ORDER BY l.id").await;
     ways.read("SELECT id AS \"\u{1F980} a \"\"quoted\"\" name; 'and' more\", name AS \"Ünïcode\" FROM long WHERE id = 1").await;
     ways.read("SELECT count(*), count(*), min(name), 1, 'text' FROM long").await;
     ways.read("SELECT FROM long WHERE id < 4").await;

@@ -81,9 +81,9 @@ async fn shapes() {
     ways.read("SELECT * FROM wide").await;
     assert_eq!(ways.read("SELECT * FROM long ORDER BY id").await[4].len(), 10_000);
     for id in ["id = 1", "id = 8", "id = 17", "true"] {
-        ways.read(&format!("SELECT * FROM large WHERE {id} ORDER BY id")).await;
+        ways.read_large(&format!("SELECT * FROM large WHERE {id} ORDER BY id")).await;
     }
-    ways.read("SELECT id, id, name AS id FROM long WHERE id < 3 ORDER BY id").await;
+    ways.read("SELECT id, id, name AS id FROM long AS l WHERE id < 3 ORDER BY l.id").await;
     ways.read("SELECT id AS \"\u{1F980} a \"\"quoted\"\" name; 'and' more\", name AS \"Ünïcode\", note AS \"\" FROM long WHERE id = 1").await;
     ways.read("SELECT count(*), count(*), min(name), 1, 'text', NULL, 1.5, x'00', id + 1, id || 'x' FROM long").await;
     // An expression has no declared type, and its values' types differ from row to row.

@@ -68,7 +68,19 @@ impl Ways {
         all
     }
 
-    /// The same, and reads the values by `decode`, which must succeed alike.
+    /// The same for what the embedded store may find too large to keep.
+    pub async fn read_large(&self, text: &str) {
+        let direct = sqlx::query(AssertSqlSafe(text.to_owned())).fetch_all(&self.direct).await.expect("a direct read");
+        let expected = Snapshot::of(&direct, value);
+        for (executor, hits) in [(&self.memory, 0), (&self.memory, 0), (&self.first, 0), (&self.second, 1)] {
+            let before = executor.stats().hits;
+            let rows = sqlx::query(AssertSqlSafe(text.to_owned())).fetch_all(executor).await.expect("a read");
+            assert_eq!(expected.difference(&Snapshot::of(&rows, value)), None, "{NAME}, {text}");
+            assert!(executor.stats().hits >= before + hits, "{NAME}, {text}: {}", executor.stats());
+        }
+    }
+
+    /// As [`read`](Self::read), and reads the values by `decode`, which must succeed alike.
     pub async fn decode(&self, text: &str, decode: fn(&Row) -> String) {
         for rows in self.compare(text, decode).await {
             assert!(rows.starts_with("Ok("), "{text}: {rows}");
