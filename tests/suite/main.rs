@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod as_a_pool;
 mod databases;
 mod differential;
 mod round_trip;
