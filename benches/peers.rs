@@ -186,7 +186,7 @@ where
         let [direct, memory_hit, redis_hit, get] = &contenders;
         println!(
             "{:<11}{name:<21}{bytes:>7}{:>12.1}{:>12.1}{:>12.1}{:>12.1}{:>17}{:>17.2}{rounds:>8}",
-            DB::NAME,
+            database,
             direct.p50(),
             memory_hit.p50(),
             redis_hit.p50(),

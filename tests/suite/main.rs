@@ -7,6 +7,7 @@ mod as_a_pool;
 mod databases;
 mod differential;
 mod round_trip;
+mod examples;
 mod servers;
 mod store_contract;
 mod store_redis;
