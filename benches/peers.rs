@@ -1,11 +1,11 @@
 //! Ratios that say whether a cache pays: a read direct on the pool, a hit in memory, a hit in Redis, and a bare `GET` of as many bytes.
 //!
 //!     cargo bench --bench peers --all-features                 # on PostgreSQL, MariaDB and SQLite
-//!     cargo bench --bench peers --all-features -- postgres     # on one of them
+//!     cargo bench --bench peers --all-features -- postgres     # on one of them: postgres, postgres-tcp, mariadb, sqlite
 //!
 //! The four take turns, a few operations each, in another order every round; a ratio is taken within each round, and the median over all rounds is
 //! printed. So whatever else the machine does falls on all alike, and ratios can be compared between machines where times can't. The servers are private
-//! ones, on Unix sockets, and without durability, which flatters the databases.
+//! ones, on Unix sockets (PostgreSQL and Redis once more by loopback TCP), and without durability, which flatters the databases.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -120,7 +120,7 @@ fn median(times: impl Iterator<Item = Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-async fn bench<DB>(database: &str, pool: Pool<DB>) -> Result
+async fn bench<DB>(database: &str, tcp: bool, pool: Pool<DB>) -> Result
 where
     DB: Backend,
     DB::Arguments: IntoArguments<DB>,
@@ -130,10 +130,11 @@ where
 {
     sqlx::raw_sql(TABLE).execute(&pool).await?;
     sqlx::raw_sql(FILL).execute(&pool).await?;
-    let server = support::Redis::start();
+    let server = support::Redis::configured().tcp().start();
+    let url = if tcp { server.tcp_url() } else { server.url() };
     let memory = CachingExecutor::builder(pool.clone()).build().await?;
-    let redis = CachingExecutor::builder(pool.clone()).redis_url(&server.url()).redis_timeout(Duration::from_secs(5)).build().await?;
-    let raw = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
+    let redis = CachingExecutor::builder(pool.clone()).redis_url(&url).redis_timeout(Duration::from_secs(5)).build().await?;
+    let raw = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
 
     let mut known = BTreeSet::new();
     for Shape { name, sql, id, rows } in SHAPES {
@@ -209,15 +210,22 @@ async fn run(wanted: fn(&str) -> bool) -> Result {
         "", "p50 in microseconds", "bytes", "direct", "memory hit", "Redis hit", "raw GET", "memory / direct", "Redis / GET", "rounds"
     );
     if wanted("postgres") {
-        bench("PostgreSQL", support::postgres().await.database().await.pool).await?;
+        bench("PostgreSQL", false, support::postgres().await.database().await.pool).await?;
+    }
+    if wanted("postgres-tcp") {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let _server = support::Postgres::start_with(&["listen_addresses=127.0.0.1", &format!("port={port}")]);
+        let options =
+            sqlx::postgres::PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("postgres").database("postgres");
+        bench("Pg, by TCP", true, sqlx::PgPool::connect_with(options).await?).await?;
     }
     if wanted("mariadb") {
-        bench("MariaDB", support::mariadb().await.database().await.pool).await?;
+        bench("MariaDB", false, support::mariadb().await.database().await.pool).await?;
     }
     if wanted("sqlite") {
         let directory = support::Scratch::new();
         let file = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.join("bench.db")).create_if_missing(true);
-        bench("SQLite", sqlx::SqlitePool::connect_with(file.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)).await?).await?;
+        bench("SQLite", false, sqlx::SqlitePool::connect_with(file.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)).await?).await?;
     }
     Ok(())
 }
