@@ -132,7 +132,7 @@ where
     sqlx::raw_sql(FILL).execute(&pool).await?;
     let server = support::Redis::start();
     let memory = CachingExecutor::builder(pool.clone()).build().await?;
-    let redis = CachingExecutor::builder(pool.clone()).redis_url(&server.url()).build().await?;
+    let redis = CachingExecutor::builder(pool.clone()).redis_url(&server.url()).redis_timeout(Duration::from_secs(5)).build().await?;
     let raw = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
 
     let mut known = BTreeSet::new();
@@ -186,7 +186,7 @@ where
         let [direct, memory_hit, redis_hit, get] = &contenders;
         println!(
             "{:<11}{name:<21}{bytes:>7}{:>12.1}{:>12.1}{:>12.1}{:>12.1}{:>17}{:>17.2}{rounds:>8}",
-            DB::NAME,
+            database,
             direct.p50(),
             memory_hit.p50(),
             redis_hit.p50(),

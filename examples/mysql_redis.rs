@@ -2,14 +2,14 @@
 //!
 //!     DATABASE_URL=mysql://root@localhost/scratch REDIS_URL=redis://localhost cargo run --example mysql_redis --features mysql
 //!
-//! **It creates its tables in that database and leaves them there**: users, products, orders, order_items and sqlx's own `_sqlx_migrations`. Give it one
-//! that was made for trying things. A database that has tables of these names already is refused by the migration, and stays as it is.
+//! **It creates its tables in that database and leaves them there**: `users`, `products`, `orders`, `order_items` and sqlx's own `_sqlx_migrations`.
+//! Give it one that was made for trying things. A database that has tables of these names already is refused by the migration, and stays as it is.
 
 mod shop;
 #[path = "shop/story.rs"]
 mod story;
 
-use shop::{Bestseller, OrderLine, OrderStatus, Product, Result, User};
+use shop::{Bestseller, OrderLine, Product, Result, User};
 use sqlx::mysql::{MySqlExecutor, MySqlPool};
 use sqlx::{Column, MySql, Row, TypeInfo};
 use sqlx_cached::CachingExecutor;
@@ -47,7 +47,7 @@ const ORDER_HISTORY: &str = "
     JOIN products p ON p.id = i.product_id
     WHERE u.id = ? ORDER BY i.id";
 
-async fn order_history(db: impl MySqlExecutor<'_>, user: i64) -> sqlx::Result<Vec<OrderLine>> {
+async fn order_history(db: impl MySqlExecutor<'_>, user: i64) -> sqlx::Result<Vec<OrderLine<String>>> {
     sqlx::query_as(ORDER_HISTORY).bind(user).fetch_all(db).await
 }
 
@@ -104,16 +104,16 @@ async fn seed(db: &Db) -> Result {
     Ok(())
 }
 
-/// An ENUM column is no string to the driver. Rows from the cache are the driver's own, so theirs is none either.
+/// The driver tells an ENUM from text, a DATETIME from a TIMESTAMP. Rows from the cache are its own, so they tell the same.
 async fn a_type_of_ones_own(db: &Db) -> Result {
     shop::heading("Rows from the cache are genuine rows");
     for answer in [shop::Answer::Miss, shop::Answer::Hit] {
         let read = sqlx::query("SELECT status, created_at FROM orders WHERE id = ?").bind(3_i64).fetch_one(db);
         let row = shop::expect(db, answer, "order 3", read).await?;
-        let status: OrderStatus = row.try_get("status")?;
+        let status: String = row.try_get("status")?;
         let types = row.columns().iter().map(|column| format!("{} {}", column.name(), column.type_info().name())).collect::<Vec<_>>();
-        println!("         {status:?}; columns: {}", types.join(", "));
-        assert_eq!(status, OrderStatus::Shipped);
+        println!("         {status}; columns: {}", types.join(", "));
+        assert_eq!(status, "shipped");
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //!     DATABASE_URL=postgres://localhost/scratch REDIS_URL=redis://localhost cargo run --example postgres_redis --features postgres
 //!
-//! **It creates its tables in that database and leaves them there**: users, products, orders, order_items and sqlx's own `_sqlx_migrations`. Give it one
-//! that was made for trying things. A database that has tables of these names already is refused by the migration, and stays as it is.
+//! **It creates its tables in that database and leaves them there**: `users`, `products`, `orders`, `order_items` and sqlx's own `_sqlx_migrations`.
+//! Give it one that was made for trying things. A database that has tables of these names already is refused by the migration, and stays as it is.
 
 mod shop;
 #[path = "shop/story.rs"]

@@ -61,6 +61,10 @@ pub trait Recording<DB: Database>: Send {
 
 /// Captures and replays one database's rows. One per executor, shared by its clones.
 pub trait RowCodec<DB: Backend>: Debug + Send + Sync + 'static {
+    /// Whether a replay needs the statement prepared on a connection of the pool, where it then stays: not what a caller wants who asked for it not to be
+    /// kept (`persistent(false)`). It would fail there when its table's columns change, or where a pooler hands connections on.
+    const KEEPS_STATEMENTS: bool;
+
     /// A codec with no connection yet; connections are made as replays need them.
     fn new() -> Self;
 

@@ -42,6 +42,7 @@ reasons! {
     NotAQuery "is no query",
     Hint "a comment in the statement switches the cache off",
     RawSql "runs unprepared: rows of the text protocol are not kept",
+    NotPersistent "is not to be kept prepared, as its replay would need",
     Execute "its rows are not asked for",
     Uncached "the executor is an uncached one",
     Session "the session was changed through the pool",

@@ -45,7 +45,8 @@ pub struct Product {
     pub stock: i64,
 }
 
-/// An enum type in PostgreSQL, an ENUM column in MySQL, text in SQLite.
+/// An enum type in PostgreSQL, text in SQLite. (sqlx 0.9 derives one for MySQL, too, but does not decode it from columns that are NOT NULL:
+/// <https://github.com/launchbadge/sqlx/issues/3750>. There it is a `String`.)
 #[derive(Clone, Copy, Debug, PartialEq, sqlx::Type)]
 #[sqlx(type_name = "order_status", rename_all = "lowercase")]
 pub enum OrderStatus {
@@ -56,9 +57,9 @@ pub enum OrderStatus {
 
 /// A line of a user's order history: users, orders, order items and products in one row.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
-pub struct OrderLine {
+pub struct OrderLine<Status = OrderStatus> {
     pub order_id: i64,
-    pub status: OrderStatus,
+    pub status: Status,
     pub user_name: String,
     pub product_name: String,
     pub quantity: i64,
@@ -171,10 +172,10 @@ where
     while directs.len() < 5 || (directs.len() < 51 && started.elapsed() < Duration::from_millis(500)) {
         let expected = timed(&mut directs, direct()).await?;
         db.invalidate_table(table).await?;
-        let missed = timed(&mut misses, cached()).await?;
-        let hit = timed(&mut hits, cached()).await?;
-        if missed != expected || hit != expected {
-            return Err(format!("{what}: the database says {expected:?}, a miss {missed:?}, a hit {hit:?}").into());
+        let first = timed(&mut misses, cached()).await?;
+        let second = timed(&mut hits, cached()).await?;
+        if first != expected || second != expected {
+            return Err(format!("{what}: the database says {expected:?}, a miss {first:?}, a hit {second:?}").into());
         }
     }
     let after = db.stats();

@@ -69,9 +69,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                         let mut connection = self.shared.pool.acquire().await?;
                         let mut steps = DB::fetch_many(&mut connection, request);
                         while let Some(step) = steps.try_next().await? {
-                            if let Either::Right(row) = &step {
-                                filling.push(row);
-                            }
+                            filling.see(&step);
                             yield step;
                         }
                         drop(steps);

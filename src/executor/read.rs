@@ -2,13 +2,14 @@
 
 use super::CachingExecutor;
 use super::schema::Plan;
-use crate::database::{Backend, Request};
+use crate::analysis::Dialect;
+use crate::database::{Backend, Request, Step};
 use crate::engine::{Engine, Found, Permit};
 use crate::rows::{Recording, ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
 use either::Either;
 use futures_util::TryStreamExt;
-use sqlx::{Error, Row};
+use sqlx::{Connection, Error, Row};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
@@ -33,13 +34,21 @@ struct Open<DB: Backend> {
     permit: Permit,
     recording: Box<dyn Recording<DB>>,
     checked: bool,
+    /// Whether the end of the answer was seen. sqlx's SQLite worker may panic, and then the rows just stop coming, without an error.
+    complete: bool,
     since: Instant,
 }
 
 impl<DB: Backend> CachingExecutor<DB> {
     /// Why this clone does not look this read up, though its text could be.
     fn refusal(&self, request: &Request<DB>) -> Option<Reason> {
-        if request.arguments.is_none() { Some(Reason::RawSql) } else { self.refusal_of_text() }
+        if request.arguments.is_none() {
+            Some(Reason::RawSql)
+        } else if !request.persistent && DB::Codec::KEEPS_STATEMENTS {
+            Some(Reason::NotPersistent)
+        } else {
+            self.refusal_of_text()
+        }
     }
 
     /// The same, for any arguments.
@@ -124,6 +133,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             permit,
             recording: shared.codec.record(shared.policy.max_entry),
             checked: false,
+            complete: false,
             since: Instant::now(),
         })))
     }
@@ -138,10 +148,8 @@ impl<DB: Backend> CachingExecutor<DB> {
                 let mut rows = Vec::new();
                 let mut steps = DB::fetch_many(&mut connection, request);
                 while let Some(step) = steps.try_next().await? {
-                    if let Either::Right(row) = step {
-                        filling.push(&row);
-                        rows.push(row);
-                    }
+                    filling.see(&step);
+                    rows.extend(step.right());
                 }
                 drop(steps);
                 filling.finish(&sql, connection).await;
@@ -158,8 +166,14 @@ impl<DB: Backend> CachingExecutor<DB> {
                 let sql = request.sql.clone();
                 let mut connection = self.shared.pool.acquire().await?;
                 let row = DB::fetch_optional(&mut connection, request).await?;
-                if let Some(row) = &row {
-                    filling.push(row);
+                match &row {
+                    Some(row) => {
+                        filling.push(row);
+                        filling.complete();
+                    }
+                    // Nothing else tells an answer without rows from a worker that crashed.
+                    None if DB::DIALECT == Dialect::Sqlite && connection.ping().await.is_err() => {}
+                    None => filling.complete(),
                 }
                 filling.finish(&sql, connection).await;
                 Ok(row)
@@ -170,7 +184,7 @@ impl<DB: Backend> CachingExecutor<DB> {
 
 impl<DB: Backend> Filling<DB> {
     /// A row has come, in its order.
-    pub(super) fn push(&mut self, row: &DB::Row) {
+    fn push(&mut self, row: &DB::Row) {
         let Some(open) = &mut self.0 else { return };
         if let Err(reason) = open.push(row) {
             open.executor.shared.counters.not_stored(reason);
@@ -178,11 +192,30 @@ impl<DB: Backend> Filling<DB> {
         }
     }
 
-    /// The answer is complete: keep it. The connection that answered is given back before the store is asked.
+    /// A step of the answer has come, in its order.
+    pub(super) fn see(&mut self, step: &Step<DB>) {
+        match step {
+            Either::Right(row) => self.push(row),
+            Either::Left(_) => self.complete(),
+        }
+    }
+
+    /// The answer has come to its end.
+    fn complete(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.complete = true;
+        }
+    }
+
+    /// Nothing more will come: keep the answer if it is complete. The connection that answered is given back before the store is asked.
     pub(super) async fn finish(mut self, sql: &sqlx::SqlStr, mut connection: sqlx::pool::PoolConnection<DB>) {
         let Some(open) = self.0.take() else { return };
         let shared = &open.executor.shared;
         let cost = open.since.elapsed();
+        if !open.complete {
+            shared.counters.not_stored(Reason::Unfinished);
+            return;
+        }
         // What the statement means may have changed while the database answered: a reload, a temporary table, a changed session.
         if !shared.is_current(&open.plan) || shared.session_changed.load(SeqCst) {
             shared.counters.not_stored(Reason::Session);

@@ -42,6 +42,8 @@ pub struct Codec {
 }
 
 impl RowCodec<MySql> for Codec {
+    const KEEPS_STATEMENTS: bool = false;
+
     fn new() -> Self {
         Self { connections: Idle::new(MOST_CONNECTIONS) }
     }

@@ -47,6 +47,8 @@ pub struct Codec {
 }
 
 impl RowCodec<Postgres> for Codec {
+    const KEEPS_STATEMENTS: bool = true;
+
     fn new() -> Self {
         let most_idle = std::thread::available_parallelism().map_or(8, |threads| threads.get().max(8));
         Self { statements: Statements::new(), idle: Mutex::new(Vec::new()), most_idle }

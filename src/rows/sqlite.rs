@@ -40,6 +40,8 @@ pub struct Codec {
 }
 
 impl RowCodec<Sqlite> for Codec {
+    const KEEPS_STATEMENTS: bool = false;
+
     fn new() -> Self {
         Self { connections: Idle::new(MOST_CONNECTIONS) }
     }

@@ -3,6 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod as_a_pool;
+mod databases;
+mod differential;
+mod round_trip;
+mod examples;
 mod faults;
 mod servers;
 mod store_contract;

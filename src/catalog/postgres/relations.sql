@@ -18,6 +18,9 @@ user_function(oid, grade) AS (
            END
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
     WHERE p.oid >= 16384
+      -- A range type's constructors, which PostgreSQL makes out of functions of its own.
+      AND NOT (l.lanname = 'internal' AND p.prosrc IN ('range_constructor2', 'range_constructor3', 'multirange_constructor0',
+                                                       'multirange_constructor1', 'multirange_constructor2'))
 ),
 -- Built-in functions leave no trace in pg_depend, so the stored expressions themselves are searched for them.
 expression(classid, objid, tree) AS (

@@ -1,0 +1,39 @@
+//! The examples that need servers, run to their end as a user would run them. They check themselves: a miss where a hit must be, or an old value, is an
+//! exit code other than 0. (`tests/run` runs those that need Rust alone.)
+
+use crate::support::{Redis, mariadb, postgres};
+use std::process::Command;
+
+/// Cargo builds the example if it must: a test of last week's binary would test nothing.
+fn run(example: &str, database_url: &str) {
+    let redis = Redis::start();
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--all-features", "--example", example]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("REDIS_") || name.starts_with("CACHE_")) {
+            command.env_remove(name);
+        }
+    }
+    command.env("DATABASE_URL", database_url).env("REDIS_URL", redis.url());
+    // The second run finds the tables, and what the first one left in Redis.
+    for run in ["first", "second"] {
+        let output = command.output().expect("cargo");
+        let said = String::from_utf8_lossy(&output.stdout);
+        println!("{example}, {run} run:\n{said}");
+        assert!(output.status.success(), "{example}, {run} run:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        for line in ["kept in Redis", "  HIT ", "  MISS ", "UPDATE products", "after its ROLLBACK", "0 store errors"] {
+            assert!(said.contains(line), "{example}, {run} run: nothing of {line:?}:\n{said}");
+        }
+    }
+    assert_ne!(redis.cli::<u64>(&["DBSIZE"]), 0, "nothing of it was in Redis");
+}
+
+#[tokio::test]
+async fn postgres_redis_runs_and_runs_again() {
+    run("postgres_redis", &postgres().await.database().await.url);
+}
+
+#[tokio::test]
+async fn mysql_redis_runs_and_runs_again() {
+    run("mysql_redis", &mariadb().await.database().await.url);
+}
