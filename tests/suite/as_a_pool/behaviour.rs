@@ -48,7 +48,13 @@ const _: () = is_sent_to_threads::<Builder<Db>>();
 #[tokio::test]
 async fn errors_are_the_pools() {
     let Fixture { pool, db, .. } = fixture().await;
-    for text in ["SELEKT 1", "SELECT * FROM no_such_table", "SELECT no_such_column FROM t", "UPDATE no_such_table SET a = 1", "INSERT INTO t VALUES (1, 'again')"] {
+    for text in [
+        "SELEKT 1",
+        "SELECT * FROM no_such_table",
+        "SELECT no_such_column FROM t",
+        "UPDATE no_such_table SET a = 1",
+        "INSERT INTO t VALUES (1, 'again')",
+    ] {
         let query = || sqlx::query(AssertSqlSafe(text));
         for _ in 0..2 {
             assert_same_error(query().fetch_all(&db).await.map(drop), query().fetch_all(&pool).await.map(drop), text);
@@ -82,7 +88,9 @@ async fn a_wrong_number_of_arguments_is_what_the_pool_makes_of_it() {
         for count in [0, 2, 1, 3] {
             let query = || (0..count).fold(sqlx::query(AssertSqlSafe(text.clone())), |query, number| query.bind(number + 1));
             let (cached, direct) = (query().fetch_all(&db).await, query().fetch_all(&pool).await);
-            let snapshot = |rows: Result<Vec<_>, Error>| rows.map(|rows| format!("{:?}", Snapshot::of(&rows, value))).map_err(|error| format!("{error:?}"));
+            let snapshot = |rows: Result<Vec<_>, Error>| {
+                rows.map(|rows| format!("{:?}", Snapshot::of(&rows, value))).map_err(|error| format!("{error:?}"))
+            };
             assert_eq!(snapshot(cached), snapshot(direct), "{count} arguments");
         }
     }
@@ -108,7 +116,10 @@ async fn prepared_statements_are_cached_and_described() {
     let text = sql("SELECT id, name FROM t WHERE id = ?");
     let statement = (&db).prepare(AssertSqlSafe(text.clone()).into_sql_str()).await.expect("a statement");
     let directly = pool.prepare(AssertSqlSafe(text.clone()).into_sql_str()).await.expect("a statement");
-    assert_eq!(format!("{:?} {:?}", statement.columns(), statement.parameters()), format!("{:?} {:?}", directly.columns(), directly.parameters()));
+    assert_eq!(
+        format!("{:?} {:?}", statement.columns(), statement.parameters()),
+        format!("{:?} {:?}", directly.columns(), directly.parameters())
+    );
     for hits in 0..3 {
         let cached = statement.query().bind(2).fetch_all(&db).await.expect("rows");
         let direct = directly.query().bind(2).fetch_all(&pool).await.expect("rows");
@@ -117,7 +128,8 @@ async fn prepared_statements_are_cached_and_described() {
         assert_eq!(row, (2, Some("two".to_owned())));
         assert_eq!(db.stats().hits, 2 * hits);
     }
-    let (cached, direct) = ((&db).describe(AssertSqlSafe(text.clone()).into_sql_str()).await, pool.describe(AssertSqlSafe(text).into_sql_str()).await);
+    let (cached, direct) =
+        ((&db).describe(AssertSqlSafe(text.clone()).into_sql_str()).await, pool.describe(AssertSqlSafe(text).into_sql_str()).await);
     assert_eq!(format!("{:?}", cached.expect("a description")), format!("{:?}", direct.expect("a description")));
     assert_same_error(
         (&db).prepare("SELECT * FROM no_such_table".into_sql_str()).await.map(drop),

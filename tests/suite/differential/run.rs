@@ -86,7 +86,8 @@ impl Run {
 
     fn compare(&mut self, read: &Read, cached: &Answer, direct: &Answer) {
         if let Some(difference) = cached.difference(direct) {
-            self.differences.push(format!("read {}, after {} writes: {read:?}\n    cached / direct: {difference}", self.reads, self.writes));
+            self.differences
+                .push(format!("read {}, after {} writes: {read:?}\n    cached / direct: {difference}", self.reads, self.writes));
         }
     }
 

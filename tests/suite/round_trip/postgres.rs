@@ -7,7 +7,8 @@ mod ways;
 
 use serde_json::Value as Json;
 use sqlx::postgres::types::{
-    Oid, PgBox, PgCiText, PgCircle, PgCube, PgHstore, PgInterval, PgLSeg, PgLTree, PgLine, PgMoney, PgPath, PgPoint, PgPolygon, PgRange, PgTimeTz,
+    Oid, PgBox, PgCiText, PgCircle, PgCube, PgHstore, PgInterval, PgLSeg, PgLTree, PgLine, PgMoney, PgPath, PgPoint, PgPolygon, PgRange,
+    PgTimeTz,
 };
 use sqlx::types::chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use sqlx::types::ipnetwork::IpNetwork;
@@ -190,7 +191,10 @@ async fn types_of_ones_own() {
     ways.decode("SELECT array_agg(m) FROM t", |row| format!("{:?}", row.try_get::<Vec<Mood>, _>(0))).await;
     ways.decode("SELECT NULL AS nothing, m FROM t", |row| format!("{:?}", row.try_get::<Option<String>, _>("nothing"))).await;
     // The type that a caller sees, with its kind, and what he can't decode.
-    for type_info in ways.compare("SELECT m, n FROM t", |row| format!("{:?} {:?}", row.column(0), row.try_get::<i32, _>(0).map_err(|e| e.to_string()))).await {
+    for type_info in ways
+        .compare("SELECT m, n FROM t", |row| format!("{:?} {:?}", row.column(0), row.try_get::<i32, _>(0).map_err(|e| e.to_string())))
+        .await
+    {
         assert!(type_info.contains("happy") && type_info.contains("Err("), "{type_info}");
     }
 }
