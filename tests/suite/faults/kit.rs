@@ -45,6 +45,8 @@ pub trait Server: Backend {
         sql: &str,
         between: BoxFuture<'static, ()>,
     ) -> BoxFuture<'static, Result<i64, Error>>;
+    /// Takes the first row and drops the rest.
+    fn first(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<Option<i64>, Error>>;
     fn run(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>>;
     /// The same unprepared: all in one message, so that the server can go on with it alone.
     fn run_raw(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>>;
@@ -93,6 +95,11 @@ macro_rules! server {
                     assert_eq!(rows.try_next().await?, None);
                     Ok(row)
                 })
+            }
+
+            fn first(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<Option<i64>, Error>> {
+                let (executor, sql) = (executor.clone(), sql.to_owned());
+                Box::pin(async move { sqlx::query_scalar(AssertSqlSafe(sql)).fetch(&executor).try_next().await })
             }
 
             fn run(executor: &CachingExecutor<Self>, sql: &str) -> BoxFuture<'static, Result<(), Error>> {

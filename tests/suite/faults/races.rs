@@ -1,6 +1,7 @@
 //! Readers and writers on fixed schedules: each step of the protocol is a gate at which one of them waits while the others go on, or is dropped.
 
 use super::kit::{Cache, Gates, Point, READ, Server, WRITE, each};
+use sqlx::Postgres;
 use sqlx_cached::CachingExecutor;
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -58,7 +59,9 @@ async fn a_slow_reader_stores_nothing_stale<DB: Server>(cache: Cache) {
         assert_eq!(DB::number_slowly(&reader, READ, between).await.unwrap(), old);
         assert_eq!(reader.stats().fills, fills + 1, "it was stored, dead");
         for executor in [&reader, &writer] {
-            assert_eq!(DB::number(executor, READ).await.unwrap(), old + 1, "a stale fill was served");
+            // In the same way: a read of one row has an entry of its own.
+            let value = DB::number_slowly(executor, READ, Box::pin(async {})).await.unwrap();
+            assert_eq!(value, old + 1, "a stale fill was served");
         }
         settled(&home, &[&reader, &writer]).await;
     }
@@ -202,4 +205,21 @@ async fn settled<DB: Server>(home: &super::kit::Home<DB>, executors: &[&CachingE
     for executor in executors {
         home.resumes(executor, READ).await;
     }
+}
+
+/// Another process creates a trigger, through the cache even: this one's catalog knows nothing of it, and its writes forget too little.
+#[tokio::test]
+#[ignore = "known to fail: the catalog is not read anew when another process changes the schema"]
+async fn a_trigger_that_another_process_created() {
+    let cache = Cache::redis();
+    let home = Postgres::home().await;
+    let (one, two) = (home.executor(cache.store()).await, home.executor(cache.store()).await);
+    let second = "SELECT v FROM others WHERE id = 1";
+    home.resumes(&one, second).await;
+    let function = "CREATE FUNCTION also() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE others SET v = v + 1; RETURN NULL; END $$";
+    Postgres::run_raw(&two, function).await.unwrap();
+    Postgres::run_raw(&two, "CREATE TRIGGER also AFTER UPDATE ON counters FOR EACH STATEMENT EXECUTE FUNCTION also()").await.unwrap();
+    home.resumes(&one, second).await;
+    Postgres::run(&one, WRITE).await.unwrap();
+    home.check(&one, second).await;
 }
