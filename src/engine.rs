@@ -164,8 +164,8 @@ impl Engine {
                     match creation {
                         Creation::Standing(generation) => generations.push(generation),
                         Creation::Fenced => return Found::Direct(Reason::Fenced),
-                        Creation::Lapsed(ids) => {
-                            self.judge_later(tag.clone(), ids);
+                        Creation::Lapsed(_) => {
+                            self.suspect_tag(tag);
                             return Found::Direct(Reason::Fenced);
                         }
                     }

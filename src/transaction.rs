@@ -42,6 +42,8 @@ enum Level<'c, DB: Backend> {
 pub(crate) struct Notes {
     tags: BTreeSet<Tag>,
     changes_schema: bool,
+    /// The schema that the first write was understood with.
+    schema: Option<u64>,
     /// A statement ended the transaction behind sqlx's back (MySQL's DDL, a COMMIT as text): what follows commits by itself.
     over: bool,
     /// The connection was handed out on a database whose statements can commit by themselves: a rollback need not have undone everything.
@@ -86,6 +88,9 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
             let committed = transaction.commit().await;
             if notes.changes_schema {
                 executor.shared.reload().await;
+            } else if notes.schema.is_some_and(|version| !executor.shared.is_version(version)) {
+                // The schema changed under the transaction: its writes may have fired triggers that their plans knew nothing of.
+                let _ = engine.invalidate(&[Tag::all()]).await;
             }
             match &committed {
                 Err(error) if !outcome_is_known(error) => span.end_when_over(async move {
@@ -183,6 +188,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         if writes {
             count(&executor.shared.counters.writes);
         }
+        notes.schema.get_or_insert(plan.version);
         notes.tags.extend(plan.writes.iter().cloned());
         notes.changes_schema |= analysis.changes_schema;
         // What can do anything can commit, where a procedure may.
@@ -205,7 +211,9 @@ impl<DB: Backend> CachingConnection<'_, DB> {
                 }
             }
             drop(running);
-            executor.shared.settle(&engine, connection, &plan, sql.as_str(), span, failure.as_ref()).await;
+            // Elsewhere than in MySQL the schema is not committed yet: the commit reads the catalog.
+            let committed = (DB::DIALECT == Dialect::MySql).then_some(connection);
+            executor.shared.settle(&engine, committed, &plan, sql.as_str(), span, failure.as_ref()).await;
             steps.extend(failure.map(Err));
             stream::iter(steps)
         }

@@ -120,7 +120,12 @@ impl<DB: Backend> Shared<DB> {
 
     /// Whether the schema is still the one that this plan was made with.
     pub(crate) fn is_current(&self, plan: &Plan) -> bool {
-        self.schema.load().version == plan.version
+        self.is_version(plan.version)
+    }
+
+    /// Whether the schema is still this one.
+    pub(crate) fn is_version(&self, version: u64) -> bool {
+        self.schema.load().version == version
     }
 
     fn make_plan(&self, schema: &Schema, sql: &str) -> Plan {

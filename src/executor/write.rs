@@ -82,18 +82,18 @@ impl<DB: Backend> Shared<DB> {
             }
         }
         drop(steps);
-        self.settle(&engine, &mut connection, &plan, sql.as_str(), span, failure.as_ref()).await;
+        self.settle(&engine, Some(&mut connection), &plan, sql.as_str(), span, failure.as_ref()).await;
         drop(connection);
         if let Some(error) = failure {
             let _ = sender.send(Err(error)).await;
         }
     }
 
-    /// Closes a span, after what the statement did to the schema has been taken in.
+    /// Closes a span, after what the statement did to the schema has been taken in, as seen by the connection; by none where that is not committed yet.
     pub(crate) async fn settle(
         self: &Arc<Self>,
         engine: &Arc<Engine>,
-        connection: &mut DB::Connection,
+        connection: Option<&mut DB::Connection>,
         plan: &Plan,
         sql: &str,
         span: Span,
@@ -111,7 +111,9 @@ impl<DB: Backend> Shared<DB> {
         }
         if plan.analysis.changes_schema {
             // On this connection: the pool may have no other.
-            self.reload_on(connection).await;
+            if let Some(connection) = connection {
+                self.reload_on(connection).await;
+            }
         } else if failure.is_none() && !self.is_current(plan) {
             // The schema changed under the statement: it may have fired a trigger that the plan knew nothing of. Forget what it would mean now, too,
             // before it is acknowledged.
