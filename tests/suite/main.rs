@@ -1,13 +1,15 @@
 //! The integration tests: one binary, so that one test process shares its database servers.
 
+#![allow(clippy::duplicate_mod, reason = "suites are written once and compiled against each database")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
 mod as_a_pool;
 mod databases;
 mod differential;
-mod round_trip;
 mod examples;
+mod round_trip;
 mod servers;
 mod store_contract;
 mod store_redis;

@@ -32,7 +32,9 @@ impl Home {
 /// Replaces what the databases spell differently: `?` for arguments, `"` for names.
 pub fn sql(text: &str) -> String {
     let mut numbered = String::new();
-    for (number, part) in text.replace("{shifting}", "*").replace("{status}", "status::text").replace("{schema}", "public.").split('?').enumerate() {
+    for (number, part) in
+        text.replace("{shifting}", "*").replace("{status}", "status::text").replace("{schema}", "public.").split('?').enumerate()
+    {
         if number > 0 {
             let _ = write!(numbered, "${number}");
         }

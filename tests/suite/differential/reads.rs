@@ -102,46 +102,126 @@ const SHAPES: &[Shape] = &[
     ("SELECT id, name FROM {schema}users WHERE id = ?", &[User], Typed::Named),
     ("SELECT * FROM users WHERE id = ? AND 1 = 0", &[User], Typed::Not),
     // Lists.
-    ("SELECT id, name, price_cents, stock FROM products WHERE category = ? ORDER BY id LIMIT ? OFFSET ?", &[Category, Limit, Page], Typed::Named),
+    (
+        "SELECT id, name, price_cents, stock FROM products WHERE category = ? ORDER BY id LIMIT ? OFFSET ?",
+        &[Category, Limit, Page],
+        Typed::Named,
+    ),
     ("SELECT * FROM users ORDER BY id LIMIT ? OFFSET ?", &[Limit, Page], Typed::Named),
     ("SELECT * FROM orders WHERE user_id = ? ORDER BY id", &[User], Typed::Not),
     ("SELECT id, name FROM users WHERE id IN (?, ?, ?) ORDER BY id", &[User, User, User], Typed::Named),
     ("SELECT DISTINCT category FROM products ORDER BY category", &[], Typed::Text),
-    ("SELECT id, COALESCE(body, 'nothing') AS body, CASE WHEN rating > 2 THEN 'good' ELSE 'bad' END AS verdict FROM reviews WHERE product_id = ? ORDER BY id", &[Product], Typed::Not),
+    (
+        "SELECT id, COALESCE(body, 'nothing') AS body, CASE WHEN rating > 2 THEN 'good' ELSE 'bad' END AS verdict FROM reviews WHERE product_id = ? ORDER BY id",
+        &[Product],
+        Typed::Not,
+    ),
     ("SELECT id, LOWER(name) AS name, LENGTH(email) AS length FROM users WHERE id < ? ORDER BY 2, 1", &[User], Typed::Named),
     ("SELECT * FROM order_items ORDER BY id", &[], Typed::Long),
     // Joins.
     ("SELECT o.id, o.status, u.name FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = ?", &[Order], Typed::Named),
     ("SELECT o.*, u.* FROM orders o, users u WHERE u.id = o.user_id AND u.id = ? ORDER BY o.id", &[User], Typed::Not),
-    ("SELECT i.id, p.name, i.quantity FROM order_items i JOIN products p ON p.id = i.product_id JOIN orders o ON o.id = i.order_id WHERE o.id = ? ORDER BY i.id", &[Order], Typed::Named),
-    ("SELECT u.name, p.name, p.category, i.quantity, o.created_at FROM users u JOIN orders o ON o.user_id = u.id JOIN order_items i ON i.order_id = o.id JOIN products p ON p.id = i.product_id WHERE u.id = ? ORDER BY i.id", &[User], Typed::Not),
-    ("SELECT a.id, b.id FROM orders a JOIN orders b ON a.user_id = b.user_id AND a.id < b.id WHERE a.user_id = ? ORDER BY a.id, b.id", &[User], Typed::Not),
-    ("SELECT p.id, p.name, r.body, r.rating FROM products p LEFT JOIN reviews r ON r.product_id = p.id WHERE p.id = ? ORDER BY r.id", &[Product], Typed::Named),
-    ("SELECT c.id, c.name, n.body FROM campaigns c LEFT JOIN notices n ON n.campaign_id = c.id WHERE c.id < ? ORDER BY c.id, n.id", &[Review], Typed::Not),
+    (
+        "SELECT i.id, p.name, i.quantity FROM order_items i JOIN products p ON p.id = i.product_id JOIN orders o ON o.id = i.order_id WHERE o.id = ? ORDER BY i.id",
+        &[Order],
+        Typed::Named,
+    ),
+    (
+        "SELECT u.name, p.name, p.category, i.quantity, o.created_at FROM users u JOIN orders o ON o.user_id = u.id JOIN order_items i ON i.order_id = o.id JOIN products p ON p.id = i.product_id WHERE u.id = ? ORDER BY i.id",
+        &[User],
+        Typed::Not,
+    ),
+    (
+        "SELECT a.id, b.id FROM orders a JOIN orders b ON a.user_id = b.user_id AND a.id < b.id WHERE a.user_id = ? ORDER BY a.id, b.id",
+        &[User],
+        Typed::Not,
+    ),
+    (
+        "SELECT p.id, p.name, r.body, r.rating FROM products p LEFT JOIN reviews r ON r.product_id = p.id WHERE p.id = ? ORDER BY r.id",
+        &[Product],
+        Typed::Named,
+    ),
+    (
+        "SELECT c.id, c.name, n.body FROM campaigns c LEFT JOIN notices n ON n.campaign_id = c.id WHERE c.id < ? ORDER BY c.id, n.id",
+        &[Review],
+        Typed::Not,
+    ),
     ("SELECT id, name FROM paid WHERE id < ? ORDER BY id", &[Order], Typed::Named),
     // Aggregates.
     ("SELECT COUNT(*) FROM users", &[], Typed::Number),
     ("SELECT COUNT(*) AS many FROM orders WHERE {status} = ?", &[Status], Typed::Number),
     ("SELECT COUNT(*) FROM notices", &[], Typed::Number),
-    ("SELECT COUNT(*), SUM(quantity), MIN(price_cents), MAX(price_cents), AVG(quantity) FROM order_items WHERE product_id = ?", &[Product], Typed::Not),
-    ("SELECT category, COUNT(*), SUM(stock) FROM products WHERE price_cents >= ? GROUP BY category HAVING COUNT(*) > 1 ORDER BY category", &[Cents], Typed::Not),
-    ("SELECT u.id, u.name, COUNT(o.id) AS orders FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE u.id < ? GROUP BY u.id, u.name ORDER BY u.id", &[User], Typed::Named),
-    ("SELECT id, name, ROW_NUMBER() OVER (PARTITION BY category ORDER BY price_cents, id) AS place FROM products WHERE category = ? ORDER BY id", &[Category], Typed::Named),
+    (
+        "SELECT COUNT(*), SUM(quantity), MIN(price_cents), MAX(price_cents), AVG(quantity) FROM order_items WHERE product_id = ?",
+        &[Product],
+        Typed::Not,
+    ),
+    (
+        "SELECT category, COUNT(*), SUM(stock) FROM products WHERE price_cents >= ? GROUP BY category HAVING COUNT(*) > 1 ORDER BY category",
+        &[Cents],
+        Typed::Not,
+    ),
+    (
+        "SELECT u.id, u.name, COUNT(o.id) AS orders FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE u.id < ? GROUP BY u.id, u.name ORDER BY u.id",
+        &[User],
+        Typed::Named,
+    ),
+    (
+        "SELECT id, name, ROW_NUMBER() OVER (PARTITION BY category ORDER BY price_cents, id) AS place FROM products WHERE category = ? ORDER BY id",
+        &[Category],
+        Typed::Named,
+    ),
     ("SELECT AVG(rating), COUNT(body) FROM reviews", &[], Typed::Not),
     // Subqueries.
     ("SELECT EXISTS (SELECT 1 FROM orders WHERE user_id = ?)", &[User], Typed::Not),
-    ("SELECT id, name FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.user_id = u.id AND {status} = ?) ORDER BY id LIMIT 10", &[Status], Typed::Named),
-    ("SELECT id, name FROM users u WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.user_id = u.id) ORDER BY id LIMIT ?", &[Limit], Typed::Named),
-    ("SELECT p.id, p.name, (SELECT COUNT(*) FROM order_items i WHERE i.product_id = p.id) AS sold FROM products p WHERE p.category = ? ORDER BY p.id", &[Category], Typed::Named),
-    ("SELECT id, name FROM products WHERE id IN (SELECT product_id FROM order_items WHERE order_id = ?) ORDER BY id", &[Order], Typed::Named),
-    ("SELECT id, name FROM products WHERE price_cents > (SELECT AVG(price_cents) FROM products WHERE category = ?) ORDER BY id LIMIT 10", &[Category], Typed::Named),
+    (
+        "SELECT id, name FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.user_id = u.id AND {status} = ?) ORDER BY id LIMIT 10",
+        &[Status],
+        Typed::Named,
+    ),
+    (
+        "SELECT id, name FROM users u WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.user_id = u.id) ORDER BY id LIMIT ?",
+        &[Limit],
+        Typed::Named,
+    ),
+    (
+        "SELECT p.id, p.name, (SELECT COUNT(*) FROM order_items i WHERE i.product_id = p.id) AS sold FROM products p WHERE p.category = ? ORDER BY p.id",
+        &[Category],
+        Typed::Named,
+    ),
+    (
+        "SELECT id, name FROM products WHERE id IN (SELECT product_id FROM order_items WHERE order_id = ?) ORDER BY id",
+        &[Order],
+        Typed::Named,
+    ),
+    (
+        "SELECT id, name FROM products WHERE price_cents > (SELECT AVG(price_cents) FROM products WHERE category = ?) ORDER BY id LIMIT 10",
+        &[Category],
+        Typed::Named,
+    ),
     ("SELECT t.id, t.name FROM (SELECT id, name FROM users WHERE id < ?) AS t ORDER BY t.id", &[User], Typed::Named),
     // Common table expressions and set operations.
-    ("WITH spent AS (SELECT o.user_id, SUM(i.quantity * i.price_cents) AS cents FROM orders o JOIN order_items i ON i.order_id = o.id GROUP BY o.user_id) SELECT u.id, u.name, s.cents FROM spent s JOIN users u ON u.id = s.user_id ORDER BY s.cents DESC, u.id LIMIT ?", &[Limit], Typed::Named),
+    (
+        "WITH spent AS (SELECT o.user_id, SUM(i.quantity * i.price_cents) AS cents FROM orders o JOIN order_items i ON i.order_id = o.id GROUP BY o.user_id) SELECT u.id, u.name, s.cents FROM spent s JOIN users u ON u.id = s.user_id ORDER BY s.cents DESC, u.id LIMIT ?",
+        &[Limit],
+        Typed::Named,
+    ),
     ("WITH users AS (SELECT id, name FROM products WHERE id < ?) SELECT id, name FROM users ORDER BY id", &[Product], Typed::Named),
-    ("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 5) SELECT n.x, COUNT(o.id) FROM n LEFT JOIN orders o ON o.user_id = n.x GROUP BY n.x ORDER BY n.x", &[], Typed::Not),
-    ("SELECT id, name FROM users WHERE id < ? UNION ALL SELECT id, name FROM products WHERE id < ? ORDER BY 1, 2", &[User, Product], Typed::Named),
-    ("SELECT user_id FROM orders WHERE {status} = 'new' UNION SELECT user_id FROM orders WHERE {status} = ? ORDER BY 1", &[Status], Typed::Not),
+    (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 5) SELECT n.x, COUNT(o.id) FROM n LEFT JOIN orders o ON o.user_id = n.x GROUP BY n.x ORDER BY n.x",
+        &[],
+        Typed::Not,
+    ),
+    (
+        "SELECT id, name FROM users WHERE id < ? UNION ALL SELECT id, name FROM products WHERE id < ? ORDER BY 1, 2",
+        &[User, Product],
+        Typed::Named,
+    ),
+    (
+        "SELECT user_id FROM orders WHERE {status} = 'new' UNION SELECT user_id FROM orders WHERE {status} = ? ORDER BY 1",
+        &[Status],
+        Typed::Not,
+    ),
     ("SELECT id FROM users WHERE id < ? EXCEPT SELECT user_id FROM orders ORDER BY 1", &[User], Typed::Not),
     // Hints.
     ("/* cache: off */ SELECT * FROM products WHERE id = ?", &[Product], Typed::Named),
@@ -330,7 +410,11 @@ impl Read {
                         Argument::Text(text) => query.bind(text),
                     };
                 }
-                if self.arguments.len() == 1 { format!("{:?}", query.fetch_optional(executor).await?) } else { format!("{:?}", query.fetch_all(executor).await?) }
+                if self.arguments.len() == 1 {
+                    format!("{:?}", query.fetch_optional(executor).await?)
+                } else {
+                    format!("{:?}", query.fetch_all(executor).await?)
+                }
             }};
         }
         let sql = AssertSqlSafe(self.sql.clone());
@@ -344,5 +428,5 @@ impl Read {
 }
 
 fn code(error: &Error) -> Option<String> {
-    error.as_database_error().and_then(|error| error.code()).map(Into::into)
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(Into::into)
 }

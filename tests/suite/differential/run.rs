@@ -86,7 +86,8 @@ impl Run {
 
     fn compare(&mut self, read: &Read, cached: &Answer, direct: &Answer) {
         if let Some(difference) = cached.difference(direct) {
-            self.differences.push(format!("read {}, after {} writes: {read:?}\n    cached / direct: {difference}", self.reads, self.writes));
+            self.differences
+                .push(format!("read {}, after {} writes: {read:?}\n    cached / direct: {difference}", self.reads, self.writes));
         }
     }
 
@@ -96,7 +97,7 @@ impl Run {
         }
     }
 
-    fn note(&mut self, write: &Write, result: Result<(), sqlx::Error>) {
+    fn note(&mut self, write: &Write, result: &Result<(), sqlx::Error>) {
         self.writes += 1;
         if result.is_err() != write.fails {
             self.failures.push(format!("{write:?}: {result:?}"));
@@ -105,7 +106,7 @@ impl Run {
 
     async fn send(&mut self, write: Write) {
         let result = if self.around { write.run(&self.direct).await } else { write.run(&self.executor()).await };
-        self.note(&write, result);
+        self.note(&write, &result);
     }
 
     async fn write(&mut self) {
@@ -129,7 +130,7 @@ impl Run {
         for _ in 0..=self.random.below(3) {
             let write = self.write_for_transaction();
             let result = write.run(&mut *transaction).await;
-            self.note(&write, result);
+            self.note(&write, &result);
             let reads = self.random.below(10);
             self.reads(reads).await;
         }
@@ -137,7 +138,7 @@ impl Run {
             let mut savepoint = transaction.begin().await.expect("a savepoint");
             let write = self.write_for_transaction();
             let result = write.run(&mut *savepoint).await;
-            self.note(&write, result);
+            self.note(&write, &result);
             match self.random.below(3) {
                 0 => savepoint.rollback().await.expect("a rollback"),
                 1 => drop(savepoint),
@@ -147,7 +148,7 @@ impl Run {
         if self.random.one_in(6) {
             let write = self.write_for_transaction();
             let result = write.on_connection(&mut transaction).await;
-            self.note(&write, result);
+            self.note(&write, &result);
         }
         match self.random.below(5) {
             0 => transaction.rollback().await.expect("a rollback"),

@@ -71,7 +71,9 @@ impl Write {
                 "UPDATE products SET stock = stock - 1 WHERE id IN (SELECT product_id FROM order_items WHERE order_id = {order})"
             )),
             6 => Self::new(&format!("INSERT INTO users VALUES ({next}, 'name {next}', 'mail{next}', '2024-02-03 04:05:06')")),
-            7 => Self::new(&format!("INSERT INTO orders (id, user_id, status, created_at) VALUES ({next}, {user}, 'new', '2024-02-03 04:05:06')")),
+            7 => Self::new(&format!(
+                "INSERT INTO orders (id, user_id, status, created_at) VALUES ({next}, {user}, 'new', '2024-02-03 04:05:06')"
+            )),
             8 => {
                 let rows: Vec<_> = (0..5).map(|at| format!("({}, {order}, {}, {at}, {some})", next + at, product + at)).collect();
                 Self::new(&format!("INSERT INTO order_items (id, order_id, product_id, quantity, price_cents) VALUES {}", rows.join(", ")))
@@ -83,14 +85,16 @@ impl Write {
             11 => Self::new(&format!("DELETE FROM order_items WHERE id = {}", item + 5)),
             12 => Self::new(&format!("DELETE FROM order_items WHERE quantity > {}", 20 + some)),
             13 => Self::new(&format!("DELETE FROM reviews WHERE id = {review}")),
-            14 => Self::new(&format!("DELETE FROM order_items WHERE order_id = {order} AND id > 20 RETURNING id, quantity")).returning(random),
+            14 => {
+                Self::new(&format!("DELETE FROM order_items WHERE order_id = {order} AND id > 20 RETURNING id, quantity")).returning(random)
+            }
             15 => {
                 let rows: Vec<_> = (0..5).map(|at| format!("({}, {product}, 'text', {at})", next + at)).collect();
                 Self::new(&format!("INSERT INTO reviews VALUES {} RETURNING *", rows.join(", "))).returning(random)
             }
-            16 if mariadb => {
-                Self::new(&format!("UPDATE orders o JOIN users u ON u.id = o.user_id SET o.status = '{status}', u.name = 'n{some}' WHERE u.id = {user}"))
-            }
+            16 if mariadb => Self::new(&format!(
+                "UPDATE orders o JOIN users u ON u.id = o.user_id SET o.status = '{status}', u.name = 'n{some}' WHERE u.id = {user}"
+            )),
             16 => Self::new(&format!("UPDATE products SET stock = {some} WHERE id < {product} RETURNING id, stock")).returning(random),
             17 if mariadb => Self::new(&format!(
                 "INSERT INTO reviews VALUES ({review}, {product}, 'upserted', 1) ON DUPLICATE KEY UPDATE body = 'was there', rating = {}",
@@ -105,15 +109,18 @@ impl Write {
             ))
             .returning(random),
             18 => Self::new(&format!("REPLACE INTO order_items VALUES ({item}, {order}, {product}, {some}, 100)")),
-            19 if mariadb => Self::new(&format!(
-                "DELETE i FROM order_items i JOIN orders o ON o.id = i.order_id WHERE o.id = {order} AND i.id > 200"
-            )),
+            19 if mariadb => {
+                Self::new(&format!("DELETE i FROM order_items i JOIN orders o ON o.id = i.order_id WHERE o.id = {order} AND i.id > 200"))
+            }
             19 if postgres => {
                 Self::new(&format!("DELETE FROM order_items i USING orders o WHERE o.id = i.order_id AND o.id = {order} AND i.id > 200"))
             }
-            19 => Self::new(&format!("UPDATE order_items SET price_cents = p.price_cents FROM products p WHERE p.id = product_id AND order_id = {order}")),
+            19 => Self::new(&format!(
+                "UPDATE order_items SET price_cents = p.price_cents FROM products p WHERE p.id = product_id AND order_id = {order}"
+            )),
             20 => {
-                let two = format!("UPDATE users SET name = 'a{some}' WHERE id = {user}; UPDATE products SET stock = {some} WHERE id = {product}");
+                let two =
+                    format!("UPDATE users SET name = 'a{some}' WHERE id = {user}; UPDATE products SET stock = {some} WHERE id = {product}");
                 Self::new(&two).by(Way::Raw)
             }
             21 => Self { fails: true, ..Self::new("INSERT INTO users VALUES (1, 'twice', 'twice', '2024-02-03 04:05:06')") },
@@ -158,13 +165,12 @@ impl Write {
     pub async fn run<'e, E: Executor<'e, Database = Db>>(&self, executor: E) -> Result<(), Error> {
         let text = AssertSqlSafe(self.sql.clone());
         match self.way {
-            Way::Execute => drop(sqlx::query(text).execute(executor).await?),
-            Way::All => drop(sqlx::query(text).fetch_all(executor).await?),
-            Way::Optional => drop(sqlx::query(text).fetch_optional(executor).await?),
-            Way::Stream => drop(sqlx::query(text).fetch(executor).try_collect::<Vec<_>>().await?),
-            Way::Raw => drop(sqlx::raw_sql(text).execute(executor).await?),
+            Way::Execute => sqlx::query(text).execute(executor).await.map(|_| ()),
+            Way::All => sqlx::query(text).fetch_all(executor).await.map(|_| ()),
+            Way::Optional => sqlx::query(text).fetch_optional(executor).await.map(|_| ()),
+            Way::Stream => sqlx::query(text).fetch(executor).try_collect::<Vec<_>>().await.map(|_| ()),
+            Way::Raw => sqlx::raw_sql(text).execute(executor).await.map(|_| ()),
         }
-        Ok(())
     }
 
     /// The same by a function of the user's that was written for a plain connection.

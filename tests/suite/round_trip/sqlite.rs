@@ -5,9 +5,9 @@ pub use crate::databases::sqlite::*;
 #[path = "ways.rs"]
 mod ways;
 
+use sqlx::FromRow;
 use sqlx::types::chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use sqlx::types::{Json, Uuid, time};
-use sqlx::FromRow;
 use ways::{Case, Ways};
 
 #[derive(Debug, PartialEq, sqlx::Type)]
@@ -84,10 +84,14 @@ async fn shapes() {
         ways.read_large(&format!("SELECT * FROM large WHERE {id} ORDER BY id")).await;
     }
     ways.read("SELECT id, id, name AS id FROM long AS l WHERE id < 3 ORDER BY l.id").await;
-    ways.read("SELECT id AS \"\u{1F980} a \"\"quoted\"\" name; 'and' more\", name AS \"Ünïcode\", note AS \"\" FROM long WHERE id = 1").await;
+    ways.read("SELECT id AS \"\u{1F980} a \"\"quoted\"\" name; 'and' more\", name AS \"Ünïcode\", note AS \"\" FROM long WHERE id = 1")
+        .await;
     ways.read("SELECT count(*), count(*), min(name), 1, 'text', NULL, 1.5, x'00', id + 1, id || 'x' FROM long").await;
     // An expression has no declared type, and its values' types differ from row to row.
-    ways.read("SELECT CASE id % 4 WHEN 0 THEN NULL WHEN 1 THEN id WHEN 2 THEN id / 2.0 ELSE name END AS v FROM long WHERE id < 20 ORDER BY id").await;
+    ways.read(
+        "SELECT CASE id % 4 WHEN 0 THEN NULL WHEN 1 THEN id WHEN 2 THEN id / 2.0 ELSE name END AS v FROM long WHERE id < 20 ORDER BY id",
+    )
+    .await;
     ways.decode("SELECT id, name, note FROM long WHERE id IN (3, 4) ORDER BY id", |row| format!("{:?}", Long::from_row(row))).await;
     ways.decode("SELECT id, name FROM long WHERE id = 4", |row| format!("{:?}", <(i64, String)>::from_row(row))).await;
 }
