@@ -132,7 +132,7 @@ where
     sqlx::raw_sql(FILL).execute(&pool).await?;
     let server = support::Redis::start();
     let memory = CachingExecutor::builder(pool.clone()).build().await?;
-    let redis = CachingExecutor::builder(pool.clone()).redis_url(&server.url()).build().await?;
+    let redis = CachingExecutor::builder(pool.clone()).redis_url(&server.url()).redis_timeout(Duration::from_secs(5)).build().await?;
     let raw = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
 
     let mut known = BTreeSet::new();

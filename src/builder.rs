@@ -217,9 +217,18 @@ fn open(config: &Config, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Err
 
 #[cfg(feature = "redis")]
 fn redis(config: &RedisConfig, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
-    let store = crate::store::RedisStore::new(config, keyspace.clone());
-    // The value stays out of the message: a URL may hold a password.
-    Ok(Arc::new(store.map_err(|error| Error::secret_setting(format!("Redis' {}", error.setting()), error.reason()))?))
+    let store = crate::store::RedisStore::new(config, keyspace.clone()).map_err(|error| {
+        let variable = match error.setting() {
+            "socket" => "REDIS_SOCKET_PATH",
+            "timeout" => "REDIS_SOCKET_TIMEOUT",
+            "connect_timeout" => "REDIS_SOCKET_CONNECT_TIMEOUT",
+            "connections" => "REDIS_MAX_CONNECTIONS",
+            other => &format!("REDIS_{}", other.to_uppercase()),
+        };
+        // The value stays out of the message: a URL may hold a password.
+        Error::secret_setting(variable, error.reason())
+    })?;
+    Ok(Arc::new(store))
 }
 
 #[cfg(not(feature = "redis"))]

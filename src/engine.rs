@@ -128,7 +128,7 @@ impl Engine {
             }
         };
         if let (Some(entry), Some(max_age)) = (&lookup.entry, max_age) {
-            match entry::judge(entry, tags, &lookup.labels) {
+            match entry::judge(key, entry, tags, &lookup.labels) {
                 Ok(Verdict::Valid { rows, age }) if age <= max_age => return Found::Hit(rows),
                 Ok(_) => {}
                 Err(entry::Malformed(what)) => {
@@ -182,7 +182,7 @@ impl Engine {
 
     /// Stores what the database answered; whether it did.
     pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, cost: Duration, rows: &[u8], ttl: Duration) -> bool {
-        let entry = entry::encode(tags, &permit.0, cost, rows);
+        let entry = entry::encode(key, tags, &permit.0, cost, rows);
         match self.store.fill(key, entry, ttl).await {
             Ok(()) => true,
             Err(error) => {

@@ -8,6 +8,7 @@
 //! 56..58   number of tables (u16, little-endian, as all that follows), at least one
 //!          the other tables' generations, 24 bytes each
 //!          the tables' names, each a u16 length and the text
+//!          the key, a u16 length and the text: a copy under another key is nobody's answer
 //!          stored at (u64, ms since the epoch), cost of the database's answer (u32, us)
 //!          length of the rows (u64), the rows
 //! ```
@@ -38,9 +39,9 @@ pub enum Verdict {
 }
 
 /// Puts an entry together. `tags` is `_all`, then the tables; `generations` are theirs, as seen before the database was read.
-pub fn encode(tags: &[Tag], generations: &[Generation], cost: Duration, rows: &[u8]) -> Bytes {
+pub fn encode(key: &str, tags: &[Tag], generations: &[Generation], cost: Duration, rows: &[u8]) -> Bytes {
     debug_assert!(tags.len() == generations.len() && tags.len() >= 2);
-    let mut entry = Vec::with_capacity(TABLE_GENERATION.end + tags.len() * 48 + rows.len() + 22);
+    let mut entry = Vec::with_capacity(TABLE_GENERATION.end + tags.len() * 48 + key.len() + rows.len() + 24);
     entry.extend_from_slice(MAGIC);
     entry.extend_from_slice(&[0; 4]);
     for generation in &generations[..2] {
@@ -51,10 +52,9 @@ pub fn encode(tags: &[Tag], generations: &[Generation], cost: Duration, rows: &[
     for generation in &generations[2..] {
         entry.extend_from_slice(&generation.0);
     }
-    for table in tables {
-        let name = table.as_str().as_bytes();
-        entry.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
-        entry.extend_from_slice(name);
+    for text in tables.iter().map(Tag::as_str).chain([key]) {
+        entry.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
+        entry.extend_from_slice(text.as_bytes());
     }
     entry.extend_from_slice(&u64::try_from(now().as_millis()).unwrap_or(u64::MAX).to_le_bytes());
     entry.extend_from_slice(&u32::try_from(cost.as_micros()).unwrap_or(u32::MAX).to_le_bytes());
@@ -68,8 +68,8 @@ pub fn encode(tags: &[Tag], generations: &[Generation], cost: Duration, rows: &[
 ///
 /// # Errors
 ///
-/// [`Malformed`] where the bytes are not an entry of this version: every length is checked against what is there.
-pub fn judge(entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result<Verdict, Malformed> {
+/// [`Malformed`] where the bytes are not an entry of this version, or another key's: every length is checked against what is there.
+pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result<Verdict, Malformed> {
     let mut cursor = Cursor { bytes: entry, at: 0 };
     if cursor.take(4)? != MAGIC || cursor.take(4)? != [0; 4] {
         return Err(Malformed("magic, version or flags"));
@@ -89,6 +89,10 @@ pub fn judge(entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result<Verdict, M
         let length = cursor.u16()? as usize;
         let name = cursor.take(length)?;
         alive = alive && tags[index + 1].as_str().as_bytes() == name;
+    }
+    let length = cursor.u16()? as usize;
+    if cursor.take(length)? != key.as_bytes() {
+        return Err(Malformed("key"));
     }
     let stored = Duration::from_millis(cursor.u64()?);
     let _cost = cursor.take(4)?;
@@ -135,10 +139,12 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
+    const KEY: &str = "sql:users:data:00";
+
     fn sample() -> (Vec<Tag>, Vec<Generation>, Bytes) {
         let tags = vec![Tag::all(), Tag::table("users"), Tag::table("orders")];
         let generations: Vec<_> = tags.iter().map(|_| Generation::fresh(ServerIdentity::default())).collect();
-        let entry = encode(&tags, &generations, Duration::from_micros(120), b"rows");
+        let entry = encode(KEY, &tags, &generations, Duration::from_micros(120), b"rows");
         (tags, generations, entry)
     }
 
@@ -146,17 +152,18 @@ mod tests {
     fn valid_under_its_own_generations_only() {
         let (tags, generations, entry) = sample();
         let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
-        assert!(matches!(judge(&entry, &tags, &labels), Ok(Verdict::Valid { rows, .. }) if rows == "rows"));
+        assert!(matches!(judge(KEY, &entry, &tags, &labels), Ok(Verdict::Valid { rows, .. }) if rows == "rows"));
         for index in 0..3 {
             for other in [Label::Absent, Label::Fenced, Label::Standing(Generation::fresh(ServerIdentity::default()))] {
                 let mut changed = labels.clone();
                 changed[index] = other;
-                assert_eq!(judge(&entry, &tags, &changed), Ok(Verdict::Dead), "tag {index} {other:?}");
+                assert_eq!(judge(KEY, &entry, &tags, &changed), Ok(Verdict::Dead), "tag {index} {other:?}");
             }
         }
         let renamed = vec![Tag::all(), Tag::table("users"), Tag::table("items")];
-        assert_eq!(judge(&entry, &renamed, &labels), Ok(Verdict::Dead));
-        assert_eq!(judge(&entry, &tags[..2], &labels[..2]), Ok(Verdict::Dead));
+        assert_eq!(judge(KEY, &entry, &renamed, &labels), Ok(Verdict::Dead));
+        assert_eq!(judge(KEY, &entry, &tags[..2], &labels[..2]), Ok(Verdict::Dead));
+        assert_eq!(judge("sql:users:data:01", &entry, &tags, &labels), Err(Malformed("key")));
         assert_eq!(entry[ALL_GENERATION], generations[0].0);
         assert_eq!(entry[TABLE_GENERATION], generations[1].0);
     }
@@ -166,7 +173,7 @@ mod tests {
         let (tags, generations, entry) = sample();
         let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
         for length in 0..entry.len() {
-            assert!(judge(&entry.slice(..length), &tags, &labels).is_err(), "cut to {length}");
+            assert!(judge(KEY, &entry.slice(..length), &tags, &labels).is_err(), "cut to {length}");
         }
         let mut rng = StdRng::seed_from_u64(1);
         for _ in 0..20_000 {
@@ -175,7 +182,7 @@ mod tests {
                 let at = rng.random_range(0..bytes.len());
                 bytes[at] = rng.random();
             }
-            let _ = judge(&bytes.into(), &tags, &labels);
+            let _ = judge(KEY, &bytes.into(), &tags, &labels);
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::tag::Tag;
 use crate::transaction::CachingTransaction;
 use arc_swap::ArcSwap;
 use sha2::Sha256;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Pool, SqlSafeStr};
 use std::collections::BTreeSet;
@@ -193,13 +194,16 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// # Cancel safety
     ///
     /// Dropped half-way it leaves the migrator where it was; nothing is cached until the database shows that it is over.
-    pub async fn migrate(&self, migrator: &sqlx::migrate::Migrator) -> Result<(), sqlx::migrate::MigrateError> {
+    pub async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         let Some(engine) = &self.shared.engine else { return migrator.run(&self.shared.pool).await };
         let span = engine.begin([Tag::all()].into()).await;
         let migrated = migrator.run(&self.shared.pool).await;
         self.shared.reload().await;
         match &migrated {
-            Err(sqlx::migrate::MigrateError::Execute(error)) if !outcome_is_known(error) => span.end_when_over(),
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) if !outcome_is_known(error) => {
+                let shared = Arc::clone(&self.shared);
+                span.end_when_over(async move { shared.reload().await });
+            }
             _ => span.end().await,
         }
         migrated

@@ -88,7 +88,12 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
                 executor.shared.reload().await;
             }
             match &committed {
-                Err(error) if !outcome_is_known(error) => span.end_when_over(),
+                Err(error) if !outcome_is_known(error) => span.end_when_over(async move {
+                    // Once more: what the commit does to the schema shows only now.
+                    if notes.changes_schema {
+                        executor.shared.reload().await;
+                    }
+                }),
                 _ => span.end().await,
             }
             committed
@@ -182,8 +187,8 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         notes.changes_schema |= analysis.changes_schema;
         // What can do anything can commit, where a procedure may.
         let everything = analysis.writes == Writes::Everything && DB::DIALECT == Dialect::MySql;
-        notes.over |= everything;
-        if !analysis.commits && !notes.over {
+        notes.over |= everything || analysis.commits;
+        if !notes.over {
             return DB::fetch_many(connection, request);
         }
         let tags = notes.tags();

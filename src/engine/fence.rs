@@ -108,8 +108,8 @@ impl Open {
         engine.invalidated(&self.tags);
     }
 
-    /// Keeps the fence until the database shows that nothing which runs now runs any more, then ends.
-    async fn end_when_over(self) {
+    /// Keeps the fence until the database shows that nothing which runs now runs any more, then does what is left to do and ends.
+    async fn end_when_over(self, left_to_do: impl Future<Output = ()>) {
         let engine = Arc::clone(&self.engine);
         if !self.fenced {
             // Without a fence the best there is: forget now, and again when it is over.
@@ -139,6 +139,7 @@ impl Open {
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
+        left_to_do.await;
         self.end().await;
     }
 }
@@ -153,23 +154,23 @@ impl Span {
         }
     }
 
-    /// Leaves the span open until the database shows that the write is over: its outcome is unknown.
-    pub(crate) fn end_when_over(mut self) {
-        self.leave();
+    /// Leaves the span open until the database shows that the write is over, and then until this has been done: its outcome is unknown.
+    pub(crate) fn end_when_over(mut self, left_to_do: impl Future<Output = ()> + Send + 'static) {
+        self.leave(left_to_do);
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, left_to_do: impl Future<Output = ()> + Send + 'static) {
         if let Some(open) = self.0.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             tracing::warn!(tags = ?open.tags, "the outcome of a write is unknown; its fence stands until the database shows that it is over");
-            runtime.spawn(open.end_when_over());
+            runtime.spawn(open.end_when_over(left_to_do));
         }
     }
 }
 
 impl Drop for Span {
     fn drop(&mut self) {
-        self.leave();
+        self.leave(std::future::ready(()));
     }
 }

@@ -30,6 +30,10 @@ impl<DB: Backend> CachingExecutor<DB> {
         let plan = self.shared.plan(sql);
         self.shared.note_session(&plan.analysis.session);
         if plan.analysis.writes != Writes::Nothing || plan.analysis.changes_schema {
+            if self.shared.prefix.get().is_none() {
+                // A process that only writes must get to know its database, too: until then it can set no fence.
+                self.shared.load_later();
+            }
             return Route::Write(engine, plan);
         }
         match plan.analysis.read {

@@ -15,16 +15,19 @@ use tokio::sync::mpsc;
 const WAITING: usize = 64;
 
 /// Whether an error tells what became of the statement. Otherwise the server may still be at work on it, and commit.
+#[expect(clippy::match_same_arms, reason = "each for a reason of its own")]
 pub(crate) fn outcome_is_known(error: &Error) -> bool {
-    matches!(
-        error,
-        // The server's own answer.
-        Error::Database(_)
-            // Nothing was sent.
-            | Error::PoolTimedOut | Error::PoolClosed | Error::Configuration(_) | Error::InvalidArgument(_) | Error::Encode(_)
-            // Everything was answered.
-            | Error::RowNotFound | Error::ColumnNotFound(_) | Error::ColumnIndexOutOfBounds { .. } | Error::ColumnDecode { .. }
-    )
+    match error {
+        // The server's own answer; unless it says that the connection, the session or (a pooler's word) the server behind it is gone.
+        Error::Database(error) => {
+            !error.code().is_some_and(|code| code.starts_with("08") || matches!(&*code, "40003" | "57P01" | "57P02" | "57P03" | "70100"))
+        }
+        // Nothing was sent.
+        Error::PoolTimedOut | Error::PoolClosed | Error::Configuration(_) | Error::InvalidArgument(_) | Error::Encode(_) => true,
+        // Everything was answered.
+        Error::RowNotFound | Error::ColumnNotFound(_) | Error::ColumnIndexOutOfBounds { .. } | Error::ColumnDecode { .. } => true,
+        _ => false,
+    }
 }
 
 impl<DB: Backend> Shared<DB> {
@@ -35,8 +38,14 @@ impl<DB: Backend> Shared<DB> {
         // Nothing starts before the stream is polled, as with a pool.
         async move {
             let (sender, receiver) = mpsc::channel(WAITING);
-            tokio::spawn(shared.run(engine, plan, request, sender));
-            stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|step| (step, receiver)) })
+            let running = tokio::spawn(shared.run(engine, plan, request, sender));
+            stream::unfold((receiver, Some(running)), |(mut receiver, mut running)| async move {
+                if let Some(step) = receiver.recv().await {
+                    return Some((step, (receiver, running)));
+                }
+                // The end of the rows, or of a task that panicked or whose runtime is gone: that must not pass for a success.
+                running.take()?.await.is_err().then_some((Err(Error::WorkerCrashed), (receiver, None)))
+            })
         }
         .flatten_stream()
         .boxed()
@@ -91,7 +100,13 @@ impl<DB: Backend> Shared<DB> {
         failure: Option<&Error>,
     ) {
         if failure.is_some_and(|error| !outcome_is_known(error)) {
-            span.end_when_over();
+            // What it did to the schema shows only when it is over.
+            let (shared, changes_schema) = (Arc::clone(self), plan.analysis.changes_schema);
+            span.end_when_over(async move {
+                if changes_schema {
+                    shared.reload().await;
+                }
+            });
             return;
         }
         if plan.analysis.changes_schema {

@@ -9,6 +9,7 @@ mod as_a_pool;
 mod databases;
 mod differential;
 mod examples;
+mod faults;
 mod round_trip;
 mod servers;
 mod store_contract;
