@@ -74,8 +74,8 @@ async fn main() -> Result {
     let db = CachingExecutor::from_env(pool).await?;
 
     db.migrate(&sqlx::migrate!("migrations/mysql")).await?;
-    shop::check(&db).await?;
     seed(&db).await?;
+    shop::check(&db).await?;
 
     story::reads(&db).await?;
     a_type_of_ones_own(&db).await?;

@@ -72,10 +72,10 @@ async fn main() -> Result {
     let db = CachingExecutor::from_env(pool).await?;
 
     db.migrate(&sqlx::migrate!("migrations/sqlite")).await?;
-    shop::check(&db).await?;
     let started = Instant::now();
     seed(&db).await?;
     println!("A shop in a SQLite file: 2,000 users, 500 products, 50,000 orders, 150,000 order items (in {:.1?}).", started.elapsed());
+    shop::check(&db).await?;
 
     story::reads(&db).await?;
     story::times(&db).await?;

@@ -151,11 +151,21 @@ pub struct Hints {
 pub fn analyse(dialect: Dialect, sql: &str, catalog: &Catalog) -> Analysis {
     let scan = Scan::new(dialect, sql);
     let hints = hints::read(&scan.comments);
-    let mut analysis = understand(dialect, &scan, catalog).unwrap_or_else(|| unparsed::analyse(dialect, sql, &scan, catalog));
+    let mut analysis = understand(dialect, &scan, catalog)
+        .or_else(|| one_by_one(dialect, &scan, catalog))
+        .unwrap_or_else(|| unparsed::analyse(dialect, sql, &scan, catalog));
     if hints.off && analysis.read.is_ok() {
         analysis.read = Err(Bypass::Hint);
     }
     Analysis { hints, ..analysis }
+}
+
+/// A script that the parser does not understand as a whole: each of its statements by itself, so that one that it does not know does not cast doubt on the others.
+fn one_by_one(dialect: Dialect, scan: &Scan<'_>, catalog: &Catalog) -> Option<Analysis> {
+    let statements = scan.statements()?;
+    let mut analyses = statements.into_iter().map(|statement| analyse(dialect, statement, catalog));
+    let first = analyses.next()?;
+    Some(analyses.fold(first, Analysis::then))
 }
 
 /// Chains of operators up to this depth are walked on the caller's stack.

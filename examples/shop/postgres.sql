@@ -18,4 +18,7 @@ SELECT o.id * 3 + k, o.id, p.id, (o.id + k) % 5 + 1, p.price_cents
 FROM orders o CROSS JOIN generate_series(0, 2) AS k JOIN products p ON p.id = (o.id * 7 + k * 13) % 500 + 1;
 
 -- Without statistics the planner guesses, and the cache would look better than it is.
-ANALYZE users, products, orders, order_items;
+ANALYZE users;
+ANALYZE products;
+ANALYZE orders;
+ANALYZE order_items;

@@ -175,6 +175,26 @@ impl<'a> Scan<'a> {
         self.keep(' ');
     }
 
+    /// The statements of a script of several; `None` where that can't be told, since bodies of functions and triggers have semicolons of their own.
+    pub fn statements(&self) -> Option<Vec<&str>> {
+        const BODIES: [&str; 7] = ["begin", "function", "procedure", "trigger", "event", "package", "rule"];
+        let unquoted = self.unquoted().to_ascii_lowercase();
+        if self.odd || unquoted.split(|c| !is_word(c)).any(|word| BODIES.contains(&word)) {
+            return None;
+        }
+        let mut statements = Vec::new();
+        let mut from = 0;
+        let quoted = |at: usize| self.quoted.iter().any(|part| part.contains(&at));
+        for (at, _) in self.clean.match_indices(';').filter(|(at, _)| !quoted(*at)).chain([(self.clean.len(), "")]) {
+            let statement = self.clean[from..at].trim();
+            if !statement.is_empty() {
+                statements.push(statement);
+            }
+            from = at + 1;
+        }
+        (statements.len() > 1).then_some(statements)
+    }
+
     /// The clean text with each quoted part replaced by two quotes: what is left are words and signs.
     pub fn unquoted(&self) -> String {
         let mut text = String::with_capacity(self.clean.len());

@@ -178,7 +178,7 @@ fn comments_and_quotes() {
             ("SELECT B'01', X'1f' FROM users", "data users"),
             ("SELECT \"a\"\"b\" FROM users", "data users"),
             ("SELECT '", "no Unparsed / * schema"),
-            ("COPY users FROM STDIN; DELETE FROM orders", "no Unparsed / * schema session"),
+            ("COPY users FROM STDIN; DELETE FROM orders", "no Write / users,orders"),
         ],
     );
 }

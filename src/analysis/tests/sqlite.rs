@@ -81,7 +81,7 @@ fn pragmas() {
             ("PRAGMA case_sensitive_like = ON", "no NotAQuery / * schema session"),
             ("PRAGMA encoding = 'UTF-16'", "no NotAQuery / * schema session"),
             ("PRAGMA", "no NotAQuery / * schema session"),
-            ("PRAGMA table_info(users); DROP TABLE users", "no Unparsed / * schema session"),
+            ("PRAGMA table_info(users); DROP TABLE users", "no NotAQuery / * schema"),
         ],
     );
 }

@@ -36,7 +36,7 @@ fn rows() {
         &[("UPDATE pg_class SET relname = 'x'", "no Write / *"), ("INSERT INTO users (at) VALUES (now())", "no Write / users")],
     );
     check(&[Dialect::MySql], &[("INSERT INTO users (at) VALUES (now())", "no Write / users")]);
-    check(&[Dialect::Postgres, Dialect::Sqlite], &[("DELETE FROM users; gibberish", "no Unparsed / * schema session")]);
+    check(&[Dialect::Postgres, Dialect::Sqlite], &[("DELETE FROM users; gibberish", "no Write / * schema session")]);
 }
 
 #[test]
@@ -313,5 +313,21 @@ fn sessions() {
             ("REINDEX", "no NotAQuery"),
             ("EXPLAIN QUERY PLAN DELETE FROM users", "no NotAQuery"),
         ],
+    );
+}
+
+#[test]
+fn a_script_is_as_strange_as_its_strangest_statement() {
+    check(
+        &[Dialect::Postgres],
+        &[
+            ("INSERT INTO users VALUES (1); ANALYZE users, orders;", "no Write / users"),
+            ("INSERT INTO users VALUES (';'); FROBNICATE users", "no Write / * schema session"),
+            ("INSERT INTO users VALUES (1); SET search_path TO x; ANALYZE users, orders", "no Write / users session"),
+        ],
+    );
+    check(
+        &[Dialect::Sqlite],
+        &[("CREATE TRIGGER t AFTER INSERT ON users BEGIN DELETE FROM orders; FROBNICATE; END", "no Unparsed / * schema")],
     );
 }
