@@ -16,8 +16,9 @@ async fn an_answer_that_broke_off_is_not_kept() {
     let (all, one) = ("SELECT * FROM t", "SELECT * FROM t WHERE a = 1");
     for column in ["b", "c", "d", "e"] {
         for text in [all, one] {
-            let (mut empty, mut read) = (0, 0);
+            let (mut broken, mut read) = (0, 0);
             while read < 3 {
+                let hits = db.stats().hits;
                 let found = if text == all {
                     sqlx::query(text).fetch_all(&db).await.map(|rows| rows.len())
                 } else {
@@ -25,9 +26,11 @@ async fn an_answer_that_broke_off_is_not_kept() {
                 };
                 match found {
                     Ok(1) => read += 1,
-                    _ => empty += 1,
+                    // Once for each of the pool's connections.
+                    _ => broken += 1,
                 }
-                assert!(empty < 3, "a broken answer is served again: {}", db.stats());
+                let served = db.stats().hits > hits;
+                assert!(broken < 20 && (read > 0 || !served), "a broken answer is served again: {}", db.stats());
             }
         }
         sqlx::query(sqlx::AssertSqlSafe(format!("ALTER TABLE t ADD COLUMN {column} INT"))).execute(&other).await.expect("a column");
