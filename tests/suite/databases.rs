@@ -7,17 +7,18 @@ pub mod sqlite;
 use sqlx::{Column, Database, Row, TypeInfo};
 use std::fmt::Write;
 
+/// A value's own type name, and its bytes unless it is NULL.
+pub type Value = (String, Option<Vec<u8>>);
+
 /// All that a caller can see of some rows: column names and types, and the bytes of every value as the driver holds them.
 #[derive(Debug, PartialEq)]
 pub struct Snapshot<T> {
     columns: Vec<(String, T)>,
-    /// Each value's own type name, and its bytes unless it is NULL.
-    rows: Vec<Vec<(String, Option<Vec<u8>>)>>,
+    rows: Vec<Vec<Value>>,
 }
 
 impl<T: TypeInfo> Snapshot<T> {
-    /// `value` gives a value's type name and bytes.
-    pub fn of<R: Row<Database: Database<TypeInfo = T>>>(rows: &[R], value: fn(&R, usize) -> (String, Option<Vec<u8>>)) -> Self {
+    pub fn of<R: Row<Database: Database<TypeInfo = T>>>(rows: &[R], value: fn(&R, usize) -> Value) -> Self {
         let columns = |row: &R| -> Vec<_> {
             row.columns().iter().map(|column| (column.name().to_owned(), Column::type_info(column).clone())).collect()
         };
@@ -27,10 +28,6 @@ impl<T: TypeInfo> Snapshot<T> {
         }
         let values = |row: &R| (0..row.len()).map(|index| value(row, index)).collect();
         Self { columns: first, rows: rows.iter().map(values).collect() }
-    }
-
-    pub fn row_count(&self) -> usize {
-        self.rows.len()
     }
 
     /// Where two snapshots differ, in a few words: a large answer says nothing when it is printed as a whole.
@@ -52,7 +49,7 @@ impl<T: TypeInfo> Snapshot<T> {
     }
 }
 
-fn short((name, bytes): &(String, Option<Vec<u8>>)) -> String {
+fn short((name, bytes): &Value) -> String {
     match bytes {
         None => format!("{name} NULL"),
         Some(bytes) => format!("{name} of {} bytes \"{}\"", bytes.len(), bytes[..bytes.len().min(60)].escape_ascii()),

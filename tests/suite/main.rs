@@ -1,5 +1,7 @@
 //! The integration tests: one binary, so that one test process shares its database servers.
 
+#![allow(clippy::duplicate_mod, reason = "suites are written once and compiled against each database")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

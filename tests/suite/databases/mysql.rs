@@ -13,6 +13,9 @@ pub type Query = sqlx::query::Query<'static, Db, sqlx::mysql::MySqlArguments>;
 
 pub const RESULT_IS_COMPARABLE: bool = true;
 
+/// MariaDB calls a column of `WITH users AS (...)` one of the table `users`: the answer is not kept.
+pub const CTES_HAVE_NAMES_OF_THEIR_OWN: bool = false;
+
 pub struct Home {
     database: TestDatabase<Db>,
 }

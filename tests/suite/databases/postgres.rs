@@ -14,6 +14,9 @@ pub type Query = sqlx::query::Query<'static, Db, sqlx::postgres::PgArguments>;
 
 pub const RESULT_IS_COMPARABLE: bool = true;
 
+/// A column of a common table expression is not said to be one of a table of that name.
+pub const CTES_HAVE_NAMES_OF_THEIR_OWN: bool = true;
+
 pub struct Home {
     database: TestDatabase<Db>,
 }

@@ -14,6 +14,9 @@ pub type Query = sqlx::query::Query<'static, Db, sqlx::sqlite::SqliteArguments>;
 /// What a SELECT's `QueryResult` says depends on the connection's history here.
 pub const RESULT_IS_COMPARABLE: bool = false;
 
+/// A column of a common table expression is not said to be one of a table of that name.
+pub const CTES_HAVE_NAMES_OF_THEIR_OWN: bool = true;
+
 pub struct Home {
     scratch: Scratch,
 }

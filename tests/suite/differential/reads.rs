@@ -428,5 +428,5 @@ impl Read {
 }
 
 fn code(error: &Error) -> Option<String> {
-    error.as_database_error().and_then(|error| error.code()).map(Into::into)
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(Into::into)
 }

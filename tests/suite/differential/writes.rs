@@ -165,13 +165,12 @@ impl Write {
     pub async fn run<'e, E: Executor<'e, Database = Db>>(&self, executor: E) -> Result<(), Error> {
         let text = AssertSqlSafe(self.sql.clone());
         match self.way {
-            Way::Execute => drop(sqlx::query(text).execute(executor).await?),
-            Way::All => drop(sqlx::query(text).fetch_all(executor).await?),
-            Way::Optional => drop(sqlx::query(text).fetch_optional(executor).await?),
-            Way::Stream => drop(sqlx::query(text).fetch(executor).try_collect::<Vec<_>>().await?),
-            Way::Raw => drop(sqlx::raw_sql(text).execute(executor).await?),
+            Way::Execute => sqlx::query(text).execute(executor).await.map(|_| ()),
+            Way::All => sqlx::query(text).fetch_all(executor).await.map(|_| ()),
+            Way::Optional => sqlx::query(text).fetch_optional(executor).await.map(|_| ()),
+            Way::Stream => sqlx::query(text).fetch(executor).try_collect::<Vec<_>>().await.map(|_| ()),
+            Way::Raw => sqlx::raw_sql(text).execute(executor).await.map(|_| ()),
         }
-        Ok(())
     }
 
     /// The same by a function of the user's that was written for a plain connection.

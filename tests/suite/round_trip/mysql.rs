@@ -10,6 +10,7 @@ use sqlx::mysql::types::MySqlTime;
 use sqlx::types::chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use sqlx::types::{BigDecimal, Decimal, Uuid, time};
 use sqlx::{AssertSqlSafe, FromRow};
+use std::fmt::Write;
 use ways::{Case, Ways};
 
 #[derive(Debug, PartialEq, sqlx::Type)]
@@ -21,7 +22,6 @@ enum Mood {
 
 #[derive(Debug, sqlx::Type)]
 #[sqlx(transparent)]
-#[expect(dead_code, reason = "compared as text")]
 struct Age(i32);
 
 #[derive(Debug, sqlx::Type)]
@@ -140,7 +140,7 @@ async fn large_values() {
     sqlx::query(raised).execute(&mut mariadb().await.admin().await).await.expect("a larger packet");
     let mut statements = "CREATE TABLE large (id INT PRIMARY KEY, v LONGBLOB) ENGINE = MyISAM;".to_owned();
     for (id, bytes) in [1 << 20, 8 << 20, (1 << 24) - 20, (1 << 24) - 1, 1 << 24, 17 << 20].iter().enumerate() {
-        statements += &format!("INSERT INTO large VALUES ({id}, REPEAT('x', {bytes}));");
+        let _ = write!(statements, "INSERT INTO large VALUES ({id}, REPEAT('x', {bytes}));");
     }
     let ways = Ways::new(&statements).await;
     for id in 0..6 {
