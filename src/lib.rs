@@ -1,4 +1,53 @@
 //! A sqlx pool that remembers.
+//!
+//! Put [`CachingExecutor`] where your `PgPool`, `MySqlPool` or `SqlitePool` was: reads are answered from memory or Redis, writes forget exactly what they
+//! changed, and queries give back the driver's own rows, so nothing else in the program changes.
+//!
+#![cfg_attr(feature = "sqlite", doc = "```")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+//! use sqlx_cached::CachingExecutor;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let url = format!("sqlite:{}?mode=rwc", directory.path().join("shop.db").display());
+//! let pool = sqlx::SqlitePool::connect(&url).await?;
+//! # sqlx::raw_sql("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO users VALUES (7, 'Grace')").execute(&pool).await?;
+//! let db = CachingExecutor::builder(pool).build().await?; // or `from_env(pool)`: with REDIS_URL set, all processes share one cache
+//!
+//! let name = || sqlx::query_scalar::<_, String>("SELECT name FROM users WHERE id = ?").bind(7);
+//! assert_eq!(name().fetch_one(&db).await?, "Grace"); // a miss
+//! assert_eq!(name().fetch_one(&db).await?, "Grace"); // a hit
+//! sqlx::query("UPDATE users SET name = 'Ada' WHERE id = 7").execute(&db).await?; // forgets what depends on users
+//! assert_eq!(name().fetch_one(&db).await?, "Ada"); // a miss
+//! assert_eq!((db.stats().hits, db.stats().misses), (1, 2));
+//! # Ok(()) }
+//! ```
+//!
+//! # The promise
+//!
+//! A read that starts after a write was acknowledged sees the write, in this process and in every other one with the same Redis. What can't be proved cacheable
+//! is not cached; what can't be proved untouched is forgotten. No cache error reaches the program: if the store is slow, gone or lying, the database answers.
+//!
+//! # How it works
+//!
+//! ```text
+//! executor -> analysis (+ catalog) -> key -> engine -> store -> rows
+//! ```
+//!
+//! The executor asks what a statement means: `sqlparser` reads its text, and the catalog, read from the database, says which names are plain tables. A read gets a key,
+//! a SHA-256 over the database's identity, the session, the SQL and the arguments. The engine holds the validity protocol: an entry is valid if and only if every
+//! *generation* (one random token per table) it was read under still stands, and a write is a span that is *fenced* from before it starts until its
+//! outcome is known. The [store](store::CacheStore) keeps bytes. Rows are made of them by sqlx's own driver, to whose private connection we play the server.
+//!
+//! # Features
+//!
+//! | feature | what it adds | cost |
+//! |---|---|---|
+//! | `sqlite` (default) | SQLite | sqlx's driver, which builds SQLite |
+//! | `postgres` | PostgreSQL | sqlx's driver |
+//! | `mysql` | MySQL and MariaDB | sqlx's driver |
+//! | `redis` (default) | the store that processes share | the `redis` crate |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
@@ -15,12 +64,12 @@ mod error;
 mod executor;
 mod explain;
 mod health;
-pub mod key;
+mod key;
 mod policy;
 mod rows;
 mod stats;
 pub mod store;
-pub mod tag;
+mod tag;
 mod transaction;
 
 pub use analysis::Category;

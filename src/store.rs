@@ -11,7 +11,9 @@ pub use self::memory::MemoryStore;
 pub use self::redis::{RedisConfigError, RedisStore};
 pub use self::redis_config::{RedisAddress, RedisConfig};
 
-use crate::tag::{Generation, ServerIdentity, Tag};
+pub use crate::key::Keyspace;
+pub use crate::tag::{Generation, ServerIdentity, Tag};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt::Debug;

@@ -178,11 +178,11 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         let plan = executor.shared.plan(request.sql.as_str());
         let (connection, notes) = self.parts();
         let analysis = &plan.analysis;
-        executor.shared.note_session(&analysis.session);
         // A COMMIT or ROLLBACK as text among them: what follows may commit by itself.
         notes.over |= analysis.session == Session::Changed;
         let writes = analysis.writes != Writes::Nothing || analysis.changes_schema;
         if !writes && !analysis.commits {
+            executor.shared.note_session(&analysis.session);
             return DB::fetch_many(connection, request);
         }
         if writes {
@@ -195,6 +195,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         let everything = analysis.writes == Writes::Everything && DB::DIALECT == Dialect::MySql;
         notes.over |= everything || analysis.commits;
         if !notes.over {
+            executor.shared.note_session(&analysis.session);
             return DB::fetch_many(connection, request);
         }
         let tags = notes.tags();
@@ -211,6 +212,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
                 }
             }
             drop(running);
+            executor.shared.note_session_after(&plan, sql.as_str(), failure.as_ref());
             // Elsewhere than in MySQL the schema is not committed yet: the commit reads the catalog.
             let committed = (DB::DIALECT == Dialect::MySql).then_some(connection);
             executor.shared.settle(&engine, committed, &plan, sql.as_str(), span, failure.as_ref()).await;

@@ -28,7 +28,6 @@ impl<DB: Backend> CachingExecutor<DB> {
     fn route(&self, sql: &str) -> Route<'_> {
         let Some(engine) = &self.shared.engine else { return Route::Direct };
         let plan = self.shared.plan(sql);
-        self.shared.note_session(&plan.analysis.session);
         if plan.analysis.writes != Writes::Nothing || plan.analysis.changes_schema {
             if self.shared.prefix.get().is_none() {
                 // A process that only writes must get to know its database, too: until then it can set no fence.
@@ -36,6 +35,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             }
             return Route::Write(engine, plan);
         }
+        self.shared.note_session(&plan.analysis.session);
         match plan.analysis.read {
             Ok(_) => Route::Read(plan),
             Err(bypass) => {

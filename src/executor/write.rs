@@ -3,6 +3,7 @@
 
 use super::Shared;
 use super::schema::Plan;
+use crate::analysis::Dialect;
 use crate::database::{Backend, Request, Step, Steps};
 use crate::engine::{Engine, Span};
 use crate::stats::count;
@@ -70,11 +71,14 @@ impl<DB: Backend> Shared<DB> {
         let sql = request.sql.clone();
         let span = engine.begin(Arc::clone(&plan.writes)).await;
         let mut steps = DB::fetch_many(&mut connection, request);
-        let mut failure = None;
+        let (mut failure, mut finished) = (None, false);
         while let Some(step) = steps.next().await {
             match step {
                 // A reader that went away does not stop the statement: it is drained to its last row, which is when the server has finished.
-                Ok(step) => drop(sender.send(Ok(step)).await),
+                Ok(step) => {
+                    finished = step.is_left();
+                    drop(sender.send(Ok(step)).await);
+                }
                 Err(error) => {
                     failure = Some(error);
                     break;
@@ -82,10 +86,35 @@ impl<DB: Backend> Shared<DB> {
             }
         }
         drop(steps);
+        // Before the connection goes back to the pool.
+        self.note_session_after(&plan, sql.as_str(), failure.as_ref());
+        if failure.is_none() && !finished {
+            // Rows that end without a summary broke off (SQLite's worker may panic): nobody knows what became of the statement.
+            let broken = Error::WorkerCrashed;
+            self.settle(&engine, Some(&mut connection), &plan, sql.as_str(), span, Some(&broken)).await;
+            return;
+        }
         self.settle(&engine, Some(&mut connection), &plan, sql.as_str(), span, failure.as_ref()).await;
         drop(connection);
         if let Some(error) = failure {
             let _ = sender.send(Err(error)).await;
+        }
+    }
+
+    /// Takes note of what a statement did to its connection; nothing, if it was never understood. A typing error must not switch the cache off.
+    pub(crate) fn note_session_after(&self, plan: &Plan, sql: &str, failure: Option<&Error>) {
+        let single = !sql.trim_end().trim_end_matches(';').contains(';');
+        let refused = |error: &Error| match error {
+            Error::Database(error) => error.code().is_some_and(|code| match DB::DIALECT {
+                // A SET is undone with the statement that failed.
+                Dialect::Postgres => true,
+                Dialect::MySql => code == "42000",
+                Dialect::Sqlite => code == "1",
+            }),
+            _ => false,
+        };
+        if !(single && failure.is_some_and(refused)) {
+            self.note_session(&plan.analysis.session);
         }
     }
 

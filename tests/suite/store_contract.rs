@@ -2,12 +2,12 @@
 
 use crate::support::Redis;
 use bytes::Bytes;
-use sqlx_cached::key::Keyspace;
+use sqlx_cached::store::Keyspace;
 use sqlx_cached::store::{
     ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, MemoryStore, RedisAddress, RedisConfig, RedisStore, StoreError,
     TABLE_GENERATION,
 };
-use sqlx_cached::tag::{Generation, ServerIdentity, Tag};
+use sqlx_cached::store::{Generation, ServerIdentity, Tag};
 use std::time::Duration;
 
 pub const TTL: Duration = Duration::from_mins(1);

@@ -4,7 +4,7 @@ use crate::store_contract::{LEASE, TTL, create, entry, entry_of, id, label, redi
 use crate::support::Redis;
 use bytes::Bytes;
 use sqlx_cached::store::{CacheStore, Creation, Label, RedisAddress, StoreError};
-use sqlx_cached::tag::{Generation, ServerIdentity, Tag};
+use sqlx_cached::store::{Generation, ServerIdentity, Tag};
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(30);

@@ -57,6 +57,8 @@ async fn errors_are_the_pools() {
     let Fixture { pool, db, home: _home } = fixture().await;
     for text in [
         "SELECT FROM FROM",
+        // Not even its first word is understood: who knows what it would have done to the session.
+        "SELEKT 1",
         "SELECT * FROM no_such_table",
         "SELECT no_such_column FROM t",
         "UPDATE no_such_table SET a = 1",

@@ -1,7 +1,6 @@
 //! Readers and writers on fixed schedules: each step of the protocol is a gate at which one of them waits while the others go on, or is dropped.
 
 use super::kit::{Cache, Gates, Point, READ, Server, WRITE, each};
-use sqlx::Postgres;
 use sqlx_cached::CachingExecutor;
 use std::collections::HashMap;
 use std::sync::Mutex;
