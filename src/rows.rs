@@ -88,7 +88,7 @@ pub trait RowCodec<DB: Backend>: Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Replayed<DB>, ReplayError>>;
 }
 
-#[cfg(any(feature = "mysql", feature = "sqlite"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod idle;
 #[cfg(feature = "mysql")]
 pub mod mysql;

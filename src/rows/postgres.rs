@@ -10,12 +10,12 @@
 //! A row's `relation_id`, `relation_attribute_no` and `origin`, and the labels in its enum types' `kind`, are those of the statement last
 //! learnt, not necessarily those of the connection that read the row; the same differs between the connections of one pool.
 
+use super::idle::Idle;
 use super::{Recording, ReplayError, Replayed, RowCodec};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use sqlx::postgres::{PgConnection, PgQueryResult, PgStatement};
 use sqlx::{PgPool, Postgres, SqlStr};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 mod payload;
@@ -33,6 +33,9 @@ use statements::Statements;
 /// only keeps a fault from holding up a read for ever.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// Replays at once. One hardly ever waits for anything, so more are seldom under way than threads run them.
+const MOST_REPLAYS: usize = 32;
+
 /// Connections that carried more than this aren't kept: their read buffers would stay as large as the largest message.
 const LARGE: usize = 256 << 10;
 
@@ -40,18 +43,14 @@ const LARGE: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Codec {
     statements: Statements,
-    /// Replay connections at rest. Each is taken out by value and comes back only after a complete success.
-    idle: Mutex<Vec<Replayer>>,
-    /// How many are kept: a replay hardly ever waits, so more than the threads that run them are never in use.
-    most_idle: usize,
+    replayers: Idle<Replayer>,
 }
 
 impl RowCodec<Postgres> for Codec {
     const KEEPS_STATEMENTS: bool = true;
 
     fn new() -> Self {
-        let most_idle = std::thread::available_parallelism().map_or(8, |threads| threads.get().max(8));
-        Self { statements: Statements::new(), idle: Mutex::new(Vec::new()), most_idle }
+        Self { statements: Statements::new(), replayers: Idle::new(MOST_REPLAYS) }
     }
 
     fn record(&self, limit: usize) -> Box<dyn Recording<Postgres>> {
@@ -83,22 +82,16 @@ impl RowCodec<Postgres> for Codec {
 
 impl Codec {
     async fn play(&self, payload: &Payload<'_>, statement: PgStatement, counted: bool) -> Result<Replayed<Postgres>, sqlx::Error> {
-        let idle = self.idle().pop();
+        let (_leave, idle) = self.replayers.take().await;
         let mut replayer = match idle {
             Some(replayer) => replayer,
             None => Replayer::connect().await?,
         };
         let answer = replayer.replay(payload, statement, counted).await?;
-        let mut idle = self.idle();
-        if idle.len() < self.most_idle && payload.messages().len() <= LARGE {
-            idle.push(replayer);
+        if payload.messages().len() <= LARGE {
+            self.replayers.put(replayer);
         }
         Ok(answer)
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Replayer>> {
-        // A push or a pop that panicked leaves a whole vector.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
