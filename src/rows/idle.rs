@@ -31,6 +31,11 @@ impl<T> Idle<T> {
         self.lock().push(connection);
     }
 
+    /// How many nobody uses.
+    pub(super) fn at_rest(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<T>> {
         // Push and pop leave the list whole whatever happens.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
@@ -39,6 +44,6 @@ impl<T> Idle<T> {
 
 impl<T> fmt::Debug for Idle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Idle").field("at_rest", &self.lock().len()).finish_non_exhaustive()
+        f.debug_struct("Idle").field("at_rest", &self.at_rest()).finish_non_exhaustive()
     }
 }
