@@ -56,10 +56,12 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    #[cfg(feature = "sqlite")]
     pub(super) fn i64(&mut self) -> Result<i64, &'static str> {
         self.array().map(i64::from_le_bytes)
     }
 
+    #[cfg(feature = "sqlite")]
     pub(super) fn f64(&mut self) -> Result<f64, &'static str> {
         self.array().map(f64::from_le_bytes)
     }
