@@ -191,7 +191,7 @@ impl<DB: Backend> Builder<DB> {
             policy: config.policy,
             database_id: config.database_id,
             prefix: OnceLock::new(),
-            schema: ArcSwap::from_pointee(Schema::new(DB::DIALECT, Catalog::new(DB::DIALECT, Vec::new(), false))),
+            schema: ArcSwap::from_pointee(Schema::new(DB::DIALECT, Catalog::new(DB::DIALECT, Vec::new(), false), None)),
             loading: Loading::default(),
             shadowed: Mutex::default(),
             session_changed: AtomicBool::new(false),

@@ -9,6 +9,9 @@
 //!   from the fence. While a fence stands nothing is served and nothing can be stored, so there is no instant between commit and invalidation.
 //! - `end` comes only when the outcome is known ([`fence`]). A writer that died leaves a fence whose lease runs out; that is a suspicion, which only
 //!   the database can lift ([`lapse`]).
+//! - What a statement means depends on the schema, which others may change. So `_schema` has a generation as well, every change of the schema is a write to
+//!   it, and a catalog remembers the one that stood before it was read (its *epoch*). A read stores only under its own epoch; a write learns at its `end`
+//!   what stands, and if that is another, finds out before it is acknowledged what else it has changed.
 //! - What could not be delivered to the store is distrusted here until it is ([`delivery`]).
 
 mod delivery;
@@ -74,6 +77,8 @@ pub(crate) enum Found {
     Miss(Permit),
     /// The database must answer, and nothing may be stored.
     Direct(Reason),
+    /// The schema is not the one that the caller understands the read by.
+    OtherSchema,
 }
 
 /// The generations under which a read of the database that starts now may be stored.
@@ -115,8 +120,9 @@ impl Engine {
     }
 
     /// Looks an entry up: one round trip, two where a generation has to be created. `tags` is `_all`, then the tables of the read. An entry older than
-    /// `max_age` is a miss; so is any with `None`, which a refresh asks for.
-    pub(crate) async fn look_up(self: &Arc<Self>, key: &str, tags: &[Tag], max_age: Option<Duration>) -> Found {
+    /// `max_age` is a miss; so is any with `None`, which a refresh asks for. The last of the tags is the schema, whose generation must be `epoch`, or
+    /// nothing may be stored: somebody else may have made a view of what the catalog of that epoch calls a table.
+    pub(crate) async fn look_up(self: &Arc<Self>, key: &str, tags: &[Tag], epoch: Option<Generation>, max_age: Option<Duration>) -> Found {
         if self.distrust.touches(tags) {
             return Found::Direct(Reason::Distrusted);
         }
@@ -138,7 +144,23 @@ impl Engine {
                 }
             }
         }
-        self.permit(tags, &lookup.labels).await
+        match self.permit(tags, &lookup.labels).await {
+            Found::Miss(permit) if permit.0.last().copied() != epoch => Found::OtherSchema,
+            found => found,
+        }
+    }
+
+    /// The schema's generation, made if there is none: to be asked for before the catalog is read. None while the schema is being changed, or the store
+    /// does not answer.
+    pub(crate) async fn epoch(&self) -> Option<Generation> {
+        match self.store.create(&[Tag::schema()]).await.map(|created| created.into_iter().next()) {
+            Ok(Some(Creation::Standing(generation))) => Some(generation),
+            Ok(_) => None,
+            Err(error) => {
+                self.failed("create", &error);
+                None
+            }
+        }
     }
 
     /// The permit that these labels give; generations that are absent are created, which a standing fence forbids.
@@ -218,7 +240,7 @@ impl Engine {
         for tag in tags {
             if *tag == Tag::all() {
                 count(&self.counters.invalidations_of_everything);
-            } else {
+            } else if *tag != Tag::schema() {
                 count(&self.counters.invalidations);
             }
         }

@@ -196,7 +196,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// Dropped half-way it leaves the migrator where it was; nothing is cached until the database shows that it is over.
     pub async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         let Some(engine) = &self.shared.engine else { return migrator.run(&self.shared.pool).await };
-        let span = engine.begin([Tag::all()].into()).await;
+        let span = engine.begin([Tag::all(), Tag::schema()].into()).await;
         let migrated = migrator.run(&self.shared.pool).await;
         self.shared.reload().await;
         match &migrated {
@@ -204,7 +204,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                 let shared = Arc::clone(&self.shared);
                 span.end_when_over(async move { shared.reload().await });
             }
-            _ => span.end().await,
+            _ => drop(span.end().await),
         }
         migrated
     }

@@ -49,6 +49,7 @@ reasons! {
     Off "the cache is switched off",
     Starting "the catalog has not been read yet",
     Arguments "the arguments are too large to hash",
+    Schema "somebody is changing the schema",
     Fenced "a write is under way",
     Distrusted "an invalidation could not be delivered yet",
     Store "the store failed",

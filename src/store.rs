@@ -111,8 +111,9 @@ pub trait CacheStore: Debug + Send + Sync {
     /// Adds the write to every tag's fence for `lease` and marks the generations as fenced. Also its renewal: it re-adds what was lost.
     async fn begin(&self, tags: &[Tag], id: &FenceId, lease: Duration) -> Result<(), StoreError>;
 
-    /// Removes the write from every tag's fence; a tag whose fence is then empty loses its generation, whatever it says.
-    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<(), StoreError>;
+    /// Removes the write from every tag's fence; a tag whose fence is then empty loses its generation, whatever it says. Answers what stands at the
+    /// generation of [`Tag::schema`] thereafter: whoever changed the schema while the write ran has changed that, too.
+    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<Label, StoreError>;
 
     /// Removes lapsed writes that are proven over, unless they were renewed meanwhile; as with [`CacheStore::end`], a tag left without fence loses its generation.
     async fn clear_lapsed(&self, tag: &Tag, ids: &[FenceId]) -> Result<(), StoreError>;

@@ -6,9 +6,9 @@
 use crate::analysis::{Dialect, Session, Writes};
 use crate::database::{Backend, Request, Steps};
 use crate::engine::Engine;
-use crate::executor::{CachingExecutor, outcome_is_known};
+use crate::executor::{CachingExecutor, Shared, outcome_is_known};
 use crate::stats::count;
-use crate::tag::Tag;
+use crate::tag::{Generation, Tag};
 use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use sqlx::{Connection, Describe, Error, Execute, Executor, SqlStr};
@@ -43,7 +43,7 @@ pub(crate) struct Notes {
     tags: BTreeSet<Tag>,
     changes_schema: bool,
     /// The schema that the first write was understood with.
-    schema: Option<u64>,
+    schema: Option<(u64, Option<Generation>)>,
     /// A statement ended the transaction behind sqlx's back (MySQL's DDL, a COMMIT as text): what follows commits by itself.
     over: bool,
     /// The connection was handed out on a database whose statements can commit by themselves: a rollback need not have undone everything.
@@ -53,7 +53,13 @@ pub(crate) struct Notes {
 impl Notes {
     fn tags(&self) -> Arc<[Tag]> {
         // `_all` covers the rest.
-        if self.tags.contains(&Tag::all()) { [Tag::all()].into() } else { self.tags.iter().cloned().collect() }
+        if self.changes_schema {
+            [Tag::all(), Tag::schema()].into()
+        } else if self.tags.contains(&Tag::all()) {
+            [Tag::all()].into()
+        } else {
+            self.tags.iter().cloned().collect()
+        }
     }
 }
 
@@ -88,7 +94,7 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
             let committed = transaction.commit().await;
             if notes.changes_schema {
                 executor.shared.reload().await;
-            } else if notes.schema.is_some_and(|version| !executor.shared.is_version(version)) {
+            } else if notes.schema.is_some_and(|(version, _)| !executor.shared.is_version(version)) {
                 // The schema changed under the transaction: its writes may have fired triggers that their plans knew nothing of.
                 let _ = engine.invalidate(&[Tag::all()]).await;
             }
@@ -99,7 +105,15 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
                         executor.shared.reload().await;
                     }
                 }),
-                _ => span.end().await,
+                _ => {
+                    let stands = span.end().await;
+                    let epoch = notes.schema.and_then(|(_, epoch)| epoch);
+                    if !notes.changes_schema && Shared::<DB>::is_other_schema(stands, epoch) {
+                        // Another process did, perhaps, and the writes may have fired its triggers.
+                        let _ = engine.invalidate(&[Tag::all()]).await;
+                        executor.shared.reload().await;
+                    }
+                }
             }
             committed
         });
@@ -188,7 +202,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         if writes {
             count(&executor.shared.counters.writes);
         }
-        notes.schema.get_or_insert(plan.version);
+        notes.schema.get_or_insert((plan.version, plan.epoch));
         notes.tags.extend(plan.writes.iter().cloned());
         notes.changes_schema |= analysis.changes_schema;
         // What can do anything can commit, where a procedure may.

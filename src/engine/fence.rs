@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::database::Running;
 use crate::policy::{Consistency, Invalidation};
-use crate::store::FenceId;
+use crate::store::{FenceId, Label};
 use crate::tag::Tag;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,8 @@ impl Open {
         });
     }
 
-    async fn end(mut self) {
+    /// Answers what stands at the schema's generation then, where the store said.
+    async fn end(mut self) -> Option<Label> {
         *self.ended.lock().await = true;
         let engine = Arc::clone(&self.engine);
         if engine.rules.invalidation == Invalidation::Scan {
@@ -91,7 +92,15 @@ impl Open {
                 }
             }
         }
-        let ended = if self.fenced { engine.store.end(&self.tags, &self.id).await } else { engine.store.invalidate(&self.tags).await };
+        let schema;
+        let ended = if self.fenced {
+            let ended = engine.store.end(&self.tags, &self.id).await;
+            schema = ended.as_ref().ok().copied();
+            ended.map(drop)
+        } else {
+            schema = None;
+            engine.store.invalidate(&self.tags).await
+        };
         match ended {
             Ok(()) if self.distrusting => engine.distrust.remove(self.tags.iter().map(|tag| (tag, 1))),
             Ok(()) => {}
@@ -106,6 +115,7 @@ impl Open {
         }
         self.distrusting = false;
         engine.invalidated(&self.tags);
+        schema
     }
 
     /// Keeps the fence until the database shows that nothing which runs now runs any more, then does what is left to do and ends.
@@ -147,11 +157,11 @@ impl Open {
 impl Span {
     /// Closes the span: its outcome is known. When this returns, what the write changed can't be served any more (or, with the store out of reach, is
     /// distrusted here until it has been delivered).
-    pub(crate) async fn end(mut self) {
-        if let Some(open) = self.0.take() {
-            // On a task of its own, since half an `end` would leave the fence to the database's judgement.
-            let _ = tokio::spawn(open.end()).await;
-        }
+    /// Answers what stands at the schema's generation then, where the store said.
+    pub(crate) async fn end(mut self) -> Option<Label> {
+        let open = self.0.take()?;
+        // On a task of its own, since half an `end` would leave the fence to the database's judgement.
+        tokio::spawn(open.end()).await.ok().flatten()
     }
 
     /// Leaves the span open until the database shows that the write is over, and then until this has been done: its outcome is unknown.

@@ -83,8 +83,28 @@ impl<DB: Backend> CachingExecutor<DB> {
 
     /// Looks a read up; `one` tells a read of one row from a read of all, whose answers differ.
     pub(super) async fn look_up(&self, plan: &Arc<Plan>, request: &Request<DB>, one: bool) -> Answer<DB> {
+        match self.look_up_by(plan, request, one).await {
+            Some(answer) => answer,
+            None => {
+                // Somebody changed the schema, in another process perhaps: read the catalog, and understand the statement anew.
+                let understood = match self.shared.pool.acquire().await {
+                    Ok(mut connection) => self.shared.refresh_on(&mut connection, plan.version).await,
+                    Err(_) => false,
+                };
+                let plan = if understood { self.shared.plan(request.sql.as_str()) } else { Arc::clone(plan) };
+                let answer = if plan.analysis.read.is_ok() { self.look_up_by(&plan, request, one).await } else { None };
+                answer.unwrap_or_else(|| {
+                    self.shared.counters.bypass(Reason::Schema);
+                    Answer::Miss(Filling(None))
+                })
+            }
+        }
+    }
+
+    /// The same; nothing if the schema is not the one that the plan was made with.
+    async fn look_up_by(&self, plan: &Arc<Plan>, request: &Request<DB>, one: bool) -> Option<Answer<DB>> {
         let shared = &self.shared;
-        let Some(engine) = &shared.engine else { return Answer::Miss(Filling(None)) };
+        let Some(engine) = &shared.engine else { return Some(Answer::Miss(Filling(None))) };
         let key = match (self.refusal(request), &request.arguments) {
             (None, Some(arguments)) => self.key(plan, request.sql.as_str(), arguments, one).ok_or(Reason::Arguments),
             (reason, _) => Err(reason.unwrap_or(Reason::RawSql)),
@@ -93,18 +113,18 @@ impl<DB: Backend> CachingExecutor<DB> {
             Ok(key) => key,
             Err(reason) => {
                 shared.counters.bypass(reason);
-                return Answer::Miss(Filling(None));
+                return Some(Answer::Miss(Filling(None)));
             }
         };
         let ttl = self.time_to_live(plan);
-        let found = engine.look_up(&key, &plan.reads, (!self.options.refresh).then_some(ttl)).await;
+        let found = engine.look_up(&key, &plan.reads, plan.epoch, (!self.options.refresh).then_some(ttl)).await;
         let permit = match found {
             Found::Hit(rows) => match shared.codec.replay(&shared.pool, &request.sql, request.statement.as_ref(), rows).await {
                 Ok(replayed) => {
                     count(&shared.counters.hits);
                     count(&plan.counters.hits);
                     tracing::debug!(%key, "hit");
-                    return Answer::Hit(replayed);
+                    return Some(Answer::Hit(replayed));
                 }
                 Err(error) => {
                     count(&shared.counters.replay_errors);
@@ -115,6 +135,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                     None
                 }
             },
+            Found::OtherSchema => return None,
             Found::Miss(permit) => Some(permit),
             Found::Direct(reason) => {
                 shared.counters.not_stored(reason);
@@ -124,7 +145,7 @@ impl<DB: Backend> CachingExecutor<DB> {
         count(&shared.counters.misses);
         count(&plan.counters.misses);
         tracing::debug!(%key, "miss");
-        Answer::Miss(Filling(permit.map(|permit| Open {
+        Some(Answer::Miss(Filling(permit.map(|permit| Open {
             executor: self.clone(),
             engine: Arc::clone(engine),
             plan: Arc::clone(plan),
@@ -135,7 +156,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             checked: false,
             complete: false,
             since: Instant::now(),
-        })))
+        }))))
     }
 
     /// All rows.

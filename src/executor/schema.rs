@@ -7,7 +7,8 @@ use crate::database::Backend;
 use crate::key;
 use crate::rows::RowCodec;
 use crate::stats::TableCounters;
-use crate::tag::Tag;
+use crate::store::Label;
+use crate::tag::{Generation, Tag};
 use quick_cache::Weighter;
 use sqlx::Pool;
 use std::collections::BTreeSet;
@@ -41,12 +42,16 @@ pub(crate) struct Plan {
     pub(crate) counters: Arc<TableCounters>,
     /// The schema that it was made with.
     pub(crate) version: u64,
+    /// The generation under which that schema was read.
+    pub(crate) epoch: Option<Generation>,
 }
 
 /// A catalog and the plans made with it. They go together, so that no plan outlives its catalog.
 #[derive(Debug)]
 pub(crate) struct Schema {
     version: u64,
+    /// The generation of `_schema` that stood before the catalog was read. Whoever changes the schema, in whichever process, changes it.
+    epoch: Option<Generation>,
     dialect: Dialect,
     pub(crate) catalog: Catalog,
     memo: quick_cache::sync::Cache<Box<str>, Arc<Plan>, TextBytes>,
@@ -62,10 +67,10 @@ impl Weighter<Box<str>, Arc<Plan>> for TextBytes {
 }
 
 impl Schema {
-    pub(crate) fn new(dialect: Dialect, catalog: Catalog) -> Self {
+    pub(crate) fn new(dialect: Dialect, catalog: Catalog, epoch: Option<Generation>) -> Self {
         static VERSIONS: AtomicU64 = AtomicU64::new(0);
         let version = VERSIONS.fetch_add(1, Relaxed);
-        Self { version, dialect, catalog, memo: quick_cache::sync::Cache::with_weighter(4096, MEMO_BYTES, TextBytes) }
+        Self { version, epoch, dialect, catalog, memo: quick_cache::sync::Cache::with_weighter(4096, MEMO_BYTES, TextBytes) }
     }
 
     /// The tag of a table that is named as in a statement, known or not.
@@ -132,19 +137,25 @@ impl<DB: Backend> Shared<DB> {
         let analysis = analysis::analyse(schema.dialect, sql, &schema.catalog);
         let (reads, stem, counters) = match (&analysis.read, &self.engine) {
             (Ok(read), Some(engine)) => {
-                let reads = [Tag::all()].into_iter().chain(read.tables.iter().cloned()).collect();
+                let mut reads: Vec<Tag> = [Tag::all()].into_iter().chain(read.tables.iter().cloned()).collect();
+                // The schema last, where the engine looks for it.
+                reads.retain(|tag| *tag != Tag::schema() || read.tables[0] == *tag);
+                if reads.last() != Some(&Tag::schema()) {
+                    reads.push(Tag::schema());
+                }
+                let reads = reads.into();
                 let table = &read.tables[0];
                 (reads, key::stem(engine.keyspace(), table, read.category), self.counters.table(table.as_str(), read.category))
             }
             _ => (Arc::default(), String::new(), Arc::default()),
         };
         let writes = match &analysis.writes {
-            Writes::Nothing if analysis.changes_schema => [Tag::all()].into(),
+            _ if analysis.changes_schema => [Tag::all(), Tag::schema()].into(),
             Writes::Nothing => Arc::default(),
             Writes::Tables(tables) => Arc::clone(tables),
             Writes::Everything => [Tag::all()].into(),
         };
-        Plan { ttl: self.policy.ttl(&analysis), analysis, reads, writes, stem, counters, version: schema.version }
+        Plan { ttl: self.policy.ttl(&analysis), analysis, reads, writes, stem, counters, version: schema.version, epoch: schema.epoch }
     }
 
     /// Takes note of what a statement does to the connection that runs it, before it runs.
@@ -160,8 +171,8 @@ impl<DB: Backend> Shared<DB> {
                 let mut shadowed = self.shadowed.lock().unwrap_or_else(PoisonError::into_inner);
                 if shadowed.insert(name.clone()) {
                     tracing::warn!(table = %name, "a temporary table was created through the pool: nothing that names it is cached from now on");
-                    let catalog = self.schema.load().catalog.clone();
-                    self.put_catalog(catalog, &shadowed);
+                    let schema = self.schema.load();
+                    self.put_catalog(schema.catalog.clone(), schema.epoch, &shadowed);
                 }
             }
         }
@@ -171,7 +182,7 @@ impl<DB: Backend> Shared<DB> {
     pub(crate) async fn reload(&self) {
         match self.pool.acquire().await {
             Ok(mut connection) => self.reload_on(&mut connection).await,
-            Err(error) => self.use_loaded(Err(error)),
+            Err(error) => self.use_loaded(Err(error), None),
         }
     }
 
@@ -179,29 +190,61 @@ impl<DB: Backend> Shared<DB> {
     pub(crate) async fn reload_on(&self, connection: &mut DB::Connection) {
         // One at a time: an older catalog must not replace a newer one.
         let _one = self.loading.one.lock().await;
+        let epoch = self.epoch().await;
         let loaded = DB::catalog(connection).await;
-        self.use_loaded(loaded);
+        self.use_loaded(loaded, epoch);
     }
 
-    fn use_loaded(&self, loaded: Result<Catalog, sqlx::Error>) {
+    /// Reads the catalog anew if it is still this one; false where it can't be read.
+    pub(crate) async fn refresh_on(&self, connection: &mut DB::Connection, version: u64) -> bool {
+        let _one = self.loading.one.lock().await;
+        if self.is_version(version) {
+            let epoch = self.epoch().await;
+            match DB::catalog(connection).await {
+                Ok(catalog) => self.use_catalog(catalog, epoch),
+                Err(error) => {
+                    tracing::warn!(%error, "somebody changed the schema, and the catalog can't be read");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether somebody changed the schema since this epoch's catalog was read, by what stood at the schema's generation when a write ended. While it is
+    /// being changed there is nothing to mend: the change, when it ends, forgets everything.
+    pub(crate) fn is_other_schema(stands: Option<Label>, epoch: Option<Generation>) -> bool {
+        match stands {
+            Some(Label::Standing(generation)) => Some(generation) != epoch,
+            Some(Label::Absent) => true,
+            Some(Label::Fenced) | None => false,
+        }
+    }
+
+    async fn epoch(&self) -> Option<Generation> {
+        // Before the catalog is read: what changes later changes this, too.
+        self.engine.as_ref()?.epoch().await
+    }
+
+    fn use_loaded(&self, loaded: Result<Catalog, sqlx::Error>, epoch: Option<Generation>) {
         let catalog = loaded.unwrap_or_else(|error| {
             tracing::warn!(%error, "the catalog can't be read; nothing is cached until it can");
             Catalog::new(DB::DIALECT, Vec::new(), false)
         });
-        self.use_catalog(catalog);
+        self.use_catalog(catalog, epoch);
     }
 
-    fn use_catalog(&self, catalog: Catalog) {
+    fn use_catalog(&self, catalog: Catalog, epoch: Option<Generation>) {
         // Held until the catalog is in place: a temporary table noted meanwhile would be lost with the catalog that knew of it.
         let shadowed = self.shadowed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.put_catalog(catalog, &shadowed);
+        self.put_catalog(catalog, epoch, &shadowed);
     }
 
-    fn put_catalog(&self, mut catalog: Catalog, shadowed: &BTreeSet<String>) {
+    fn put_catalog(&self, mut catalog: Catalog, epoch: Option<Generation>, shadowed: &BTreeSet<String>) {
         for name in shadowed {
             catalog.shadow(name);
         }
-        self.schema.store(Arc::new(Schema::new(DB::DIALECT, catalog)));
+        self.schema.store(Arc::new(Schema::new(DB::DIALECT, catalog, epoch)));
     }
 
     /// Asks the database who it is, tests the row cache and reads the catalog, where that has not been done yet.
@@ -222,7 +265,8 @@ impl<DB: Backend> Shared<DB> {
                 tracing::error!("the row cache does not give back what was put in: it is switched off");
             }
             self.replays.store(replays, Relaxed);
-            self.use_catalog(DB::catalog(&mut connection).await?);
+            let epoch = self.epoch().await;
+            self.use_catalog(DB::catalog(&mut connection).await?, epoch);
             engine.set_database(&key::database(&identity));
             let _ = self.prefix.set(key::prefix(&identity));
         }

@@ -7,6 +7,7 @@ use crate::analysis::Dialect;
 use crate::database::{Backend, Request, Step, Steps};
 use crate::engine::{Engine, Span};
 use crate::stats::count;
+use crate::tag::Tag;
 use futures_util::{FutureExt, StreamExt, stream};
 use sqlx::Error;
 use std::sync::Arc;
@@ -122,7 +123,7 @@ impl<DB: Backend> Shared<DB> {
     pub(crate) async fn settle(
         self: &Arc<Self>,
         engine: &Arc<Engine>,
-        connection: Option<&mut DB::Connection>,
+        mut connection: Option<&mut DB::Connection>,
         plan: &Plan,
         sql: &str,
         span: Span,
@@ -140,7 +141,7 @@ impl<DB: Backend> Shared<DB> {
         }
         if plan.analysis.changes_schema {
             // On this connection: the pool may have no other.
-            if let Some(connection) = connection {
+            if let Some(connection) = &mut connection {
                 self.reload_on(connection).await;
             }
         } else if failure.is_none() && !self.is_current(plan) {
@@ -151,6 +152,17 @@ impl<DB: Backend> Shared<DB> {
                 let _ = engine.invalidate(&now.writes).await;
             }
         }
-        span.end().await;
+        let stands = span.end().await;
+        if !plan.analysis.changes_schema && Self::is_other_schema(stands, plan.epoch) {
+            // Another process did, perhaps: before this write is acknowledged, find out what else it means.
+            let understood = match connection {
+                Some(connection) => self.refresh_on(connection, plan.version).await,
+                None => false,
+            };
+            let now = if understood { Arc::clone(&self.plan(sql).writes) } else { [Tag::all()].into() };
+            if now != plan.writes {
+                let _ = engine.invalidate(&now).await;
+            }
+        }
     }
 }

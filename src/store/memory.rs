@@ -184,7 +184,7 @@ impl CacheStore for MemoryStore {
         Ok(())
     }
 
-    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<(), StoreError> {
+    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<Label, StoreError> {
         let mut states = self.write();
         for tag in tags {
             if let Some(state) = states.get_mut(tag) {
@@ -194,7 +194,7 @@ impl CacheStore for MemoryStore {
                 }
             }
         }
-        Ok(())
+        Ok(states.get(&Tag::schema()).map_or(Label::Absent, State::label))
     }
 
     async fn clear_lapsed(&self, _tag: &Tag, _ids: &[FenceId]) -> Result<(), StoreError> {

@@ -244,12 +244,12 @@ impl CacheStore for RedisStore {
         self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await.map(drop)
     }
 
-    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<(), StoreError> {
-        if tags.is_empty() {
-            return Ok(());
-        }
+    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<Label, StoreError> {
         let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
-        self.ask(&Request::script(&END, &self.script_keys(tags), &arguments)).await.map(drop)
+        let mut keys = self.script_keys(tags);
+        keys.push(self.keyspace.generation(&Tag::schema()));
+        let (answer, identity) = self.ask(&Request::script(&END, &keys, &arguments)).await?;
+        Ok(label(&answer, identity))
     }
 
     async fn clear_lapsed(&self, tag: &Tag, ids: &[FenceId]) -> Result<(), StoreError> {

@@ -35,7 +35,7 @@ async fn a_hit_is_one_round_trip_and_a_miss_few() {
     home.check(&executor, READ).await;
     let hit = monitor.commands();
     assert_eq!(names(&hit), ["MGET"], "{hit:?}");
-    assert_eq!(hit[0].len(), 4, "the entry, _all and the table: {hit:?}");
+    assert_eq!(hit[0].len(), 5, "the entry, _all, the table and the schema: {hit:?}");
 
     // Another text of the same table: its generations stand.
     home.check(&executor, "SELECT v FROM counters WHERE id = 2").await;

@@ -10,7 +10,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Error, MySql, Pool, Postgres, Sqlite};
 use sqlx_cached::store::Keyspace;
-use sqlx_cached::store::{CacheStore, Creation, FenceId, Lookup, MemoryStore, RedisAddress, RedisConfig, RedisStore, StoreError};
+use sqlx_cached::store::{CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, RedisAddress, RedisConfig, RedisStore, StoreError};
 use sqlx_cached::store::{ServerIdentity, Tag};
 use sqlx_cached::{Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
@@ -371,7 +371,7 @@ impl CacheStore for Gates {
         begun
     }
 
-    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<(), StoreError> {
+    async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<Label, StoreError> {
         self.pass(Point::BeforeEnd).await;
         let ended = self.inner.end(tags, id).await;
         self.pass(Point::Ended).await;

@@ -1,6 +1,7 @@
 //! Readers and writers on fixed schedules: each step of the protocol is a gate at which one of them waits while the others go on, or is dropped.
 
 use super::kit::{Cache, Gates, Point, READ, Server, WRITE, each};
+use sqlx::Postgres;
 use sqlx_cached::CachingExecutor;
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -204,4 +205,45 @@ async fn settled<DB: Server>(home: &super::kit::Home<DB>, executors: &[&CachingE
     for executor in executors {
         home.resumes(executor, READ).await;
     }
+}
+
+/// Another process creates a trigger, through the cache even: this one's catalog knows nothing of it until its write ends.
+#[tokio::test]
+async fn a_trigger_that_another_process_created() {
+    let cache = Cache::redis();
+    let home = Postgres::home().await;
+    let (one, two) = (home.executor(cache.store()).await, home.executor(cache.store()).await);
+    let second = "SELECT v FROM others WHERE id = 1";
+    home.resumes(&one, second).await;
+    let function = "CREATE FUNCTION also() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE others SET v = v + 1; RETURN NULL; END $$";
+    Postgres::run_raw(&two, function).await.unwrap();
+    Postgres::run_raw(&two, "CREATE TRIGGER also AFTER UPDATE ON counters FOR EACH STATEMENT EXECUTE FUNCTION also()").await.unwrap();
+    // The first one only writes from now on: nothing but its writes can tell it.
+    home.resumes(&two, second).await;
+    Postgres::run(&one, WRITE).await.unwrap();
+    home.check(&two, second).await;
+    home.resumes(&two, second).await;
+    // By now it knows, also within a transaction.
+    let mut transaction = one.begin().await.unwrap();
+    Postgres::run_in(&mut transaction, WRITE).await.unwrap();
+    transaction.commit().await.unwrap();
+    home.check(&two, second).await;
+}
+
+/// Another process puts a view in the place of a table: what this one's catalog calls a table must not be cached any more.
+#[tokio::test]
+async fn a_view_that_another_process_put_in_a_tables_place() {
+    let cache = Cache::redis();
+    let home = Postgres::home().await;
+    let (one, two) = (home.executor(cache.store()).await, home.executor(cache.store()).await);
+    let second = "SELECT v FROM others WHERE id = 1";
+    home.resumes(&one, second).await;
+    for change in ["ALTER TABLE others RENAME TO base", "CREATE VIEW others AS SELECT id, v FROM base"] {
+        Postgres::run_raw(&two, change).await.unwrap();
+    }
+    for _ in 0..3 {
+        home.check(&one, second).await;
+        Postgres::run_raw(&two, "UPDATE base SET v = v + 1").await.unwrap();
+    }
+    home.check(&one, second).await;
 }
