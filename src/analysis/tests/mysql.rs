@@ -143,3 +143,18 @@ fn comments_and_quotes() {
         ],
     );
 }
+
+/// Both call what they name: SHOW for each row, EXPLAIN what is declared deterministic.
+#[test]
+fn looking_can_write() {
+    check(
+        &MYSQL,
+        &[
+            ("SHOW STATUS WHERE my_func() = 1", "no NotAQuery / *"),
+            ("SHOW TABLES WHERE `my_func`()", "no NotAQuery / *"),
+            ("SHOW VARIABLES WHERE Variable_name IN ('a', 'b')", "no NotAQuery"),
+            ("EXPLAIN SELECT * FROM users WHERE id = my_func()", "no NotAQuery / *"),
+            ("EXPLAIN SELECT * FROM users WHERE id = 1", "no NotAQuery"),
+        ],
+    );
+}
