@@ -64,3 +64,14 @@ async fn tables_with_times_of_day_with_a_zone_are_not_kept() {
     assert!(executor.explain("SELECT a FROM zoned WHERE a < b").read.is_err());
     assert!(executor.explain("SELECT a FROM plain").read.is_ok());
 }
+
+/// The connection that has one lists it, the others don't.
+#[tokio::test]
+async fn a_temporary_table_ends_the_caching_of_lists_of_tables() {
+    let database = crate::support::postgres().await.database().await;
+    let executor = sqlx_cached::CachingExecutor::builder(database.pool.clone()).build().await.unwrap();
+    let list = "SELECT table_name::text FROM information_schema.tables";
+    assert!(executor.explain(list).read.is_ok());
+    sqlx::query("CREATE TEMP TABLE passing (a int)").execute(&executor).await.unwrap();
+    assert!(executor.explain(list).read.is_err());
+}
