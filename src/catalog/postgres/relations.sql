@@ -104,12 +104,7 @@ named(oid, schema, name, kind, system, persistence, secured, child, parent, buil
 )
 SELECT r.schema::pg_catalog.text, r.name::pg_catalog.text, r.oid::pg_catalog.text,
        -- An unlogged table is emptied by a crash, which is a write that nobody sees.
-       CASE WHEN r.kind = 'r' AND r.persistence = 'p' AND r.builtin_am AND NOT (r.system OR r.secured OR r.child OR r.parent)
-                 -- What is compared with a timetz becomes one, with the offset of today; so does one AT another TIME ZONE.
-                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
-                                 WHERE a.attrelid = r.oid AND a.atttypid IN ('pg_catalog.timetz'::pg_catalog.regtype,
-                                                                             'pg_catalog._timetz'::pg_catalog.regtype))
-            THEN 'plain'
+       CASE WHEN r.kind = 'r' AND r.persistence = 'p' AND r.builtin_am AND NOT (r.system OR r.secured OR r.child OR r.parent) THEN 'plain'
             WHEN r.grade > 0 AND (r.kind = 'v' OR r.secured) THEN 'hazard'
             ELSE 'opaque'
        END,

@@ -55,16 +55,6 @@ async fn a_statement_that_is_not_to_be_kept_prepared_is_not() {
     }
 }
 
-/// `time` against `timetz`, and `timetz AT TIME ZONE`, go by the offset of today.
-#[tokio::test]
-async fn tables_with_times_of_day_with_a_zone_are_not_kept() {
-    let database = crate::support::postgres().await.database().await;
-    sqlx::raw_sql("CREATE TABLE zoned (a time, b timetz); CREATE TABLE plain (a time)").execute(&database.pool).await.unwrap();
-    let executor = sqlx_cached::CachingExecutor::builder(database.pool.clone()).build().await.unwrap();
-    assert!(executor.explain("SELECT a FROM zoned WHERE a < b").read.is_err());
-    assert!(executor.explain("SELECT a FROM plain").read.is_ok());
-}
-
 /// The connection that has one lists it, the others don't.
 #[tokio::test]
 async fn a_temporary_table_ends_the_caching_of_lists_of_tables() {
