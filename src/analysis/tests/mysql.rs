@@ -66,6 +66,8 @@ fn functions() {
             ("SELECT UTC_TIMESTAMP FROM users", "no Function"),
             ("SELECT UNIX_TIMESTAMP() FROM users", "no Function"),
             ("SELECT RAND() FROM users", "no Function"),
+            // An XPath can name a variable of the session's.
+            ("SELECT ExtractValue(a, '//b[$@i]') FROM users", "no Function"),
             ("SELECT UUID() FROM users", "no Function"),
             ("SELECT s.nextval FROM users", "no Function"),
             ("SELECT SLEEP(1) FROM users", "no Function"),
