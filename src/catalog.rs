@@ -115,6 +115,10 @@ impl Catalog {
             if relation_name.to_lowercase() == name && relation.reads != Reads::Hazard {
                 relation.reads = Reads::Opaque;
             }
+            // The connection that has it lists it in `information_schema`.
+            if self.dialect == Dialect::Postgres && relation.reads == Reads::Schema {
+                relation.reads = Reads::Opaque;
+            }
         }
     }
 

@@ -124,11 +124,47 @@ impl Walk<'_> {
 
     fn target(&self, to: &DataType) -> Target {
         match to {
-            DataType::Date
-            | DataType::Timestamp(..)
-            | DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone | TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
-                Target::Moment
-            }
+            // A zone's name, and the session's zone where none is given, mean the offset of today: whatever is converted.
+            DataType::Time(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => Target::Lookup,
+            DataType::Date | DataType::Timestamp(..) | DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => Target::Moment,
+            // The parser's words for other databases' types: in PostgreSQL a user's own, as likely a domain over a date.
+            DataType::Nvarchar(_)
+            | DataType::Clob(_)
+            | DataType::Binary(_)
+            | DataType::Varbinary(_)
+            | DataType::Blob(_)
+            | DataType::TinyBlob
+            | DataType::MediumBlob
+            | DataType::LongBlob
+            | DataType::Bytes(_)
+            | DataType::TinyInt(_)
+            | DataType::UTinyInt
+            | DataType::MediumInt(_)
+            | DataType::TinyText
+            | DataType::MediumText
+            | DataType::LongText
+            | DataType::String(_)
+            | DataType::FixedString(_)
+            | DataType::Signed
+            | DataType::Unsigned
+            | DataType::Double(_)
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Int128
+            | DataType::Int256
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32
+            | DataType::UInt64
+            | DataType::Float32
+            | DataType::Float64
+            | DataType::HugeInt
+            | DataType::Enum(..)
+            | DataType::Set(_) => match to.to_string().split(|c: char| !c.is_alphanumeric()).next() {
+                Some(name) if self.catalog.is_user_function(name) => Target::Unknown,
+                _ => Target::Lookup,
+            },
             DataType::Array(
                 ArrayElemTypeDef::AngleBracket(inner) | ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::Parenthesis(inner),
             ) => self.target(inner),
@@ -137,7 +173,7 @@ impl Walk<'_> {
                 let name = tables::last_lower(name);
                 match name.as_str() {
                     _ if self.catalog.is_enum(&name) => Target::Plain,
-                    "timestamptz" | "timetz" | "daterange" | "tsrange" | "tstzrange" | "datemultirange" | "tsmultirange"
+                    "timestamptz" | "daterange" | "tsrange" | "tstzrange" | "datemultirange" | "tsmultirange"
                     | "tstzmultirange" => Target::Moment,
                     "regtype" | "regproc" | "regprocedure" | "regrole" | "regnamespace" | "regoper" | "regoperator" | "regconfig"
                     | "regdictionary" | "regcollation" | "regclass" => Target::Lookup,

@@ -128,6 +128,13 @@ fn show(tokens: &[&Token], catalog: &Catalog) -> Option<Analysis> {
     if !is(first, &["show"]) {
         return None;
     }
+    // `SHOW STATUS WHERE f()` calls what it names.
+    let calls = rest.windows(2).any(|pair| {
+        *pair[1] == Token::LParen && ident(pair[0]).is_some_and(|name| name.quoted || catalog.is_user_function(&name.text))
+    });
+    if calls {
+        return Some(Analysis::everything(Bypass::NotAQuery));
+    }
     Some(match rest {
         [tables] if is(tables, &["tables"]) => schema_read(vec![Tag::schema()]),
         [columns, from, table] if is(columns, &["columns", "fields"]) && is(from, &["from", "in"]) => about(table, catalog),

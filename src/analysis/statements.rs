@@ -23,7 +23,11 @@ pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement
             if *analyze || options.iter().flatten().any(is_analyze) {
                 Analysis { read: Err(Bypass::NotAQuery), ..self::analyse(dialect, catalog, statement, bypass) }
             } else {
-                Analysis::harmless(Bypass::NotAQuery)
+                // The planner calls functions that are declared deterministic, and these may write all the same.
+                match self::analyse(dialect, catalog, statement, bypass).writes {
+                    Writes::Everything if dialect != Dialect::Sqlite => Analysis::everything(Bypass::NotAQuery),
+                    _ => Analysis::harmless(Bypass::NotAQuery),
+                }
             }
         }
         Statement::ShowVariable { .. } => match category::metadata(dialect, statement, catalog) {

@@ -60,7 +60,8 @@ pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>, catalog: &Ca
             }
         }
         "create" if !scan.odd && (single || has("function") || has("procedure") || has("trigger")) => {
-            let temporary = words.iter().take(5).any(|word| matches!(*word, "temp" | "temporary"));
+            let names = words.iter().filter(|word| !matches!(**word, "if" | "not" | "exists"));
+            let temporary = names.take(5).any(|word| matches!(*word, "temp" | "temporary"));
             if session_words || temporary { Session::Changed } else { Session::Unchanged }
         }
         // `ALTER ROLE ... SET`, `ALTER DATABASE ... SET`: settings of sessions to come.

@@ -6,7 +6,7 @@ mod privileges;
 mod views;
 
 use super::{Catalog, Reach, Reads, Relation};
-use crate::analysis::Dialect;
+use crate::analysis::{Dialect, analyse};
 use crate::tag::Tag;
 use sqlx::mysql::{MySqlColumn, MySqlConnection, MySqlRow};
 use sqlx::{Column, Error, Row};
@@ -39,6 +39,11 @@ const ALL_CASCADES: [&str; 2] = [
 ];
 
 const TIME_OF_DAY: &str = "SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND DATA_TYPE = 'time' LIMIT 1";
+
+/// Columns that are computed when they are read. MariaDB lets them depend on the clock, on chance and on the user.
+const COMPUTED: &str = "
+    SELECT TABLE_NAME, GENERATION_EXPRESSION FROM information_schema.COLUMNS
+    WHERE TABLE_SCHEMA = DATABASE() AND GENERATION_EXPRESSION IS NOT NULL AND EXTRA LIKE '%VIRTUAL%'";
 
 const ROUTINES: &str = "SELECT DISTINCT ROUTINE_NAME FROM information_schema.ROUTINES";
 
@@ -106,6 +111,13 @@ async fn own_tables(connection: &mut MySqlConnection, database: &str, catalog: &
     if sqlx::raw_sql(TIME_OF_DAY).fetch_optional(&mut *connection).await?.is_none() {
         catalog.without_time_of_day();
     }
+    let mut shifting = HashSet::new();
+    for row in sqlx::raw_sql(COMPUTED).fetch_all(&mut *connection).await? {
+        let (name, expression) = (string(&row, 0)?, text(&row, 1)?.unwrap_or_default());
+        if !expression.is_empty() && !is_decided_by_its_row(&expression, catalog) {
+            shifting.insert(catalog.fold(&name));
+        }
+    }
     // After the tables: what was added in between is then seen here rather than missed.
     let further = Further::load(connection, database, catalog).await?;
     for row in tables {
@@ -116,7 +128,7 @@ async fn own_tables(connection: &mut MySqlConnection, database: &str, catalog: &
         // Engines that keep rows of their own in the database's files. What MEMORY keeps is lost at a restart, which is a write that nobody sees.
         let own_rows = rolls_back || matches!(engine.as_str(), "MyISAM" | "Aria" | "ARCHIVE" | "MEMORY");
         let reads = match kind.as_str() {
-            _ if base && own_rows && engine != "MEMORY" && !further.arriving.contains(&key) => Reads::Plain,
+            _ if base && own_rows && engine != "MEMORY" && !further.arriving.contains(&key) && !shifting.contains(&key) => Reads::Plain,
             "VIEW" if hazards.contains(&name) => Reads::Hazard,
             _ => Reads::Opaque,
         };
@@ -124,6 +136,16 @@ async fn own_tables(connection: &mut MySqlConnection, database: &str, catalog: &
         catalog.add(database, &name, None, Relation { tag: Tag::qualified(None, &name), reads, writes, rolls_back });
     }
     Ok(())
+}
+
+/// Whether a generated column's expression is one that a read may be kept of.
+fn is_decided_by_its_row(expression: &str, catalog: &Catalog) -> bool {
+    let mut own = Catalog::new(Dialect::MySql, vec![String::new()], false);
+    own.add("", "t", None, Relation { tag: Tag::table("t"), reads: Reads::Plain, writes: Reach::Itself, rolls_back: true });
+    if !catalog.has_time_of_day() {
+        own.without_time_of_day();
+    }
+    analyse(Dialect::MySql, &format!("SELECT ({expression}) FROM t"), &own).read.is_ok()
 }
 
 /// What carries a write to other tables.

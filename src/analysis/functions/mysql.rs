@@ -14,7 +14,7 @@ pub(super) const PURE: &[&str] = &[
      insert instr lcase left length lengthb locate lower lpad ltrim make_set md5 mid natural_sort_key octet_length ord position quote regexp_instr
      regexp_like regexp_replace regexp_substr repeat replace reverse right rpad rtrim sha sha1 sha2 soundex space sformat strcmp substr substring
      substring_index to_base64 trim ucase unhex upper weight_string compress uncompress uncompressed_length charset collation coercibility
-     aes_encrypt aes_decrypt extractvalue updatexml match",
+     aes_encrypt aes_decrypt match",
     // Dates and times of given values, which mean the same on every day.
     "from_days from_unixtime get_format hour makedate microsecond minute period_add period_diff second time_format time_to_sec",
     // JSON.
@@ -48,5 +48,5 @@ pub(super) const HARMLESS: &[&str] = &[
     "last_insert_id found_rows row_count connection_id user current_user session_user system_user current_role database schema version
      nextval lastval get_lock release_lock release_all_locks is_free_lock is_used_lock load_file master_pos_wait master_gtid_wait
      wait_for_executed_gtid_set ps_current_thread_id ps_thread_id name_const rownum rowid default encode decode encrypt password old_password
-     des_encrypt des_decrypt validate_password_strength json_storage_free statement_digest statement_digest_text",
+     des_encrypt des_decrypt validate_password_strength json_storage_free statement_digest statement_digest_text extractvalue updatexml",
 ];

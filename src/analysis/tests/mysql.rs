@@ -66,6 +66,8 @@ fn functions() {
             ("SELECT UTC_TIMESTAMP FROM users", "no Function"),
             ("SELECT UNIX_TIMESTAMP() FROM users", "no Function"),
             ("SELECT RAND() FROM users", "no Function"),
+            // An XPath can name a variable of the session's.
+            ("SELECT ExtractValue(a, '//b[$@i]') FROM users", "no Function"),
             ("SELECT UUID() FROM users", "no Function"),
             ("SELECT s.nextval FROM users", "no Function"),
             ("SELECT SLEEP(1) FROM users", "no Function"),
@@ -140,6 +142,21 @@ fn comments_and_quotes() {
             ("SELECT * FROM users /* /* */", "no Unparsed / * schema"),
             ("SELECT x'1f', 0x1f, b'1', n'x' FROM users", "data users"),
             ("SELECT 'a' 'b' FROM users", "data users"),
+        ],
+    );
+}
+
+/// Both call what they name: SHOW for each row, EXPLAIN what is declared deterministic.
+#[test]
+fn looking_can_write() {
+    check(
+        &MYSQL,
+        &[
+            ("SHOW STATUS WHERE my_func() = 1", "no NotAQuery / *"),
+            ("SHOW TABLES WHERE `my_func`()", "no NotAQuery / *"),
+            ("SHOW VARIABLES WHERE Variable_name IN ('a', 'b')", "no NotAQuery"),
+            ("EXPLAIN SELECT * FROM users WHERE id = my_func()", "no NotAQuery / *"),
+            ("EXPLAIN SELECT * FROM users WHERE id = 1", "no NotAQuery"),
         ],
     );
 }

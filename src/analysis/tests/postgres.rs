@@ -182,3 +182,31 @@ fn comments_and_quotes() {
         ],
     );
 }
+
+#[test]
+fn a_time_of_day_with_a_zone_knows_today() {
+    check(
+        &POSTGRES,
+        &[
+            ("SELECT '10:00'::timetz FROM users", "no Function"),
+            ("SELECT TIME '10:00'::timetz FROM users", "no Function"),
+            ("SELECT time with time zone '10:00 Europe/Berlin' FROM users", "no Function"),
+            ("SELECT CAST('10:00' AS time with time zone) FROM users", "no Function"),
+            ("SELECT TIME '10:00', DATE '2026-01-01', '10:00'::time FROM users", "data users"),
+        ],
+    );
+}
+
+/// `CREATE DOMAIN string AS timestamptz`: the parser has a type of that name, PostgreSQL has not.
+#[test]
+fn other_databases_types_are_users_own() {
+    check(
+        &POSTGRES,
+        &[
+            ("SELECT a::string FROM users", "no Function"),
+            ("SELECT a::tinyint, b FROM users", "no Function"),
+            ("SELECT CAST(a AS blob) FROM users", "no Function"),
+            ("SELECT a::text, b::varchar(3), c::double precision, d::int8, e::char(2), f::bit(3), g::real FROM users", "data users"),
+        ],
+    );
+}

@@ -85,3 +85,14 @@ fn pragmas() {
         ],
     );
 }
+
+#[test]
+fn a_temporary_trigger_by_its_schema() {
+    check(
+        &SQLITE,
+        &[(
+            "CREATE TRIGGER IF NOT EXISTS temp.x AFTER UPDATE ON main.users BEGIN UPDATE posts SET a = 1; END",
+            "no Unparsed / * schema session",
+        )],
+    );
+}

@@ -54,3 +54,14 @@ async fn a_statement_that_is_not_to_be_kept_prepared_is_not() {
         sqlx::query(sqlx::AssertSqlSafe(format!("ALTER TABLE t ADD COLUMN {column}"))).execute(&db).await.expect("a column");
     }
 }
+
+/// The connection that has one lists it, the others don't.
+#[tokio::test]
+async fn a_temporary_table_ends_the_caching_of_lists_of_tables() {
+    let database = crate::support::postgres().await.database().await;
+    let executor = sqlx_cached::CachingExecutor::builder(database.pool.clone()).build().await.unwrap();
+    let list = "SELECT table_name::text FROM information_schema.tables";
+    assert!(executor.explain(list).read.is_ok());
+    sqlx::query("CREATE TEMP TABLE passing (a int)").execute(&executor).await.unwrap();
+    assert!(executor.explain(list).read.is_err());
+}
