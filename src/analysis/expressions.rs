@@ -126,7 +126,9 @@ impl Walk<'_> {
         match to {
             // A zone's name, and the session's zone where none is given, mean the offset of today: whatever is converted.
             DataType::Time(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => Target::Lookup,
-            DataType::Date | DataType::Timestamp(..) | DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => Target::Moment,
+            DataType::Date | DataType::Timestamp(..) | DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                Target::Moment
+            }
             // The parser's words for other databases' types: in PostgreSQL a user's own, as likely a domain over a date.
             DataType::Nvarchar(_)
             | DataType::Clob(_)
@@ -173,8 +175,9 @@ impl Walk<'_> {
                 let name = tables::last_lower(name);
                 match name.as_str() {
                     _ if self.catalog.is_enum(&name) => Target::Plain,
-                    "timestamptz" | "daterange" | "tsrange" | "tstzrange" | "datemultirange" | "tsmultirange"
-                    | "tstzmultirange" => Target::Moment,
+                    "timestamptz" | "daterange" | "tsrange" | "tstzrange" | "datemultirange" | "tsmultirange" | "tstzmultirange" => {
+                        Target::Moment
+                    }
                     "regtype" | "regproc" | "regprocedure" | "regrole" | "regnamespace" | "regoper" | "regoperator" | "regconfig"
                     | "regdictionary" | "regcollation" | "regclass" => Target::Lookup,
                     _ if PLAIN_TYPES.contains(&name.as_str()) && !qualified => Target::Plain,

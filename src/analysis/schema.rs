@@ -129,9 +129,9 @@ fn show(tokens: &[&Token], catalog: &Catalog) -> Option<Analysis> {
         return None;
     }
     // `SHOW STATUS WHERE f()` calls what it names.
-    let calls = rest.windows(2).any(|pair| {
-        *pair[1] == Token::LParen && ident(pair[0]).is_some_and(|name| name.quoted || catalog.is_user_function(&name.text))
-    });
+    let calls = rest
+        .windows(2)
+        .any(|pair| *pair[1] == Token::LParen && ident(pair[0]).is_some_and(|name| name.quoted || catalog.is_user_function(&name.text)));
     if calls {
         return Some(Analysis::everything(Bypass::NotAQuery));
     }

@@ -1,7 +1,7 @@
 //! What the statements mean now: the catalog, the plans made with it, and the session's state.
 
 use super::Shared;
-use crate::analysis::{self, Analysis, Bypass, Dialect, Session, Writes};
+use crate::analysis::{self, Analysis, Bypass, Category, Dialect, Session, Writes};
 use crate::catalog::{Catalog, Ident, Name};
 use crate::database::Backend;
 use crate::key;
@@ -134,7 +134,12 @@ impl<DB: Backend> Shared<DB> {
     }
 
     fn make_plan(&self, schema: &Schema, sql: &str) -> Plan {
-        let analysis = analysis::analyse(schema.dialect, sql, &schema.catalog);
+        let mut analysis = analysis::analyse(schema.dialect, sql, &schema.catalog);
+        let shadowed = !self.shadowed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if shadowed && analysis.read.as_ref().is_ok_and(|read| read.category == Category::Schema) {
+            // What the database says of its schema then depends on the connection.
+            analysis.read = Err(Bypass::Volatile);
+        }
         let (reads, stem, counters) = match (&analysis.read, &self.engine) {
             (Ok(read), Some(engine)) => {
                 let mut reads: Vec<Tag> = [Tag::all()].into_iter().chain(read.tables.iter().cloned()).collect();
