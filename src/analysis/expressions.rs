@@ -122,6 +122,7 @@ impl Walk<'_> {
         }
     }
 
+    #[expect(clippy::match_same_arms, reason = "each for a reason of its own")]
     fn target(&self, to: &DataType) -> Target {
         match to {
             // A zone's name, and the session's zone where none is given, mean the offset of today: whatever is converted.
