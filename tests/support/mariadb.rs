@@ -45,7 +45,7 @@ impl MariaDb {
         arguments.extend([path("socket", socket.clone()), path("pid-file", scratch.join("pid"))]);
         let character_set = ["--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"];
         arguments.extend(
-            ["--skip-networking", "--skip-log-bin", "--max-connections=300"]
+            ["--skip-networking", "--skip-log-bin", "--max-connections=300", "--max-allowed-packet=64M"]
                 .iter()
                 .chain(&character_set)
                 .chain(further)
