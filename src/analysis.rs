@@ -1,6 +1,8 @@
 //! SQL text to its meaning: what it reads, what it writes, and whether its answer can be kept.
 
+pub(crate) mod body;
 mod category;
+mod commands;
 mod expressions;
 mod functions;
 mod hints;
@@ -16,13 +18,15 @@ mod unparsed;
 mod walk;
 mod words;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Closure, Code, Member};
 use crate::tag::Tag;
 use scan::Scan;
+use sqlparser::ast::Statement;
 use sqlparser::tokenizer::TokenWithSpan;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+use walk::Walk;
 
 /// How a database writes SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +54,21 @@ pub struct Analysis {
     pub commits: bool,
     /// What comments in the text ask for.
     pub hints: Hints,
+    /// Whether it may write anything only because of code that it runs, so that the database can be asked afterwards what it wrote.
+    pub askable: bool,
+    /// The reasons, for people.
+    pub why: Why,
+}
+
+/// Why a statement means what it means, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Why {
+    /// What in it keeps its answer from being kept; empty where the reason says it all.
+    pub bypass: String,
+    /// What in it may write anything.
+    pub everything: String,
+    /// What brought in the tables that the text does not name.
+    pub members: Vec<(Tag, Arc<str>)>,
 }
 
 /// A read whose answer can be kept.
@@ -59,6 +78,8 @@ pub struct Read {
     pub tables: Arc<[Tag]>,
     /// The kind of answer, for TTLs and keys.
     pub category: Category,
+    /// Whether row-level security decides what the answer is: kept only for those who name a scope.
+    pub secured: bool,
 }
 
 /// The kinds of answers, each with a TTL of its own.
@@ -122,7 +143,7 @@ pub enum Bypass {
     NoTable,
     /// It names a relation that the catalog does not know.
     UnknownRelation,
-    /// It names something other than a plain base table: a view, a partition, a foreign table, a table with row-level security.
+    /// It names a relation whose changes can't be followed: a foreign or virtual table, a temporary one, a sequence.
     NotATable,
     /// It calls a function that is volatile, depends on time, session, user or chance, or is not known to do none of these.
     Function,
@@ -174,18 +195,19 @@ const SHALLOW: usize = 100;
 const DEEP: usize = 4_000;
 
 fn understand(dialect: Dialect, scan: &Scan<'_>, catalog: &Catalog) -> Option<Analysis> {
+    with_tokens(dialect, scan, |tokens| understand_tokens(dialect, tokens, catalog))
+}
+
+/// Reads the tokens of a text, on a stack that is large enough for their syntax tree. A reader that panics has understood nothing.
+fn with_tokens<T: Send>(dialect: Dialect, scan: &Scan<'_>, read: impl FnOnce(Vec<TokenWithSpan>) -> Option<T> + Send) -> Option<T> {
     let tokens = parse::tokens(dialect, scan)?;
     match parse::depth(&tokens) {
-        // A parser that panics has understood nothing.
-        ..=SHALLOW => catch_unwind(AssertUnwindSafe(|| understand_tokens(dialect, tokens, catalog))).ok()?,
+        ..=SHALLOW => catch_unwind(AssertUnwindSafe(|| read(tokens))).ok()?,
         depth @ ..=DEEP => {
             // `a = 1 OR a = 2 OR ...`: the tree is as deep as the chain is long, and walked and dropped by recursion.
             let stack = 4 * 1024 * 1024 + depth * 16 * 1024;
             std::thread::scope(|scope| {
-                let thread = std::thread::Builder::new()
-                    .stack_size(stack)
-                    .spawn_scoped(scope, || understand_tokens(dialect, tokens, catalog))
-                    .ok()?;
+                let thread = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, || read(tokens)).ok()?;
                 thread.join().ok()?
             })
         }
@@ -193,8 +215,31 @@ fn understand(dialect: Dialect, scan: &Scan<'_>, catalog: &Catalog) -> Option<An
     }
 }
 
+/// What a query that the database keeps does by itself: a view's (perhaps as CREATE VIEW), or a policy made into one. Never panics.
+pub(crate) fn query(dialect: Dialect, sql: &str, catalog: &Catalog) -> Code {
+    let scan = Scan::new(dialect, sql);
+    let parsed = with_tokens(dialect, &scan, |tokens| {
+        if dialect == Dialect::Postgres && words::joins_strings(&tokens) {
+            return None;
+        }
+        let bypass = words::bypass(dialect, &tokens);
+        let parsed = parse::parse(dialect, tokens)?;
+        let mut code = match parsed.statements.as_slice() {
+            [statement @ Statement::Query(_)] => Walk::of(dialect, catalog, statement).code,
+            [Statement::CreateView(view)] => Walk::of(dialect, catalog, &view.query).code,
+            _ => return None,
+        };
+        if let Some(bypass) = bypass {
+            code.refuse(bypass, String::new());
+        }
+        Some(code)
+    });
+    // Its names are all that matters.
+    parsed.unwrap_or_else(|| body::read(dialect, body::Language::Sql, sql.trim_start().trim_start_matches("CREATE"), catalog))
+}
+
 fn understand_tokens(dialect: Dialect, tokens: Vec<TokenWithSpan>, catalog: &Catalog) -> Option<Analysis> {
-    if let Some(analysis) = schema::analyse(dialect, &tokens, catalog) {
+    if let Some(analysis) = schema::analyse(dialect, &tokens, catalog).or_else(|| commands::analyse(dialect, &tokens, catalog)) {
         return Some(analysis);
     }
     if dialect == Dialect::Postgres && words::joins_strings(&tokens) {
@@ -221,6 +266,37 @@ impl Analysis {
             session: Session::Unchanged,
             commits: false,
             hints: Hints::default(),
+            askable: false,
+            why: Why::default(),
+        }
+    }
+
+    /// What closed sets come to.
+    fn closed(closure: Closure, category: impl FnOnce(&Closure) -> Category) -> Self {
+        let tags = |members: &[Member]| members.iter().map(|member| member.tag.clone()).collect::<Arc<[Tag]>>();
+        let writes = match &closure.everything {
+            Some(_) => Writes::Everything,
+            None if closure.writes.is_empty() => Writes::Nothing,
+            None => Writes::Tables(tags(&closure.writes)),
+        };
+        let (bypass, detail) = closure.bypass.clone().map_or((None, String::new()), |(bypass, what)| (Some(bypass), what));
+        let read = match bypass {
+            Some(bypass) => Err(bypass),
+            None if writes != Writes::Nothing => Err(Bypass::Write),
+            None if closure.reads.is_empty() => Err(Bypass::NoTable),
+            None => Ok(Read { tables: tags(&closure.reads), category: category(&closure), secured: closure.secured }),
+        };
+        // Wrapped in a transaction for the question, it must not end that.
+        let askable = closure.everything.as_ref().is_some_and(|(_, askable)| *askable) && !closure.ends_transaction;
+        let members = if read.is_ok() { &closure.reads } else { &closure.writes };
+        let members = members.iter().filter_map(|member| Some((member.tag.clone(), member.because.clone()?))).collect();
+        let everything = closure.everything.map(|(what, _)| what).unwrap_or_default();
+        Self {
+            read,
+            writes,
+            askable,
+            why: Why { bypass: detail, everything, members },
+            ..Self::harmless(Bypass::Write)
         }
     }
 
@@ -256,6 +332,8 @@ impl Analysis {
 
     /// Two statements in one text: the effects of both, and no answer to keep.
     fn then(self, next: Self) -> Self {
+        let clear = |analysis: &Self| analysis.writes != Writes::Everything || analysis.askable;
+        let askable = clear(&self) && clear(&next) && !self.changes_schema && !next.changes_schema;
         let writes = match (self.writes, next.writes) {
             (Writes::Everything, _) | (_, Writes::Everything) => Writes::Everything,
             (Writes::Nothing, writes) | (writes, Writes::Nothing) => writes,
@@ -271,6 +349,11 @@ impl Analysis {
             // There is room for one name only.
             _ => Session::Changed,
         };
+        let mut why = self.why;
+        why.members.extend(next.why.members);
+        if why.everything.is_empty() {
+            why.everything = next.why.everything;
+        }
         let writing = [&self.read, &next.read].into_iter().any(|read| *read == Err(Bypass::Write));
         Self {
             read: Err(if writing { Bypass::Write } else { Bypass::NotAQuery }),
@@ -279,6 +362,8 @@ impl Analysis {
             session,
             commits: self.commits || next.commits,
             hints: self.hints,
+            askable,
+            why,
         }
     }
 }

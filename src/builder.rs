@@ -150,6 +150,12 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.fence_bound = bound)
     }
 
+    /// Whether effects are followed at all: triggers, cascades, views and the rest. Off it gives stale answers, for tests that show what they are for.
+    #[doc(hidden)]
+    pub fn closure(self, closure: bool) -> Self {
+        self.set(|config| config.closure = closure)
+    }
+
     /// Keeps entries in a store of one's own, or one shared with another executor.
     pub fn store(mut self, store: Arc<dyn CacheStore>) -> Self {
         self.store = Some(store);
@@ -190,6 +196,7 @@ impl<DB: Backend> Builder<DB> {
             counters,
             policy: config.policy,
             database_id: config.database_id,
+            closure: config.closure,
             prefix: OnceLock::new(),
             schema: ArcSwap::from_pointee(Schema::new(DB::DIALECT, Catalog::new(DB::DIALECT, Vec::new(), false), None)),
             loading: Loading::default(),

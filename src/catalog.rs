@@ -1,8 +1,9 @@
-//! What only the database knows about the names in a statement.
+//! What only the database knows about the names in a statement: which relations there are, what a read of each depends on, what a write to each brings about.
 //!
-//! This first catalog fails closed: it knows which relations are plain base tables. Everything else - a view, a partition, a name it has not heard of -
-//! is not cached, and a write that may reach further than the table it names forgets everything.
+//! It fails closed: a name that it has not heard of is not cached, and a write whose effects it does not know forgets everything.
 
+mod closure;
+mod code;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "postgres")]
@@ -10,9 +11,14 @@ pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-use crate::analysis::Dialect;
+pub use closure::{Closure, Does, Effect, Member, Routine};
+pub use code::{Code, Key, Ops};
+
+use crate::analysis::{Bypass, Dialect};
 use crate::tag::Tag;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The relations and functions of one database, as one session sees them.
 #[derive(Debug, Clone)]
@@ -22,11 +28,15 @@ pub struct Catalog {
     search_path: Vec<String>,
     /// Whether names are compared without regard to ASCII case, whatever their quoting (SQLite; MySQL where `lower_case_table_names` is not 0).
     folds_case: bool,
-    relations: HashMap<(String, String), Relation>,
-    functions: HashSet<String>,
+    relations: HashMap<Key, Relation>,
+    /// What a change of a relation brings about.
+    effects: HashMap<Key, Vec<Effect>>,
+    /// The tables that a partition or child is a part of.
+    wholes: HashMap<Key, Vec<Key>>,
+    routines: HashMap<String, Routine>,
     enums: HashSet<String>,
     time_of_day: bool,
-    by_oid: HashMap<u32, (String, String)>,
+    by_oid: HashMap<u32, Key>,
     opaque_operators: bool,
 }
 
@@ -41,13 +51,26 @@ pub struct Relation {
     pub writes: Reach,
     /// Whether a rollback undoes what was written to it: not so for MyISAM, Aria and their kin.
     pub rolls_back: bool,
+    /// The columns that foreign keys refer to and follow, where it is certain that an update of others leaves these alone.
+    pub keys: Option<Vec<String>>,
+}
+
+impl Relation {
+    /// A relation whose writes roll back.
+    pub fn new(tag: Tag, reads: Reads, writes: Reach) -> Self {
+        Self { tag, reads, writes, rolls_back: true, keys: None }
+    }
 }
 
 /// Whether a read of a relation can be cached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reads {
     /// A base table whose rows depend on nothing else.
     Plain,
+    /// A view: it depends on what its query reads.
+    View(Arc<Code>),
+    /// A base table whose policies decide what each role sees: cached only for those who name a scope.
+    Secured(Arc<Code>),
     /// The database's own catalog, of which the schema is the only part that matters.
     Schema,
     /// Anything else that a read cannot change: not cached.
@@ -59,9 +82,9 @@ pub enum Reads {
 /// How far a write to a relation may reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// The relation and nothing else.
+    /// The relation, and what its effects say.
     Itself,
-    /// Other tables: triggers, cascading actions, rules, partitions or children.
+    /// Anything: a foreign or virtual table, the database's own catalog.
     Unknown,
 }
 
@@ -91,7 +114,9 @@ impl Catalog {
             search_path,
             folds_case,
             relations: HashMap::new(),
-            functions: HashSet::new(),
+            effects: HashMap::new(),
+            wholes: HashMap::new(),
+            routines: HashMap::new(),
             enums: HashSet::new(),
             time_of_day: true,
             by_oid: HashMap::new(),
@@ -101,7 +126,7 @@ impl Catalog {
 
     /// Adds a relation, named as the database spells it.
     pub fn add(&mut self, schema: &str, name: &str, oid: Option<u32>, relation: Relation) {
-        let key = (self.fold(schema), self.fold(name));
+        let key = self.key(schema, name);
         if let Some(oid) = oid {
             self.by_oid.insert(oid, key.clone());
         }
@@ -111,9 +136,15 @@ impl Catalog {
     /// A temporary table of this name (in lower case) stands on some connection: relations of the name are not cached.
     pub fn shadow(&mut self, name: &str) {
         for ((_, relation_name), relation) in &mut self.relations {
-            // Other connections still reach the one that it hides, whose hazards remain.
-            if relation_name.to_lowercase() == name && relation.reads != Reads::Hazard {
-                relation.reads = Reads::Opaque;
+            // Other connections still reach the one that it hides, and what it runs they run.
+            if relation_name.to_lowercase() == name {
+                match &mut relation.reads {
+                    Reads::Hazard => {}
+                    Reads::View(code) | Reads::Secured(code) => {
+                        Arc::make_mut(code).refuse(Bypass::NotATable, "a temporary table may hide it");
+                    }
+                    reads => *reads = Reads::Opaque,
+                }
             }
             // The connection that has it lists it in `information_schema`.
             if self.dialect == Dialect::Postgres && relation.reads == Reads::Schema {
@@ -122,9 +153,52 @@ impl Catalog {
         }
     }
 
-    /// Adds a function that is not built in. Its name is compared without regard to case.
+    /// Adds a function that is not built in. Its name is compared without regard to case; of several by one name the sum counts.
+    pub fn add_routine(&mut self, name: &str, routine: Routine) {
+        match self.routines.entry(name.to_lowercase()) {
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.code.add(routine.code);
+                known.stable &= routine.stable;
+            }
+            Entry::Vacant(slot) => _ = slot.insert(routine),
+        }
+    }
+
+    /// Adds a function that is not built in and of which nothing is known.
     pub fn add_function(&mut self, name: &str) {
-        self.functions.insert(name.to_lowercase());
+        let askable = self.dialect == Dialect::Postgres;
+        self.add_routine(name, Routine { code: Code::opaque(format!("{name}() can't be seen into"), askable), stable: false });
+    }
+
+    /// Adds what a change of a relation brings about.
+    pub fn add_effect(&mut self, key: &Key, effect: Effect) {
+        self.effects.entry(key.clone()).or_default().push(effect);
+    }
+
+    /// Adds that one table's rows are among another's.
+    pub fn add_part(&mut self, part: &Key, whole: &Key) {
+        self.wholes.entry(part.clone()).or_default().push(whole.clone());
+    }
+
+    /// Changes a relation that was added.
+    pub fn relation_mut(&mut self, key: &Key) -> Option<&mut Relation> {
+        self.relations.get_mut(key)
+    }
+
+    /// Forgets what follows from what, so that tests can show what becomes of answers then.
+    pub fn open(&mut self) {
+        self.effects.clear();
+        self.wholes.clear();
+        for relation in self.relations.values_mut() {
+            if let Reads::View(_) = relation.reads {
+                relation.reads = Reads::Plain;
+            }
+        }
+        for routine in self.routines.values_mut() {
+            *routine = Routine { code: Code::default(), stable: routine.stable };
+        }
+        self.opaque_operators = false;
     }
 
     /// Notes that operators, casts or domains are defined by functions of which nothing is known.
@@ -139,7 +213,7 @@ impl Catalog {
 
     /// Whether a function of this name was defined by a user, and so may do anything.
     pub fn is_user_function(&self, name: &str) -> bool {
-        self.functions.contains(&name.to_lowercase())
+        self.routines.contains_key(&name.to_lowercase())
     }
 
     /// Adds an enumerated type (PostgreSQL): a cast to it depends on nothing but the value and the schema. Its name is compared without regard to case.
@@ -165,11 +239,32 @@ impl Catalog {
 
     /// The relation that a name means to this session.
     pub fn resolve(&self, name: &Name) -> Option<&Relation> {
+        self.find(name).map(|(_, relation)| relation)
+    }
+
+    /// The same, with its key.
+    pub fn find(&self, name: &Name) -> Option<(&Key, &Relation)> {
         let relation = self.spelling(&name.relation);
         match &name.schema {
-            Some(schema) => self.relations.get(&(self.spelling(schema), relation)),
-            None => self.search_path.iter().find_map(|schema| self.relations.get(&(self.fold(schema), relation.clone()))),
+            Some(schema) => self.relations.get_key_value(&(self.spelling(schema), relation)),
+            None => self.search_path.iter().find_map(|schema| self.relations.get_key_value(&(self.fold(schema), relation.clone()))),
         }
+    }
+
+    /// The same catalog, as seen under another search path.
+    pub fn with_search_path(&self, search_path: Vec<String>) -> Self {
+        Self { search_path, ..self.clone() }
+    }
+
+    /// The key of a relation that was added by this name.
+    pub fn key(&self, schema: &str, name: &str) -> Key {
+        (self.fold(schema), self.fold(name))
+    }
+
+    /// The keys of a schema's relations.
+    pub fn keys_of(&self, schema: &str) -> Vec<Key> {
+        let schema = self.fold(schema);
+        self.relations.keys().filter(|key| key.0 == schema).cloned().collect()
     }
 
     /// The relation of this PostgreSQL object identifier.
@@ -177,9 +272,19 @@ impl Catalog {
         self.relations.get(self.by_oid.get(&oid)?)
     }
 
+    /// The key of the same.
+    pub fn key_of_oid(&self, oid: u32) -> Option<&Key> {
+        self.by_oid.get(&oid)
+    }
+
+    /// Whether this is the schema that unqualified names of functions mean (MySQL).
+    pub fn is_home(&self, schema: &str) -> bool {
+        self.search_path.first().is_some_and(|home| self.fold(home) == self.fold(schema))
+    }
+
     /// The relation that the database itself calls so.
     pub fn exactly(&self, schema: &str, name: &str) -> Option<&Relation> {
-        self.relations.get(&(self.fold(schema), self.fold(name)))
+        self.relations.get(&self.key(schema, name))
     }
 
     /// The relation that a driver calls `schema.name`, without quotes: a dot may also be part of either, so every reading of it is tried. `None`

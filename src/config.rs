@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) lease: Duration,
     /// How long a lapsed fence stands where the database may not be asked about running transactions.
     pub(crate) fence_bound: Duration,
+    /// Whether what the catalog knows of effects is used. Off only in tests that show what becomes of answers then.
+    pub(crate) closure: bool,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             memory: 256 << 20,
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
+            closure: true,
         }
     }
 }
@@ -159,6 +162,7 @@ impl Config {
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
+            closure: defaults.closure,
         })
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Shared<DB: Backend> {
     pub(crate) policy: Policy,
     /// Replaces the database's own identity, where one is configured.
     pub(crate) database_id: Option<String>,
+    /// Whether effects are followed; see [`Builder::closure`].
+    pub(crate) closure: bool,
     /// The state of the hash after the parts that are the same for every read. Set once the database has been asked who it is.
     pub(crate) prefix: OnceLock<Sha256>,
     pub(crate) schema: ArcSwap<Schema>,

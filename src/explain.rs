@@ -13,8 +13,13 @@ use std::time::Duration;
 pub struct Explanation {
     /// How its answer is kept, or why it is not.
     pub read: Result<ReadExplanation, Reason>,
+    /// What in the statement gives the reason that it is not kept: `calls now()`. Empty where the reason says it all.
+    pub because: String,
     /// What it makes invalid.
     pub invalidates: Invalidates,
+    /// What brought in each table that the statement does not name: `("orders", "ON DELETE CASCADE from users")`; and, under `*`, what may
+    /// write anything.
+    pub causes: Vec<(String, String)>,
 }
 
 /// How an answer is kept.
@@ -52,7 +57,13 @@ impl Explanation {
             Writes::Tables(tables) => Invalidates::Tables(tables.iter().map(ToString::to_string).collect()),
             Writes::Everything => Invalidates::Everything,
         };
-        let read = match (&plan.analysis.read, executor.refusal_of_text()) {
+        let why = &plan.analysis.why;
+        let because = if plan.analysis.read.is_err() { why.bypass.clone() } else { String::new() };
+        let mut causes: Vec<_> = why.members.iter().map(|(tag, because)| (tag.to_string(), because.to_string())).collect();
+        if invalidates == Invalidates::Everything && !why.everything.is_empty() {
+            causes.push(("*".to_owned(), why.everything.clone()));
+        }
+        let read = match (&plan.analysis.read, executor.refusal_of_text().or_else(|| executor.refusal_of_plan(&plan))) {
             (Err(bypass), _) => Err((*bypass).into()),
             (Ok(_), Some(reason)) => Err(reason),
             (Ok(read), None) => Ok(ReadExplanation {
@@ -62,7 +73,7 @@ impl Explanation {
                 ttl: executor.time_to_live(&plan),
             }),
         };
-        Self { read, invalidates }
+        Self { read, because, invalidates, causes }
     }
 }
 
@@ -75,12 +86,17 @@ impl fmt::Display for Explanation {
                     write!(f, "; key {key}")?;
                 }
             }
-            Err(reason) => write!(f, "not cached: {reason}")?,
+            Err(reason) if self.because.is_empty() => write!(f, "not cached: {reason}")?,
+            Err(reason) => write!(f, "not cached: {} ({reason})", self.because)?,
         }
         match &self.invalidates {
-            Invalidates::Nothing => Ok(()),
-            Invalidates::Tables(tables) => write!(f, "; invalidates {}", tables.join(", ")),
-            Invalidates::Everything => f.write_str("; invalidates everything"),
+            Invalidates::Nothing => {}
+            Invalidates::Tables(tables) => write!(f, "; invalidates {}", tables.join(", "))?,
+            Invalidates::Everything => f.write_str("; invalidates everything")?,
         }
+        for (table, because) in &self.causes {
+            write!(f, "; {table}: {because}")?;
+        }
+        Ok(())
     }
 }

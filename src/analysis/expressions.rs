@@ -29,16 +29,14 @@ impl Walk<'_> {
             Expr::UnaryOp { op, .. } => self.unary(*op),
             Expr::CompoundIdentifier(parts) => {
                 // `t.f` is `f(t)` in PostgreSQL where `t` has no column `f`.
-                if self.dialect == Dialect::Postgres && parts.last().is_some_and(|last| self.catalog.is_user_function(&last.value)) {
-                    self.distrust(Bypass::Function);
+                if let (Dialect::Postgres, Some(last)) = (self.dialect, parts.last()) {
+                    self.call_keyword(&last.value);
                 }
             }
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 for access in access_chain {
-                    if let AccessExpr::Dot(Expr::Identifier(field)) = access
-                        && self.catalog.is_user_function(&field.value)
-                    {
-                        self.distrust(Bypass::Function);
+                    if let AccessExpr::Dot(Expr::Identifier(field)) = access {
+                        self.call_keyword(&field.value);
                     }
                 }
             }

@@ -21,8 +21,24 @@ pub(super) struct Parsed {
     pub locks: bool,
 }
 
-/// The tokens of a text without blanks, or nothing where the tokenizer sees other quoted parts than the server.
+/// The tokens of a text without blanks, or nothing where the tokenizer sees other quoted parts than the server or the parser could not be trusted with them.
 pub(super) fn tokens(dialect: Dialect, scan: &Scan<'_>) -> Option<Vec<TokenWithSpan>> {
+    let tokens = lex(dialect, scan)?;
+    if dangling_joins(&tokens) > DANGLING_JOINS || nests_statements(&tokens) {
+        return None;
+    }
+    // The parser takes what follows `COPY ... FROM STDIN;` for data; to the server these are further statements.
+    let copies =
+        tokens.iter().any(|token| is_keyword(&token.token, "copy")) && tokens.iter().any(|token| is_keyword(&token.token, "stdin"));
+    let several = tokens
+        .iter()
+        .skip_while(|token| token.token != Token::SemiColon)
+        .any(|token| !matches!(token.token, Token::SemiColon | Token::EOF));
+    (!(copies && several)).then_some(tokens)
+}
+
+/// The tokens of a text without blanks, or nothing where the tokenizer sees other quoted parts than the server.
+pub(super) fn lex(dialect: Dialect, scan: &Scan<'_>) -> Option<Vec<TokenWithSpan>> {
     if scan.odd {
         return None;
     }
@@ -38,17 +54,7 @@ pub(super) fn tokens(dialect: Dialect, scan: &Scan<'_>) -> Option<Vec<TokenWithS
         return None;
     }
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
-    // The parser takes what follows `COPY ... FROM STDIN;` for data; to the server these are further statements.
-    if dangling_joins(&tokens) > DANGLING_JOINS || nests_statements(&tokens) {
-        return None;
-    }
-    let copies =
-        tokens.iter().any(|token| is_keyword(&token.token, "copy")) && tokens.iter().any(|token| is_keyword(&token.token, "stdin"));
-    let several = tokens
-        .iter()
-        .skip_while(|token| token.token != Token::SemiColon)
-        .any(|token| !matches!(token.token, Token::SemiColon | Token::EOF));
-    (!(copies && several)).then_some(tokens)
+    Some(tokens)
 }
 
 /// Parses tokens, which must be the whole text.
@@ -57,6 +63,9 @@ pub(super) fn parse(dialect: Dialect, mut tokens: Vec<TokenWithSpan>) -> Option<
     match dialect {
         Dialect::Postgres | Dialect::MySql => {
             strip_lock_strength(&mut tokens);
+            if dialect == Dialect::Postgres {
+                strip_only(&mut tokens);
+            }
             tokens = spell_out_table_clauses(tokens);
         }
         Dialect::Sqlite => {
@@ -163,6 +172,27 @@ fn strip_lock_strength(tokens: &mut Vec<TokenWithSpan>) {
         {
             tokens.drain(at + 1..at + clause.len() - 1);
         }
+    }
+}
+
+/// `FROM ONLY a` reads and writes less than `FROM a`, so it may pass for that; the parser takes ONLY for a table. (`FETCH FIRST ROW ONLY` ends a query.)
+fn strip_only(tokens: &mut Vec<TokenWithSpan>) {
+    let mut at = 1;
+    while at + 1 < tokens.len() {
+        let names = matches!(&tokens[at + 1].token, Token::Word(_) | Token::LParen);
+        let fetches = ["row", "rows"].iter().any(|word| is_keyword(&tokens[at - 1].token, word));
+        if names && !fetches && is_keyword(&tokens[at].token, "only") && tokens[at - 1].token != Token::Period {
+            tokens.remove(at);
+            if tokens[at].token == Token::LParen {
+                let close = tokens[at..].iter().position(|token| token.token == Token::RParen);
+                // `ONLY (a)` names one table, or `s.a`.
+                if let Some(close) = close.filter(|close| *close <= 4) {
+                    tokens.remove(at + close);
+                    tokens.remove(at);
+                }
+            }
+        }
+        at += 1;
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn analyse(dialect: Dialect, tokens: &[TokenWithSpan], catalog: &Cata
 }
 
 fn schema_read(tables: Vec<Tag>) -> Analysis {
-    Analysis { read: Ok(Read { tables: tables.into(), category: Category::Schema }), ..Analysis::harmless(Bypass::NotAQuery) }
+    Analysis { read: Ok(Read { tables: tables.into(), category: Category::Schema, secured: false }), ..Analysis::harmless(Bypass::NotAQuery) }
 }
 
 /// Decided by the schema and a literal argument.
@@ -129,9 +129,11 @@ fn show(tokens: &[&Token], catalog: &Catalog) -> Option<Analysis> {
         return None;
     }
     // `SHOW STATUS WHERE f()` calls what it names.
-    let calls = rest
-        .windows(2)
-        .any(|pair| *pair[1] == Token::LParen && ident(pair[0]).is_some_and(|name| name.quoted || catalog.is_user_function(&name.text)));
+    let qualified = rest.windows(3).any(|three| *three[0] == Token::Period && *three[2] == Token::LParen);
+    let calls = qualified
+        || rest
+            .windows(2)
+            .any(|pair| *pair[1] == Token::LParen && ident(pair[0]).is_some_and(|name| name.quoted || catalog.is_user_function(&name.text)));
     if calls {
         return Some(Analysis::everything(Bypass::NotAQuery));
     }

@@ -1,10 +1,9 @@
 //! Syntax trees to meanings. Every kind of statement that is not named here may do anything.
 
 use super::scan::is_word;
-use super::targets::Targets;
 use super::walk::Walk;
-use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables};
-use crate::catalog::Catalog;
+use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables, targets};
+use crate::catalog::{Catalog, Closure, Code, Ops};
 use sqlparser::ast::{ContextModifier, CopySource, CopyTarget, CreateTable, Query, Set, Statement, UtilityOption, Visit};
 
 /// The meaning of one statement. `bypass` is what its words already gave away.
@@ -16,16 +15,21 @@ pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement
         // It numbers the rows of tables without a primary key anew.
         Statement::Vacuum(_) if dialect == Dialect::Sqlite => Analysis::everything(Bypass::NotAQuery),
         Statement::Query(query) => context.query(statement, query, bypass),
-        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => context.write(statement, Targets::default()),
-        Statement::Truncate(_) => Analysis { commits, ..context.write(statement, Targets::default()) },
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => context.write(statement),
+        Statement::Truncate(_) => Analysis { commits, ..context.write(statement) },
         Statement::Copy { source, to, target, values, .. } => context.copy(source, *to, target, !values.is_empty()),
         Statement::Explain { analyze, options, statement, .. } => {
             if *analyze || options.iter().flatten().any(is_analyze) {
                 Analysis { read: Err(Bypass::NotAQuery), ..self::analyse(dialect, catalog, statement, bypass) }
             } else {
                 // The planner calls functions that are declared deterministic, and these may write all the same.
-                match self::analyse(dialect, catalog, statement, bypass).writes {
+                let explained = self::analyse(dialect, catalog, statement, bypass);
+                match explained.writes {
                     Writes::Everything if dialect != Dialect::Sqlite => Analysis::everything(Bypass::NotAQuery),
+                    // A query that writes does so by what it calls.
+                    Writes::Tables(_) if dialect != Dialect::Sqlite && matches!(**statement, Statement::Query(_)) => {
+                        Analysis { read: Err(Bypass::NotAQuery), ..explained }
+                    }
                     _ => Analysis::harmless(Bypass::NotAQuery),
                 }
             }
@@ -60,14 +64,21 @@ pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement
         | Statement::Vacuum(_) => Analysis::harmless(Bypass::NotAQuery),
         Statement::Prepare { .. } => Analysis { session: context.prepared(), ..Analysis::harmless(Bypass::NotAQuery) },
         Statement::Execute { .. } => Analysis { session: context.prepared(), commits, ..Analysis::everything(Bypass::NotAQuery) },
-        // A procedure may commit by itself in MySQL. One that changes its caller's session is a documented limit.
-        Statement::Call(_) => Analysis { commits, ..Analysis::everything(Bypass::NotAQuery) },
+        // One that changes its caller's session is a documented limit.
+        Statement::Call(call) => {
+            let mut walk = context.walk(statement);
+            walk.call_user(&call.name);
+            let closure = catalog.close(&walk.code);
+            // A procedure may commit by itself in MySQL.
+            let commits = commits && (closure.ends_transaction || closure.everything.is_some() || closure.stays);
+            Analysis { commits, read: Err(Bypass::NotAQuery), ..written(walk.setting, closure) }
+        }
         // Statistics; MariaDB's `ANALYZE <statement>` runs the statement.
         Statement::Analyze(_) if dialect != Dialect::MySql => Analysis::harmless(Bypass::NotAQuery),
         Statement::Analyze(analyze) if analyze.has_table_keyword => Analysis { commits, ..Analysis::harmless(Bypass::NotAQuery) },
         Statement::OptimizeTable { has_table_keyword: true, .. } if commits => Analysis { commits, ..Analysis::harmless(Bypass::NotAQuery) },
         // It carries the writes of its query: FETCH runs it, in the same transaction.
-        Statement::Declare { .. } => context.write(statement, Targets::default()).declared(),
+        Statement::Declare { .. } => context.write(statement).declared(),
         Statement::CreateTable(table) => context.create_table(statement, table),
         Statement::CreateView(view) if view.temporary || tables::in_temporary_schema(&view.name) => Analysis {
             session: Session::TemporaryTable(tables::last_lower(&view.name)),
@@ -150,24 +161,29 @@ impl Context<'_> {
         }
         let walk = self.walk(statement);
         if let Some((temporary, name)) = walk.into {
-            let harmless = temporary && !walk.hazard && !walk.writes && !walk.setting;
+            let closure = self.catalog.close(&walk.code);
+            let harmless = temporary && closure.everything.is_none() && closure.writes.is_empty() && !walk.setting;
             return match (harmless, temporary) {
                 (true, _) => Analysis { session: Session::TemporaryTable(name), ..Analysis::harmless(Bypass::Write) },
                 (false, true) => Analysis { session: Session::Changed, ..Analysis::schema_change(self.dialect) },
                 (false, false) => Analysis { commits: false, ..Analysis::schema_change(self.dialect) },
             };
         }
-        if walk.writes {
-            return written(walk, Targets::default());
+        let mut code = walk.code;
+        if let Some(words) = words {
+            code.refuse(words, String::new());
         }
-        let writes = if walk.hazard { Writes::Everything } else { Writes::Nothing };
+        let closure = self.catalog.close(&code);
+        if walk.writes {
+            return written(walk.setting, closure);
+        }
         let session = if walk.setting { Session::Changed } else { Session::Unchanged };
-        let read = category::read(query, walk.tables, walk.only_schema, walk.bypass.or(words));
-        Analysis { read, writes, session, ..Analysis::harmless(Bypass::NotAQuery) }
+        Analysis { session, ..Analysis::closed(closure, |closure| category::of(query, closure.only_schema)) }
     }
 
-    fn write(&self, statement: &impl Visit, targets: Targets) -> Analysis {
-        written(self.walk(statement), targets)
+    fn write(&self, statement: &impl Visit) -> Analysis {
+        let walk = self.walk(statement);
+        written(walk.setting, self.catalog.close(&walk.code))
     }
 
     fn copy(&self, source: &CopySource, to: bool, target: &CopyTarget, data: bool) -> Analysis {
@@ -178,19 +194,21 @@ impl Context<'_> {
         if matches!(target, CopyTarget::Program { .. }) {
             return Analysis::everything(Bypass::NotAQuery);
         }
+        let mut code = Code::default();
         match source {
             CopySource::Table { table_name, .. } if to => {
-                match tables::name(self.dialect, table_name).and_then(|name| self.catalog.resolve(&name)) {
-                    Some(relation) if relation.reads != crate::catalog::Reads::Hazard => Analysis::harmless(Bypass::NotAQuery),
-                    _ => Analysis::everything(Bypass::NotAQuery),
+                match tables::name(self.dialect, table_name).and_then(|name| self.catalog.find(&name)) {
+                    Some((key, _)) => code.read(key),
+                    None => return Analysis::everything(Bypass::NotAQuery),
                 }
             }
             CopySource::Table { table_name, .. } => {
-                let writes = Targets::named(self.dialect, self.catalog, table_name).into_writes();
-                Analysis { writes, ..Analysis::harmless(Bypass::Write) }
+                targets::note_table(self.dialect, self.catalog, table_name, Ops::INSERT, &mut code);
+                return written(false, self.catalog.close(&code));
             }
-            CopySource::Query(query) => Analysis { read: Err(Bypass::NotAQuery), ..self.write(query, Targets::default()) },
+            CopySource::Query(query) => code = self.walk(query).code,
         }
+        Analysis { read: Err(Bypass::NotAQuery), ..written(false, self.catalog.close(&code)) }
     }
 
     fn create_table(&self, statement: &Statement, table: &CreateTable) -> Analysis {
@@ -200,8 +218,8 @@ impl Context<'_> {
         let name = Session::TemporaryTable(tables::last_lower(&table.name));
         let walk = self.walk(statement);
         // Its own name is unknown to the catalog, which the walk takes for a hazard in PostgreSQL; what its query does is what counts.
-        let query = table.query.as_ref().map(|query| self.walk(query));
-        if walk.writes || walk.setting || query.is_some_and(|query| query.hazard || query.writes) {
+        let query = table.query.as_ref().map(|query| self.catalog.close(&self.walk(query).code));
+        if walk.writes || walk.setting || query.is_some_and(|query| query.everything.is_some() || !query.writes.is_empty()) {
             return Analysis { session: Session::Changed, ..Analysis::schema_change(self.dialect) };
         }
         Analysis { session: name, ..Analysis::harmless(Bypass::NotAQuery) }
@@ -213,13 +231,11 @@ impl Context<'_> {
     }
 }
 
-/// What a walked statement writes, besides these targets.
-fn written(walk: Walk<'_>, mut targets: Targets) -> Analysis {
-    targets.add(walk.targets);
-    let commits = targets.stays();
-    let writes = if walk.hazard { Writes::Everything } else { targets.into_writes() };
-    let session = if walk.setting { Session::Changed } else { Session::Unchanged };
-    Analysis { writes, session, commits, ..Analysis::harmless(Bypass::Write) }
+/// A statement that writes, whatever it reads.
+pub(super) fn written(setting: bool, closure: Closure) -> Analysis {
+    let session = if setting { Session::Changed } else { Session::Unchanged };
+    let commits = closure.stays;
+    Analysis { read: Err(Bypass::Write), session, commits, ..Analysis::closed(closure, |_| super::Category::Data) }
 }
 
 /// `EXPLAIN (ANALYZE ...)`, whatever its argument says.

@@ -1,120 +1,119 @@
 //! What INSERT, UPDATE, DELETE, MERGE and TRUNCATE write.
 
-use super::{Dialect, Writes, tables};
-use crate::catalog::{Catalog, Reach, Reads};
-use crate::tag::Tag;
+use super::{Dialect, tables};
+use crate::catalog::{Catalog, Code, Ops};
 use sqlparser::ast::{
-    CascadeOption, Delete, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
+    Assignment, AssignmentTarget, CascadeOption, Delete, FromTable, Insert, ObjectName, OnConflictAction, OnInsert, SqliteOnConflict,
+    Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
 };
 
-/// A set of tables, or everything.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Targets {
-    tables: Vec<Tag>,
-    everything: bool,
-    /// Whether a rollback leaves some of it written: as good as a write that commits by itself.
-    stays: bool,
+/// Notes what a statement itself writes, apart from statements within it; false if it is no such statement.
+pub(super) fn note(dialect: Dialect, catalog: &Catalog, statement: &Statement, code: &mut Code) -> bool {
+    let mut targets = Collector { dialect, catalog, code };
+    match statement {
+        Statement::Insert(insert) => targets.insert(insert),
+        Statement::Update(update) => targets.update(update),
+        Statement::Delete(delete) => targets.delete(delete),
+        Statement::Merge(merge) => targets.factor(&merge.table, Ops::ROWS, false),
+        Statement::Truncate(truncate) => targets.truncate(truncate),
+        _ => return false,
+    }
+    true
 }
 
-impl Targets {
-    /// What a statement itself writes, apart from statements within it; `None` if it is no such statement.
-    pub fn of(dialect: Dialect, catalog: &Catalog, statement: &Statement) -> Option<Self> {
-        let mut targets = Collector { dialect, catalog, targets: Self::default() };
-        match statement {
-            Statement::Insert(insert) => targets.insert(insert),
-            Statement::Update(update) => targets.update(update),
-            Statement::Delete(delete) => targets.delete(delete),
-            Statement::Merge(merge) => targets.factor(&merge.table, false),
-            Statement::Truncate(truncate) => targets.truncate(truncate),
-            _ => return None,
-        }
-        Some(targets.targets)
-    }
-
-    /// A table by its name.
-    pub fn named(dialect: Dialect, catalog: &Catalog, name: &ObjectName) -> Self {
-        let mut targets = Collector { dialect, catalog, targets: Self::default() };
-        targets.table(name);
-        targets.targets
-    }
-
-    /// The union with another set.
-    pub fn add(&mut self, other: Self) {
-        self.everything |= other.everything;
-        self.stays |= other.stays;
-        for tag in other.tables {
-            if !self.tables.contains(&tag) {
-                self.tables.push(tag);
-            }
-        }
-    }
-
-    /// Whether a rollback leaves some of it written.
-    pub fn stays(&self) -> bool {
-        self.stays
-    }
-
-    /// The set as an analysis says it.
-    pub fn into_writes(self) -> Writes {
-        match self {
-            Self { everything: true, .. } => Writes::Everything,
-            Self { tables, .. } if tables.is_empty() => Writes::Nothing,
-            Self { tables, .. } => Writes::Tables(tables.into()),
-        }
-    }
+/// Notes a table that is written, by its name.
+pub(super) fn note_table(dialect: Dialect, catalog: &Catalog, name: &ObjectName, ops: Ops, code: &mut Code) {
+    Collector { dialect, catalog, code }.table(name, ops);
 }
 
 struct Collector<'a> {
     dialect: Dialect,
     catalog: &'a Catalog,
-    targets: Targets,
+    code: &'a mut Code,
 }
 
 impl Collector<'_> {
-    fn table(&mut self, written: &ObjectName) {
-        let relation = tables::name(self.dialect, written).and_then(|name| self.catalog.resolve(&name));
-        match relation {
-            Some(relation) if relation.writes == Reach::Itself && matches!(relation.reads, Reads::Plain | Reads::Opaque) => {
-                self.targets.add(Targets { tables: vec![relation.tag.clone()], everything: false, stays: !relation.rolls_back });
-            }
-            // Unknown, further than itself, a view that calls functions, or the database's own catalog.
-            _ => self.targets.everything = true,
+    fn table(&mut self, written: &ObjectName, ops: Ops) {
+        match tables::name(self.dialect, written).and_then(|name| self.catalog.find(&name)) {
+            Some((key, _)) => self.code.write(key, ops),
+            None => self.code.hide(format!("writes {written}, which the catalog does not know"), false),
         }
     }
 
+    fn strange(&mut self) {
+        self.code.hide("writes in a way that is not known", false);
+    }
+
     /// A table in FROM or its like. In a statement over several tables a derived one can't be written to.
-    fn factor(&mut self, factor: &TableFactor, several: bool) {
+    fn factor(&mut self, factor: &TableFactor, ops: Ops, several: bool) {
         match factor {
-            TableFactor::Table { name, args: None, .. } => self.table(name),
+            TableFactor::Table { name, args: None, .. } => self.table(name, ops),
             TableFactor::Derived { .. } | TableFactor::JsonTable { .. } if several => {}
-            TableFactor::NestedJoin { table_with_joins, .. } => self.joined(table_with_joins),
-            _ => self.targets.everything = true,
+            TableFactor::NestedJoin { table_with_joins, .. } => self.joined(table_with_joins, ops),
+            _ => self.strange(),
         }
     }
 
     /// Every table of a join: which of them a multi-table statement writes depends on its columns.
-    fn joined(&mut self, table: &TableWithJoins) {
-        self.factor(&table.relation, true);
+    fn joined(&mut self, table: &TableWithJoins, ops: Ops) {
+        self.factor(&table.relation, ops, true);
         for join in &table.joins {
-            self.factor(&join.relation, true);
+            self.factor(&join.relation, ops, true);
         }
     }
 
     fn insert(&mut self, insert: &Insert) {
-        match &insert.table {
-            TableObject::TableName(name) => self.table(name),
-            _ => self.targets.everything = true,
+        let TableObject::TableName(name) = &insert.table else { return self.strange() };
+        let mut ops = Ops::INSERT;
+        if insert.replace_into || insert.or == Some(SqliteOnConflict::Replace) {
+            ops |= Ops::DELETE;
         }
-        self.targets.everything |= insert.multi_table_insert_type.is_some() || insert.overwrite || insert.output.is_some();
+        match &insert.on {
+            None => {}
+            Some(OnInsert::OnConflict(conflict)) => match &conflict.action {
+                OnConflictAction::DoNothing => {}
+                OnConflictAction::DoUpdate(update) => ops |= self.update_of(Some(name), &update.assignments),
+            },
+            Some(OnInsert::DuplicateKeyUpdate(assignments)) => ops |= self.update_of(Some(name), assignments),
+            Some(_) => ops |= Ops::ROWS,
+        }
+        self.table(name, ops);
+        if insert.multi_table_insert_type.is_some() || insert.overwrite || insert.output.is_some() {
+            self.strange();
+        }
     }
 
     fn update(&mut self, update: &Update) {
+        let replaces = if update.or == Some(SqliteOnConflict::Replace) { Ops::DELETE } else { Ops::NONE };
         if update.table.joins.is_empty() {
-            self.factor(&update.table.relation, false);
+            let name = match &update.table.relation {
+                TableFactor::Table { name, .. } => Some(name),
+                _ => None,
+            };
+            let ops = self.update_of(name, &update.assignments) | replaces;
+            self.factor(&update.table.relation, ops, false);
         } else {
-            self.joined(&update.table);
+            self.joined(&update.table, Ops::UPDATE | Ops::KEYS | replaces);
         }
-        self.targets.everything |= update.output.is_some();
+        if update.output.is_some() {
+            self.strange();
+        }
+    }
+
+    /// Whether these assignments may change what foreign keys refer to.
+    fn update_of(&self, name: Option<&ObjectName>, assignments: &[Assignment]) -> Ops {
+        let relation = name.and_then(|name| tables::name(self.dialect, name)).and_then(|name| self.catalog.resolve(&name));
+        let keys = relation.and_then(|relation| relation.keys.as_deref());
+        let spares = |assignment: &Assignment| match &assignment.target {
+            AssignmentTarget::ColumnName(column) => {
+                // In PostgreSQL `a.b` is a part of column `a`.
+                let plain = column.0.len() == 1 || self.dialect != Dialect::Postgres;
+                let column = tables::last_lower(column);
+                plain && !column.is_empty() && keys.is_some_and(|keys| keys.iter().all(|key| key.to_lowercase() != column))
+            }
+            AssignmentTarget::Tuple(_) => false,
+        };
+        if assignments.iter().all(spares) { Ops::UPDATE } else { Ops::UPDATE | Ops::KEYS }
     }
 
     fn delete(&mut self, delete: &Delete) {
@@ -122,20 +121,21 @@ impl Collector<'_> {
         // `DELETE a FROM t AS a JOIN ...` and `DELETE FROM a USING t AS a JOIN ...`: aliases, so take every table there is.
         let several = !delete.tables.is_empty() || from.iter().any(|table| !table.joins.is_empty()) || from.len() > 1;
         match (&delete.using, self.dialect) {
-            (Some(using), Dialect::MySql) => using.iter().for_each(|table| self.joined(table)),
-            _ if several => from.iter().for_each(|table| self.joined(table)),
-            _ => from.iter().for_each(|table| self.factor(&table.relation, false)),
+            (Some(using), Dialect::MySql) => using.iter().for_each(|table| self.joined(table, Ops::DELETE)),
+            _ if several => from.iter().for_each(|table| self.joined(table, Ops::DELETE)),
+            _ => from.iter().for_each(|table| self.factor(&table.relation, Ops::DELETE, false)),
         }
-        self.targets.everything |= delete.output.is_some() || from.is_empty();
+        if delete.output.is_some() || from.is_empty() {
+            self.strange();
+        }
     }
 
     fn truncate(&mut self, truncate: &Truncate) {
-        // A cascade follows foreign keys; a table of that name with children truncates them as well, which is the catalog's to know.
-        let further = matches!(truncate.cascade, Some(CascadeOption::Cascade))
-            || truncate.partitions.is_some()
-            || truncate.on_cluster.is_some()
-            || truncate.table_names.is_empty();
-        self.targets.everything |= further;
-        truncate.table_names.iter().for_each(|table| self.table(&table.name));
+        let cascades = matches!(truncate.cascade, Some(CascadeOption::Cascade));
+        let ops = if cascades { Ops::TRUNCATE | Ops::CASCADE } else { Ops::TRUNCATE };
+        if truncate.partitions.is_some() || truncate.on_cluster.is_some() || truncate.table_names.is_empty() {
+            self.strange();
+        }
+        truncate.table_names.iter().for_each(|table| self.table(&table.name, ops));
     }
 }

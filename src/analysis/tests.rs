@@ -21,7 +21,7 @@ pub(super) fn catalog(dialect: Dialect) -> Catalog {
     };
     let mut catalog = Catalog::new(dialect, path.into_iter().map(str::to_owned).collect(), dialect == Dialect::Sqlite);
     let mut add = |schema: &str, name: &str, tag: Tag, reads, writes| {
-        catalog.add(schema, name, None, Relation { tag, reads, writes, rolls_back: true });
+        catalog.add(schema, name, None, Relation::new(tag, reads, writes));
     };
     for name in ["users", "orders", "posts", "tags", "only"] {
         add(home, name, Tag::table(name), Reads::Plain, Reach::Itself);

@@ -2,7 +2,7 @@
 
 use super::functions::{self, Effect};
 use super::scan::{Scan, is_word};
-use super::{Analysis, Bypass, Dialect, Session};
+use super::{Analysis, Bypass, Dialect, Session, words};
 use crate::catalog::Catalog;
 
 /// The meaning of a text that has no syntax tree.
@@ -104,7 +104,7 @@ fn only_reads(dialect: Dialect, text: &str, catalog: &Catalog) -> bool {
         let before = rest[..at].trim_end();
         let word = &before[before.trim_end_matches(is_word).len()..];
         let qualified = before.trim_end_matches(is_word).trim_end().ends_with('.');
-        let known = word.is_empty() || CLAUSES.contains(&word) || functions::effect(dialect, word, 1) != Effect::Unknown;
+        let known = word.is_empty() || words::is_clause(word) || functions::effect(dialect, word, 1) != Effect::Unknown;
         // `"f"(x)`: a name in quotes may be any function's.
         if !known || qualified || before.ends_with('\'') || catalog.is_user_function(word) {
             return false;
@@ -114,48 +114,8 @@ fn only_reads(dialect: Dialect, text: &str, catalog: &Catalog) -> bool {
     !words_of(text).any(|(_, word)| matches!(word, "into" | "procedure" | "nextval" | "setval" | "next"))
 }
 
-/// Words that an opening parenthesis follows without being called.
-const CLAUSES: &[&str] = &[
-    "select",
-    "from",
-    "where",
-    "and",
-    "or",
-    "not",
-    "in",
-    "as",
-    "on",
-    "using",
-    "over",
-    "by",
-    "having",
-    "join",
-    "union",
-    "all",
-    "except",
-    "intersect",
-    "when",
-    "then",
-    "else",
-    "case",
-    "between",
-    "like",
-    "is",
-    "limit",
-    "offset",
-    "distinct",
-    "filter",
-    "materialized",
-    "any",
-    "some",
-    "with",
-    "xor",
-    "div",
-    "escape",
-];
-
 /// Whether a DO block has a statement that outlives it in the session: `SET x`, `EXECUTE 'SET x'`, `CREATE TEMP TABLE`. An UPDATE's SET does not count.
-fn block_changes_session(text: &str) -> bool {
+pub(super) fn block_changes_session(text: &str) -> bool {
     let mut before = "";
     let mut end = 0;
     for (start, word) in words_of(text) {

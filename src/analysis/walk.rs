@@ -5,10 +5,8 @@
 
 use super::functions::{self, Effect};
 use super::tables::{self, Meaning, Scopes};
-use super::targets::Targets;
-use super::{Bypass, Dialect};
-use crate::catalog::{Catalog, Reads};
-use crate::tag::Tag;
+use super::{Bypass, Dialect, targets};
+use crate::catalog::{Catalog, Code};
 use sqlparser::ast::{Function, FunctionArguments, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor};
 use std::ops::ControlFlow;
 
@@ -19,21 +17,13 @@ pub(super) struct Walk<'a> {
     pub(super) dialect: Dialect,
     pub(super) catalog: &'a Catalog,
     scopes: Scopes,
-    /// The tables read, each once.
-    pub tables: Vec<Tag>,
-    /// Whether everything read is the database's own catalog.
-    pub only_schema: bool,
-    /// The first reason not to keep the answer.
-    pub bypass: Option<Bypass>,
-    /// Whether something in it may write anything.
-    pub hazard: bool,
+    /// What it names and does by itself.
+    pub code: Code,
     /// Whether it changes a setting of the session.
     pub setting: bool,
     /// `SELECT ... INTO`: whether the new table is temporary, and its name.
     pub into: Option<(bool, String)>,
-    /// What its INSERT, UPDATE, DELETE and MERGE parts write.
-    pub targets: Targets,
-    /// Whether it has such parts.
+    /// Whether it has parts that insert, update, delete or merge.
     pub writes: bool,
     /// Whether a date is made from something that could be a time of day (MySQL).
     pub(super) date: bool,
@@ -50,13 +40,9 @@ impl<'a> Walk<'a> {
             dialect,
             catalog,
             scopes: Scopes::new(dialect),
-            tables: Vec::new(),
-            only_schema: true,
-            bypass: None,
-            hazard: false,
+            code: Code::default(),
             setting: false,
             into: None,
-            targets: Targets::default(),
             writes: false,
             date: false,
             time_of_day: false,
@@ -75,13 +61,23 @@ impl<'a> Walk<'a> {
 
     /// Notes a reason not to keep the answer.
     pub(super) fn refuse(&mut self, reason: Bypass) {
-        self.bypass.get_or_insert(reason);
+        self.refuse_for(reason, String::new());
+    }
+
+    /// The same, with what it is about.
+    pub(super) fn refuse_for(&mut self, reason: Bypass, what: String) {
+        self.code.refuse(reason, what);
     }
 
     /// Notes something that nobody listed: it is not kept, and it may write.
     pub(super) fn distrust(&mut self, reason: Bypass) {
-        self.refuse(reason);
-        self.hazard = true;
+        self.distrust_for(reason, "something of which nothing is known".to_owned());
+    }
+
+    /// The same, with what it is about.
+    pub(super) fn distrust_for(&mut self, reason: Bypass, what: String) {
+        self.refuse_for(reason, what.clone());
+        self.code.hide(what, self.dialect == Dialect::Postgres);
     }
 
     fn reads(&mut self, written: &ObjectName) {
@@ -89,29 +85,19 @@ impl<'a> Walk<'a> {
         if meaning == Meaning::Expression {
             return;
         }
-        let Some(relation) = tables::name(self.dialect, written).and_then(|name| self.catalog.resolve(&name)) else {
-            let dual = self.dialect == Dialect::MySql && written.0.len() == 1 && tables::last_lower(written) == "dual";
-            if meaning == Meaning::Relation && !dual {
-                self.refuse(Bypass::UnknownRelation);
-                // A view calls the functions in it, and PostgreSQL's functions can write.
-                self.hazard |= self.dialect == Dialect::Postgres;
-            }
+        if let Some((key, _)) = tables::name(self.dialect, written).and_then(|name| self.catalog.find(&name)) {
+            self.code.read(key);
             return;
-        };
-        match relation.reads {
-            Reads::Plain => {
-                self.only_schema = false;
-                self.note(relation.tag.clone());
-            }
-            Reads::Schema => self.note(Tag::schema()),
-            Reads::Opaque => self.refuse(Bypass::NotATable),
-            Reads::Hazard => self.distrust(Bypass::NotATable),
         }
-    }
-
-    fn note(&mut self, tag: Tag) {
-        if !self.tables.contains(&tag) {
-            self.tables.push(tag);
+        let dual = self.dialect == Dialect::MySql && written.0.len() == 1 && tables::last_lower(written) == "dual";
+        if meaning == Meaning::Relation && !dual {
+            let what = format!("{written} is unknown");
+            if self.dialect == Dialect::Postgres {
+                // A view calls the functions in it, and PostgreSQL's functions can write.
+                self.distrust_for(Bypass::UnknownRelation, what);
+            } else {
+                self.refuse_for(Bypass::UnknownRelation, what);
+            }
         }
     }
 
@@ -132,16 +118,17 @@ impl<'a> Walk<'a> {
     }
 
     fn call_named(&mut self, name: &ObjectName, arguments: usize) {
-        match self.builtin(name).map(|name| functions::effect(self.dialect, &name, arguments)) {
-            Some(Effect::Pure) => {}
-            Some(Effect::Date) => self.date = true,
-            Some(Effect::TimeOfDay) => self.time_of_day = true,
-            Some(Effect::Harmless) => self.refuse(Bypass::Function),
-            Some(Effect::Setting) => {
+        let Some(builtin) = self.builtin(name) else { return self.call_user(name) };
+        match functions::effect(self.dialect, &builtin, arguments) {
+            Effect::Pure => {}
+            Effect::Date => self.date = true,
+            Effect::TimeOfDay => self.time_of_day = true,
+            Effect::Harmless => self.refuse_for(Bypass::Function, format!("calls {builtin}()")),
+            Effect::Setting => {
                 self.setting = true;
-                self.refuse(Bypass::Function);
+                self.refuse_for(Bypass::Function, format!("calls {builtin}()"));
             }
-            Some(Effect::Unknown) | None => self.distrust(Bypass::Function),
+            Effect::Unknown => self.distrust_for(Bypass::Function, format!("calls {builtin}()")),
         }
     }
 
@@ -158,20 +145,42 @@ impl<'a> Walk<'a> {
         (own && !name.is_empty() && !self.catalog.is_user_function(&name)).then_some(name)
     }
 
+    /// A call of a function that a user defined, if the catalog knows it.
+    pub(super) fn call_user(&mut self, name: &ObjectName) {
+        let known = match name.0.as_slice() {
+            [_] => true,
+            // PostgreSQL's overloads of all schemas count as one.
+            [schema, _] => match self.dialect {
+                Dialect::Postgres => true,
+                Dialect::MySql => schema.as_ident().is_some_and(|schema| self.catalog.is_home(&schema.value)),
+                Dialect::Sqlite => false,
+            },
+            _ => false,
+        };
+        let last = tables::last_lower(name);
+        if known && self.catalog.is_user_function(&last) {
+            self.code.call(last);
+        } else {
+            self.distrust_for(Bypass::Function, format!("calls {name}()"));
+        }
+    }
+
     /// A name that the parser made a piece of syntax of, but that a user's function may have taken.
     pub(super) fn call_keyword(&mut self, name: &str) {
         if self.catalog.is_user_function(name) {
-            self.distrust(Bypass::Function);
+            self.code.call(name.to_lowercase());
         }
     }
 
     fn table_function(&mut self, name: &ObjectName) {
         match self.builtin(name) {
             Some(name) if functions::is_pure_table_function(self.dialect, &name) => {}
-            Some(name) if functions::effect(self.dialect, &name, 1) != Effect::Unknown => self.refuse(Bypass::Function),
+            Some(builtin) if functions::effect(self.dialect, &builtin, 1) != Effect::Unknown => {
+                self.refuse_for(Bypass::Function, format!("calls {builtin}()"));
+            }
             // SQLite's table-valued functions read, whatever they are.
-            _ if self.dialect == Dialect::Sqlite => self.refuse(Bypass::Function),
-            _ => self.distrust(Bypass::Function),
+            _ if self.dialect == Dialect::Sqlite => self.refuse_for(Bypass::Function, format!("calls {name}()")),
+            _ => self.call_user(name),
         }
     }
 }
@@ -277,10 +286,7 @@ impl Visitor for Walk<'_> {
 
     fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
         // A statement within one: a common table expression that writes, or what EXPLAIN explains.
-        if let Some(targets) = Targets::of(self.dialect, self.catalog, statement) {
-            self.writes = true;
-            self.targets.add(targets);
-        }
+        self.writes |= targets::note(self.dialect, self.catalog, statement, &mut self.code);
         ControlFlow::Continue(())
     }
 }

@@ -66,3 +66,11 @@ fn names_a_moment(text: &str) -> bool {
     let moments = ["now", "today", "tomorrow", "yesterday"];
     text.split(|c: char| !c.is_alphabetic()).any(|word| moments.iter().any(|moment| moment.eq_ignore_ascii_case(word)))
 }
+
+/// Whether an opening parenthesis may follow this (lower-case) word although it is no call.
+pub(super) fn is_clause(word: &str) -> bool {
+    CLAUSES.split_ascii_whitespace().any(|clause| clause == word)
+}
+
+const CLAUSES: &str = "select from where and or not in as on using over by having join union all except intersect when then else case between like is limit
+    offset distinct filter materialized any some with xor div escape";

@@ -70,6 +70,12 @@ impl<DB: Backend> CachingExecutor<DB> {
         }
     }
 
+    /// Why this clone does not look this plan up.
+    pub(crate) fn refusal_of_plan(&self, plan: &Plan) -> Option<Reason> {
+        let secured = plan.analysis.read.as_ref().is_ok_and(|read| read.secured);
+        (secured && self.options.scope.is_none()).then_some(Reason::RowSecurity)
+    }
+
     /// The key of a read with these arguments; `None` where they are too large to hash.
     pub(crate) fn key(&self, plan: &Plan, sql: &str, arguments: &DB::Arguments, one: bool) -> Option<String> {
         let prefix = self.shared.prefix.get()?;
@@ -105,7 +111,8 @@ impl<DB: Backend> CachingExecutor<DB> {
     async fn look_up_by(&self, plan: &Arc<Plan>, request: &Request<DB>, one: bool) -> Option<Answer<DB>> {
         let shared = &self.shared;
         let Some(engine) = &shared.engine else { return Some(Answer::Miss(Filling(None))) };
-        let key = match (self.refusal(request), &request.arguments) {
+        let refusal = self.refusal(request).or_else(|| self.refusal_of_plan(plan));
+        let key = match (refusal, &request.arguments) {
             (None, Some(arguments)) => self.key(plan, request.sql.as_str(), arguments, one).ok_or(Reason::Arguments),
             (reason, _) => Err(reason.unwrap_or(Reason::RawSql)),
         };

@@ -249,6 +249,9 @@ impl<DB: Backend> Shared<DB> {
         for name in shadowed {
             catalog.shadow(name);
         }
+        if !self.closure {
+            catalog.open();
+        }
         self.schema.store(Arc::new(Schema::new(DB::DIALECT, catalog, epoch)));
     }
 

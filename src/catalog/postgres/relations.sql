@@ -1,13 +1,15 @@
 -- The planner overestimates the recursion and would compile for a second what runs for ten milliseconds. Several statements in one message are one
 -- transaction, so LOCAL ends with it.
 SET LOCAL jit = off;
--- Every relation that a statement may name: schema, name, oid, how it reads, how far a write to it reaches; then perhaps one row that says that
--- operators, casts or domains call functions of which nothing is known.
+-- Every relation that a statement may name: schema, name, oid, how it reads, how far a write to it reaches; then rows without a schema: the functions
+-- with a readable body that a relation's own expressions call (its oid, the function's name), those that operators, casts and domains call,
+-- and perhaps one that says that some of these call functions of which nothing is known.
 WITH RECURSIVE
 -- Functions that are not built in, graded by the harm they may do. 3: anything. What an extension brings in C is trusted to write no table of
--- its own accord: 2 volatile, 1 stable, 0 immutable.
-user_function(oid, grade) AS (
+-- its own accord: 2 volatile, 1 stable, 0 immutable. Whatever has a readable body is followed by itself.
+user_function(oid, source, grade) AS (
     SELECT p.oid,
+           CASE WHEN l.lanname IN ('sql', 'plpgsql') THEN p.oid ELSE 0::pg_catalog.oid END,
            CASE WHEN l.lanname NOT IN ('c', 'internal') OR NOT EXISTS (
                     SELECT FROM pg_catalog.pg_depend e
                     WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid AND e.deptype = 'e')
@@ -43,19 +45,19 @@ volatile_builtin(oid) AS (
       AND p.proname NOT IN ('nextval', 'currval', 'lastval', 'setval', 'random', 'random_normal', 'clock_timestamp', 'timeofday',
                             'gen_random_uuid', 'uuidv4', 'uuidv7', 'pg_sleep', 'pg_current_wal_lsn')
 ),
-seed(classid, objid, grade) AS (
-    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, f.oid, f.grade FROM user_function f WHERE f.grade > 0
+seed(classid, objid, grade, source) AS (
+    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, f.oid, f.grade, f.source FROM user_function f WHERE f.grade > 0
     UNION ALL
-    SELECT x.classid, x.objid, 3 FROM expression x
+    SELECT x.classid, x.objid, 3, 0::pg_catalog.oid FROM expression x
     WHERE EXISTS (
         SELECT FROM pg_catalog.regexp_matches(x.tree, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') AS m(found)
         JOIN volatile_builtin v ON v.oid = m.found[1]::pg_catalog.oid)
 ),
 -- Whatever calls such a function, however indirectly: through an operator, a domain, an operator class, another view.
-calls(classid, objid, grade) AS (
-    SELECT s.classid, s.objid, s.grade FROM seed s
+calls(classid, objid, grade, source) AS (
+    SELECT s.classid, s.objid, s.grade, s.source FROM seed s
     UNION
-    SELECT next.classid, next.objid, b.grade
+    SELECT next.classid, next.objid, b.grade, b.source
     FROM calls b CROSS JOIN LATERAL (
         -- Through a view, or a table whose policies run when it is read, but not through plain tables: who depends on them runs nothing of theirs.
         SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
@@ -90,12 +92,11 @@ calls(classid, objid, grade) AS (
     ) AS next(classid, objid)
 ),
 calling_relation(oid, grade) AS (
-    SELECT b.objid, pg_catalog.max(b.grade) FROM calls b WHERE b.classid = 'pg_catalog.pg_class'::pg_catalog.regclass GROUP BY b.objid
+    SELECT b.objid, pg_catalog.max(b.grade) FROM calls b
+    WHERE b.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND b.source = 0 GROUP BY b.objid
 ),
-named(oid, schema, name, kind, system, persistence, secured, child, parent, builtin_am, grade) AS (
+named(oid, schema, name, kind, system, persistence, secured, builtin_am, grade) AS (
     SELECT c.oid, n.nspname, c.relname, c.relkind, n.nspname IN ('pg_catalog', 'information_schema'), c.relpersistence, c.relrowsecurity,
-           c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid),
-           EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid),
            c.relam < 16384, coalesce(b.grade, 0)
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -104,23 +105,23 @@ named(oid, schema, name, kind, system, persistence, secured, child, parent, buil
 )
 SELECT r.schema::pg_catalog.text, r.name::pg_catalog.text, r.oid::pg_catalog.text,
        -- An unlogged table is emptied by a crash, which is a write that nobody sees.
-       CASE WHEN r.kind = 'r' AND r.persistence = 'p' AND r.builtin_am AND NOT (r.system OR r.secured OR r.child OR r.parent) THEN 'plain'
-            WHEN r.grade > 0 AND (r.kind = 'v' OR r.secured) THEN 'hazard'
-            ELSE 'opaque'
+       CASE WHEN r.system AND r.grade > 0 AND r.kind = 'v' THEN 'hazard'
+            WHEN r.system THEN 'opaque'
+            WHEN r.kind = 'v' THEN 'view'
+            WHEN NOT (r.kind IN ('r', 'p', 'm') AND r.persistence = 'p' AND r.builtin_am) THEN CASE WHEN r.secured AND r.grade > 0 THEN 'hazard' ELSE 'opaque' END
+            WHEN r.secured THEN 'secured'
+            ELSE 'plain'
        END,
-       CASE WHEN r.kind = 'r' AND r.grade < 3 AND NOT (r.system OR r.secured OR r.child OR r.parent)
-                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r.oid AND NOT t.tgisinternal)
-                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = r.oid)
-                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
-                                 WHERE k.confrelid = r.oid AND k.contype = 'f'
-                                   AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
-            THEN 'itself'
-            ELSE 'unknown'
-       END
+       CASE WHEN r.kind IN ('r', 'p', 'm', 'v') AND r.grade < 3 AND NOT r.system THEN 'itself' ELSE 'unknown' END
 FROM named r
 UNION ALL
-SELECT '', 'opaque operators', '0', '', ''
-WHERE EXISTS (
-    SELECT FROM calls b LEFT JOIN pg_catalog.pg_type t ON b.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = b.objid
-    WHERE b.grade >= 2
-      AND (b.classid IN ('pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_cast'::pg_catalog.regclass) OR t.typtype IN ('d', 'r')))
+SELECT DISTINCT '', 'relation calls', b.objid::pg_catalog.text, p.proname::pg_catalog.text, ''
+FROM calls b JOIN pg_catalog.pg_proc p ON p.oid = b.source JOIN pg_catalog.pg_class c ON c.oid = b.objid AND c.relkind <> 'v'
+WHERE b.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+UNION ALL
+SELECT DISTINCT '', CASE b.source WHEN 0 THEN 'opaque operators' ELSE 'operators call' END, '0', coalesce(p.proname::pg_catalog.text, ''), ''
+FROM calls b
+LEFT JOIN pg_catalog.pg_type t ON b.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = b.objid
+LEFT JOIN pg_catalog.pg_proc p ON p.oid = b.source
+WHERE b.grade >= 2
+  AND (b.classid IN ('pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_cast'::pg_catalog.regclass) OR t.typtype IN ('d', 'r'))

@@ -1,4 +1,5 @@
 use super::*;
+use crate::analysis::{Writes, analyse};
 use crate::catalog::{Ident, Name};
 use crate::database::Backend;
 use sqlx::{Connection, Executor, Sqlite};
@@ -32,13 +33,16 @@ async fn only_ordinary_tables_of_main_are_plain() {
     .await;
     for plain in ["users", "USERS", "bare", "a.b"] {
         let relation = named(&catalog, None, plain).unwrap();
-        assert_eq!((relation.reads, relation.writes), (Reads::Plain, Reach::Itself), "{plain}");
+        assert_eq!((relation.reads.clone(), relation.writes), (Reads::Plain, Reach::Itself), "{plain}");
     }
     assert_eq!(named(&catalog, None, "users").unwrap().tag, Tag::table("Users"));
     assert_eq!(named(&catalog, None, "a.b").unwrap().tag.as_str(), "a%2Eb");
-    for opaque in ["seen", "papers", "papers_data", "papers_content", "passing", "far", "sqlite_sequence", "sqlite_temp_master"] {
+    assert!(matches!(named(&catalog, None, "seen").unwrap().reads, Reads::View(_)));
+    let papers = named(&catalog, None, "papers").unwrap();
+    assert_eq!((papers.reads.clone(), papers.writes), (Reads::Opaque, Reach::Itself), "its rows are in tables of its own");
+    for opaque in ["papers_data", "papers_content", "passing", "far", "sqlite_sequence", "sqlite_temp_master"] {
         let relation = named(&catalog, None, opaque).unwrap_or_else(|| panic!("{opaque}"));
-        assert_eq!((relation.reads, relation.writes), (Reads::Opaque, Reach::Unknown), "{opaque}");
+        assert_eq!((relation.reads.clone(), relation.writes), (Reads::Opaque, Reach::Unknown), "{opaque}");
     }
     for schema in ["sqlite_master", "sqlite_schema", "SQLITE_MASTER"] {
         assert_eq!(named(&catalog, None, schema).unwrap().reads, Reads::Schema);
@@ -66,13 +70,34 @@ async fn triggers_and_cascades_reach_further() {
         CREATE TABLE child (
             p REFERENCES Parent ON DELETE cascade, s REFERENCES strict_parent ON DELETE RESTRICT ON UPDATE NO ACTION,
             u REFERENCES updated ON UPDATE SET NULL);
-        CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree ON DELETE SET DEFAULT)")
+        CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree ON DELETE SET DEFAULT);
+        CREATE TABLE kept (id PRIMARY KEY ON CONFLICT REPLACE); CREATE TABLE under (k REFERENCES kept ON DELETE CASCADE)")
     .await;
-    for name in ["watched", "watched_aside", "parent", "updated", "tree"] {
-        assert_eq!(named(&catalog, None, name).unwrap().writes, Reach::Unknown, "{name}");
+    for (sql, expected) in [
+        ("INSERT INTO watched VALUES (1)", "watched, log"),
+        ("DELETE FROM watched", "watched"),
+        ("INSERT INTO watched_aside VALUES (1)", "*"),
+        ("INSERT INTO parent VALUES (1)", "parent"),
+        ("DELETE FROM PARENT", "parent, child"),
+        ("REPLACE INTO parent VALUES (1)", "parent, child"),
+        ("INSERT OR REPLACE INTO parent VALUES (1)", "parent, child"),
+        ("DELETE FROM strict_parent", "strict_parent"),
+        ("DELETE FROM updated", "updated"),
+        ("UPDATE updated SET id = 2", "updated, child"),
+        ("UPDATE updated SET rowid = 2", "updated, child"),
+        ("DELETE FROM tree", "tree"),
+        ("INSERT INTO kept VALUES (1)", "kept, under"),
+    ] {
+        assert_eq!(writes(sql, &catalog), expected, "{sql}");
     }
-    for name in ["log", "strict_parent", "child"] {
-        assert_eq!(named(&catalog, None, name).unwrap().writes, Reach::Itself, "{name}");
+}
+
+/// The tables that a statement writes.
+fn writes(sql: &str, catalog: &Catalog) -> String {
+    match analyse(Dialect::Sqlite, sql, catalog).writes {
+        Writes::Nothing => String::new(),
+        Writes::Tables(tables) => tables.iter().map(Tag::as_str).collect::<Vec<_>>().join(", "),
+        Writes::Everything => "*".to_owned(),
     }
 }
 
@@ -104,7 +129,7 @@ async fn hostile_names_are_only_names() {
         CREATE TABLE \"x'); DROP TABLE y; --\" (id PRIMARY KEY); CREATE TABLE \"\" (a); CREATE TABLE \"sqlit\u{e9}_\" (a); CREATE TABLE y (a);
         CREATE TABLE \"a \"\" b\" (r REFERENCES \"x'); DROP TABLE y; --\" ON DELETE CASCADE)")
     .await;
-    assert_eq!(named(&catalog, None, "x'); DROP TABLE y; --").unwrap().writes, Reach::Unknown);
+    assert_eq!(writes("DELETE FROM \"x'); DROP TABLE y; --\"", &catalog), Tag::table("x'); DROP TABLE y; --").to_string() + ", " + Tag::table("a \" b").as_str());
     for name in ["a \" b", "", "sqlit\u{e9}_", "y"] {
         assert_eq!(named(&catalog, None, name).unwrap().reads, Reads::Plain, "{name}");
     }

@@ -1,0 +1,330 @@
+//! Bodies of triggers, rules, functions and procedures to code.
+//!
+//! Procedural languages have no syntax tree here, and need none: static SQL can only read what it names and only call what it names, so every name in
+//! the tokens that is a relation's counts as read and every name before a parenthesis as a call. What is written stands after one of a few
+//! words; where one of those is not understood, the body may do anything. Dynamic SQL, DDL and settings are opaque.
+
+use super::functions::{self, Effect};
+use super::parse::{self, is_keyword};
+use super::scan::Scan;
+use super::{Bypass, Dialect, words};
+use crate::catalog::{Catalog, Code, Ident, Key, Name, Ops};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+/// How a body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Statements alone: there INTO makes a table.
+    Sql,
+    /// Statements with variables and control flow around them.
+    Procedural,
+}
+
+/// Reads a body's text. Never panics.
+pub fn read(dialect: Dialect, language: Language, text: &str, catalog: &Catalog) -> Code {
+    let scan = Scan::new(dialect, text);
+    let askable = dialect == Dialect::Postgres;
+    let Some(tokens) = parse::lex(dialect, &scan) else { return Code::opaque("a body that can't be read", askable) };
+    let mut code = Code::default();
+    if let Some(bypass) = words::bypass(dialect, &tokens) {
+        code.refuse(bypass, String::new());
+    }
+    if catalog.has_opaque_operators() {
+        code.hide("an operator, a cast or a domain may run anything", askable);
+    }
+    let mut body = Body { dialect, language, catalog, tokens: &tokens, code };
+    let mut at = 0;
+    while at < tokens.len() {
+        at = body.step(at).max(at + 1);
+    }
+    body.code
+}
+
+/// The change that fires a trigger of SQLite's, by the trigger's text, and whether the trigger stands in for it.
+#[cfg(feature = "sqlite")]
+pub fn event(text: &str) -> Option<(Ops, bool)> {
+    let tokens = parse::lex(Dialect::Sqlite, &Scan::new(Dialect::Sqlite, text))?;
+    let is = |at: usize, words: &[&str]| tokens.get(at).is_some_and(|token| words.iter().any(|word| is_keyword(&token.token, word)));
+    let at = (1..tokens.len()).find(|&at| is(at, &["delete", "insert", "update"]) && is(at + 1, &["on", "of"]))?;
+    let ops = match () {
+        () if is(at, &["insert"]) => Ops::INSERT,
+        () if is(at, &["update"]) => Ops::UPDATE | Ops::KEYS,
+        () => Ops::DELETE,
+    };
+    Some((ops, is(at - 1, &["of"])))
+}
+
+struct Body<'a> {
+    dialect: Dialect,
+    language: Language,
+    catalog: &'a Catalog,
+    tokens: &'a [TokenWithSpan],
+    code: Code,
+}
+
+/// Statements that are no reads and writes of rows.
+const OTHER_STATEMENTS: &str = "create alter drop grant revoke comment reindex vacuum analyze analyse cluster refresh rename import security reassign discard
+    reset copy load prepare deallocate handler install uninstall flush kill purge change stop xa attach detach pragma optimize repair checkpoint lock
+    unlock use";
+
+/// Words before a parenthesis that call nothing, besides those of queries.
+const BEFORE_PARENTHESES: &str = "values value if elsif elseif while until return returning perform exists array row rows key set new old range partition
+    unique primary index columns conflict returns setof table cast convert raise into do foreach slice next query unnest lateral recursive interval
+    char varchar character varying nvarchar nchar numeric decimal dec fixed bit float double int integer smallint bigint tinyint mediumint int2 int4 int8
+    instead also time timestamp timetz timestamptz datetime year binary varbinary text tinytext mediumtext longtext enum blob real precision cursor duplicate";
+
+/// Types that text becomes by the clock in PostgreSQL, and times of day that become dates by it in MySQL.
+const MOMENTS: &[&str] = &["date", "time", "timestamp", "timestamptz", "timetz", "datetime", "daterange", "tsrange", "tstzrange", "curdate"];
+
+impl Body<'_> {
+    fn token(&self, at: usize) -> Option<&Token> {
+        self.tokens.get(at).map(|token| &token.token)
+    }
+
+    fn is(&self, at: usize, words: &[&str]) -> bool {
+        self.token(at).is_some_and(|token| words.iter().any(|word| is_keyword(token, word)))
+    }
+
+    fn after(&self, at: usize, words: &[&str]) -> bool {
+        at.checked_sub(1).is_some_and(|before| self.is(before, words))
+    }
+
+    fn hide(&mut self, what: impl Into<String>) {
+        self.code.hide(what, self.dialect == Dialect::Postgres);
+    }
+
+    /// Whether a statement may begin here.
+    fn begins(&self, at: usize) -> bool {
+        let Some(before) = at.checked_sub(1) else { return true };
+        matches!(self.token(before), Some(Token::SemiColon | Token::Colon | Token::ShiftRight))
+            || self.is(before, &["begin", "then", "else", "loop", "do", "repeat", "atomic", "declare"])
+    }
+
+    /// Reads what begins at a token, and says where to go on.
+    fn step(&mut self, at: usize) -> usize {
+        let Some(Token::Word(word)) = self.token(at) else { return at + 1 };
+        let keyword = if word.quote_style.is_none() { word.value.to_ascii_lowercase() } else { String::new() };
+        let called = self.token(at + 1) == Some(&Token::LParen);
+        match keyword.as_str() {
+            "insert" if !called => self.insert(at),
+            "replace" if !called && self.dialect != Dialect::Postgres && !self.after(at, &["or"]) => self.target(at + 1, Ops::INSERT | Ops::DELETE),
+            "update" if !called => self.update(at),
+            "delete" if !called => self.delete(at),
+            "merge" if self.is(at + 1, &["into"]) => self.target(at + 1, Ops::ROWS),
+            "truncate" if !called => self.truncate(at),
+            "call" if !called => {
+                let (name, end) = self.name(at + 1);
+                self.call(&name);
+                end
+            }
+            "execute" | "immediate" => {
+                self.hide("dynamic SQL");
+                at + 1
+            }
+            "commit" | "rollback" | "autocommit" => {
+                self.code.ends_transaction = true;
+                at + 1
+            }
+            "start" if self.is(at + 1, &["transaction"]) => {
+                self.code.ends_transaction = true;
+                at + 2
+            }
+            "into" if self.language == Language::Sql => {
+                self.hide("SELECT INTO");
+                at + 1
+            }
+            "set" if self.begins(at) => self.set(at),
+            _ if self.begins(at) && OTHER_STATEMENTS.split_ascii_whitespace().any(|other| other == keyword) => {
+                self.hide(keyword.to_ascii_uppercase());
+                at + 1
+            }
+            _ => self.mention(at, &keyword),
+        }
+    }
+
+    /// A name: a call, a relation, or nothing to us.
+    fn mention(&mut self, at: usize, keyword: &str) -> usize {
+        if MOMENTS.contains(&keyword) {
+            self.code.refuse(Bypass::Function, format!("names the type {keyword}"));
+        }
+        let (name, end) = self.name(at);
+        if self.token(end) == Some(&Token::LParen) {
+            let clause = name.len() == 1
+                && !keyword.is_empty()
+                && (words::is_clause(keyword) || BEFORE_PARENTHESES.split_ascii_whitespace().any(|word| word == keyword));
+            if !clause {
+                self.call(&name);
+            }
+            // `INTO t (a, b)`, `FROM t (a, b)` and `WITH t (a, b)` are no calls, and yet names.
+        }
+        if let Some(key) = self.relation(&name) {
+            let key = key.clone();
+            self.code.read(&key);
+        }
+        // `row.f` is `f(row)` in PostgreSQL where the row has no such column.
+        if let (Dialect::Postgres, [_, .., last]) = (self.dialect, name.as_slice())
+            && self.catalog.is_user_function(&last.text)
+        {
+            self.code.call(last.text.to_lowercase());
+        }
+        end
+    }
+
+    /// The parts of a name, and where it ends.
+    fn name(&self, at: usize) -> (Vec<Ident>, usize) {
+        let (mut parts, mut at) = (Vec::new(), at);
+        while let Some(Token::Word(word)) = self.token(at) {
+            parts.push(Ident { text: word.value.clone(), quoted: word.quote_style.is_some() });
+            at += 1;
+            if self.token(at) != Some(&Token::Period) || !matches!(self.token(at + 1), Some(Token::Word(_))) {
+                break;
+            }
+            at += 1;
+        }
+        (parts, at)
+    }
+
+    fn relation(&self, name: &[Ident]) -> Option<&Key> {
+        let find = |schema: Option<&Ident>, relation: &Ident| {
+            self.catalog.find(&Name { schema: schema.cloned(), relation: relation.clone() }).map(|(key, _)| key)
+        };
+        match name {
+            [] => None,
+            [relation] => find(None, relation),
+            // `schema.relation`, perhaps with a column after it, or `relation.column`.
+            [first, second, ..] => find(Some(first), second).or_else(|| find(None, first)),
+        }
+    }
+
+    fn call(&mut self, name: &[Ident]) {
+        let Some(last) = name.last() else { return self.hide("a call that is not understood") };
+        let function = last.text.to_lowercase();
+        let home = match name {
+            [_] => true,
+            [schema, _] => match self.dialect {
+                Dialect::Postgres => true,
+                Dialect::MySql => self.catalog.is_home(&schema.text),
+                Dialect::Sqlite => false,
+            },
+            _ => false,
+        };
+        if home && self.catalog.is_user_function(&function) {
+            return self.code.call(function);
+        }
+        let builtin = name.len() == 1 || (self.dialect == Dialect::Postgres && name[0].text.eq_ignore_ascii_case("pg_catalog"));
+        match functions::effect(self.dialect, &function, 1) {
+            Effect::Pure if builtin => {}
+            Effect::Unknown => self.unknown_call(&function),
+            _ if builtin => self.code.refuse(Bypass::Function, format!("calls {function}()")),
+            _ => self.unknown_call(&function),
+        }
+    }
+
+    fn unknown_call(&mut self, function: &str) {
+        self.code.refuse(Bypass::Function, format!("calls {function}()"));
+        self.hide(format!("calls {function}()"));
+    }
+
+    /// A relation that is written, after words that say how.
+    fn target(&mut self, mut at: usize, ops: Ops) -> usize {
+        while self.is(at, &["into", "low_priority", "high_priority", "delayed", "ignore", "only"]) || self.token(at) == Some(&Token::LParen) {
+            at += 1;
+        }
+        if self.is(at, &["or"]) {
+            // SQLite's `OR REPLACE` and its kin.
+            return self.target(at + 2, ops);
+        }
+        let (name, end) = self.name(at);
+        match self.relation(&name) {
+            Some(key) => {
+                let key = key.clone();
+                self.code.write(&key, self.widened(ops));
+            }
+            None => {
+                let name = name.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
+                self.hide(format!("writes {name}, which the catalog does not know"));
+            }
+        }
+        end
+    }
+
+    /// In SQLite the conflict clause of the statement that fires a trigger replaces those in its body.
+    fn widened(&self, ops: Ops) -> Ops {
+        if self.dialect == Dialect::Sqlite && ops.meets(Ops::INSERT | Ops::UPDATE) { ops | Ops::DELETE } else { ops }
+    }
+
+    /// Every relation named from here to one of these words: which of them a multi-table statement writes is not asked.
+    fn targets(&mut self, at: usize, ends: &[&str], ops: Ops) -> usize {
+        let (mut end, mut found) = (at, false);
+        while end < self.tokens.len() && !self.is(end, ends) && !matches!(self.token(end), Some(Token::SemiColon | Token::EOF)) {
+            let (name, next) = self.name(end);
+            if let Some(key) = self.relation(&name) {
+                let key = key.clone();
+                self.code.write(&key, ops);
+                self.code.read(&key);
+                found = true;
+            }
+            end = next.max(end + 1);
+        }
+        if !found {
+            self.hide("writes something that the catalog does not know");
+        }
+        // The words in between may call or write, too.
+        at
+    }
+
+    fn insert(&mut self, at: usize) -> usize {
+        // A branch of MERGE, whose table is known; a trigger's event.
+        if self.dialect != Dialect::MySql && !self.is(at + 1, &["into", "or"]) {
+            return at + 1;
+        }
+        let named = |word: &str| self.tokens.iter().any(|token| is_keyword(&token.token, word));
+        let updates = if named("conflict") || named("duplicate") { Ops::UPDATE | Ops::KEYS } else { Ops::NONE };
+        self.target(at + 1, Ops::INSERT | updates)
+    }
+
+    fn update(&mut self, at: usize) -> usize {
+        let clause = self.after(at, &["for", "on", "before", "after", "of", "key"]);
+        // `DO UPDATE SET`, or a branch of MERGE.
+        if clause || self.is(at + 1, &["set", "of", "on"]) {
+            return at + 1;
+        }
+        let ops = Ops::UPDATE | Ops::KEYS;
+        if self.dialect == Dialect::MySql { self.targets(at + 1, &["set"], ops) } else { self.target(at + 1, ops) }
+    }
+
+    fn delete(&mut self, at: usize) -> usize {
+        if self.dialect == Dialect::MySql {
+            return self.targets(at + 1, &["where", "order", "limit", "returning", "end"], Ops::DELETE);
+        }
+        // A branch of MERGE has no FROM.
+        if self.is(at + 1, &["from"]) { self.target(at + 2, Ops::DELETE) } else { at + 1 }
+    }
+
+    fn truncate(&mut self, at: usize) -> usize {
+        let cascades = self.tokens.iter().any(|token| is_keyword(&token.token, "cascade"));
+        let ops = if cascades { Ops::TRUNCATE | Ops::CASCADE } else { Ops::TRUNCATE };
+        let mut at = if self.is(at + 1, &["table"]) { at + 2 } else { at + 1 };
+        loop {
+            at = self.target(at, ops);
+            while matches!(self.token(at), Some(Token::Mul | Token::RParen)) {
+                at += 1;
+            }
+            if self.token(at) != Some(&Token::Comma) {
+                return at;
+            }
+            at += 1;
+        }
+    }
+
+    /// MySQL's SET gives variables their values; what it says of the session is not ours to follow in a procedure.
+    fn set(&mut self, at: usize) -> usize {
+        let setting = self.dialect != Dialect::MySql
+            || self.is(at + 1, &["global", "session", "local", "password", "role", "names", "character", "transaction", "statement", "default"])
+            || self.token(at + 1) == Some(&Token::AtAt);
+        if setting {
+            self.hide("SET");
+        }
+        at + 1
+    }
+}
