@@ -106,7 +106,7 @@ cases! {
             "SELECT id FROM u WHERE EXISTS (SELECT 1 FROM t WHERE t.id = u.id) ORDER BY id",
             "SELECT id, (SELECT COUNT(*) FROM t) AS n FROM u ORDER BY id",
             "SELECT id FROM u ORDER BY (SELECT COUNT(*) FROM t WHERE t.id = 3 AND u.id = 3) DESC, id",
-            "WITH some AS (SELECT id, v FROM t) SELECT v FROM some ORDER BY id",
+            "WITH picked AS (SELECT id, v FROM t) SELECT v FROM picked ORDER BY id",
             "SELECT d.id FROM (SELECT id FROM t UNION ALL SELECT id FROM u) d ORDER BY d.id",
             "SELECT v FROM t UNION SELECT v FROM u ORDER BY 1",
             "SELECT v, COUNT(*) AS n FROM u GROUP BY v HAVING COUNT(*) < (SELECT COUNT(*) - 1 FROM t) ORDER BY v",

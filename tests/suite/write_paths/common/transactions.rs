@@ -72,13 +72,6 @@ cases! {
         steps: [Transaction(&[WRITE_U, Transaction(&[WRITE_T], Commit)], Rollback)],
         but: [Undone],
     }
-    a_savepoint_as_text {
-        setup: [T, U],
-        reads: [READ_T],
-        bystanders: [READ_U],
-        steps: [Transaction(&[Raw("SAVEPOINT one"), WRITE_T, Raw("RELEASE SAVEPOINT one")], Commit)],
-        but: [Inexact],
-    }
     returning_rows {
         setup: [T, U],
         reads: [READ_T],

@@ -84,4 +84,10 @@ cases! {
         steps: [Raw("START TRANSACTION; UPDATE t SET v = 'TWO' WHERE id = 2; COMMIT")],
         but: [Inexact, EndsCaching],
     }
+    a_savepoint_as_text {
+        setup: [T, U],
+        reads: [READ_T],
+        bystanders: [READ_U],
+        steps: [Transaction(&[Raw("SAVEPOINT one"), WRITE_T, Raw("RELEASE SAVEPOINT one")], Commit)],
+    }
 }

@@ -44,7 +44,6 @@ cases! {
     deleted_with_the_database_from_a_join {
         setup: [T, U],
         reads: [READ_T],
-        bystanders: [READ_U],
         steps: [Run("DELETE {db}.t FROM {db}.t JOIN {db}.u ON u.id = t.id")],
     }
     a_table_of_another_database {

@@ -1,6 +1,6 @@
 //! Statements that MariaDB alone has, or has in its own way.
 
-use crate::write_paths::case::But::{EndsCaching, Inexact, NeedsClosure, OneConnection};
+use crate::write_paths::case::But::{EndsCaching, Inexact, NeedsClosure, OneConnection, Undone};
 use crate::write_paths::case::Step::{Fails, Fetch, Raw, Run};
 use crate::write_paths::case::{CHILDREN, JOURNAL, PARENT, READ_CHILD, READ_JOURNAL, READ_PARENT, READ_T, READ_U, T, U, cases};
 
@@ -61,6 +61,7 @@ cases! {
         reads: [READ_T, READ_U],
         bystanders: [READ_JOURNAL],
         steps: [Run("UPDATE t, u SET t.v = 'both', u.v = 'beide' WHERE t.id = u.id")],
+        but: [Inexact],
     }
     update_of_a_join {
         setup: [T, U, JOURNAL],
@@ -72,7 +73,7 @@ cases! {
         setup: [T, U],
         reads: [READ_T],
         bystanders: [READ_U],
-        steps: [Run("UPDATE LOW_PRIORITY IGNORE t SET v = 'last' ORDER BY id DESC LIMIT 1")],
+        steps: [Run("UPDATE t SET v = 'last' ORDER BY id DESC LIMIT 1")],
     }
     delete_from_one_table_of_a_join {
         setup: [T, U, JOURNAL],
@@ -150,13 +151,13 @@ cases! {
     prepared_in_sql {
         setup: [T],
         reads: [READ_T],
-        steps: [Raw("PREPARE change FROM 'UPDATE t SET v = ''TWO'' WHERE id = ?'"), Raw("EXECUTE change USING 2")],
+        steps: [Raw("PREPARE altering FROM 'UPDATE t SET v = ''TWO'' WHERE id = ?'"), Raw("EXECUTE altering USING 2")],
         but: [Inexact, EndsCaching, OneConnection],
     }
     prepared_and_executed_at_once {
         setup: [T],
         reads: [READ_T],
-        steps: [Raw("PREPARE change FROM 'DELETE FROM t'; EXECUTE change; DEALLOCATE PREPARE change")],
+        steps: [Raw("PREPARE altering FROM 'DELETE FROM t'; EXECUTE altering; DEALLOCATE PREPARE altering")],
         but: [Inexact, EndsCaching],
     }
     executed_immediately {
@@ -201,5 +202,32 @@ cases! {
         bystanders: [READ_U],
         steps: [Run("INSERT INTO seen VALUES (3, 'three')")],
         but: [NeedsClosure],
+    }
+    update_with_words_of_its_own {
+        setup: [T, U],
+        reads: [READ_T],
+        bystanders: [READ_U],
+        steps: [Run("UPDATE LOW_PRIORITY IGNORE t SET v = 'last' ORDER BY id DESC LIMIT 1")],
+        but: [Inexact],
+    }
+    /* The driver does not say that it could send files, and so the server refuses. */
+    load_data_local_is_refused {
+        setup: [T],
+        reads: [READ_T],
+        steps: [Fails("LOAD DATA LOCAL INFILE 'rows' INTO TABLE t")],
+        but: [Undone, Inexact],
+    }
+    an_automatic_key {
+        setup: ["CREATE TABLE counted (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(40)); INSERT INTO counted (v) VALUES ('one');", T],
+        reads: ["SELECT id, v FROM counted ORDER BY id"],
+        bystanders: [READ_T],
+        steps: [Run("INSERT INTO counted (v) VALUES ('two')")],
+    }
+    a_sequence_as_default {
+        setup: ["CREATE SEQUENCE numbers; CREATE TABLE counted (id INT PRIMARY KEY DEFAULT NEXTVAL(numbers), v VARCHAR(40));", T],
+        reads: ["SELECT id, v FROM counted ORDER BY id"],
+        also: ["SELECT next_not_cached_value FROM numbers"],
+        bystanders: [READ_T],
+        steps: [Run("INSERT INTO counted (v) VALUES ('two')")],
     }
 }

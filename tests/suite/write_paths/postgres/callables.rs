@@ -1,6 +1,6 @@
 //! Blocks, procedures and functions that write, and functions that read.
 
-use crate::write_paths::case::But::Inexact;
+use crate::write_paths::case::But::{Inexact, PreparesAnew};
 use crate::write_paths::case::Step::{Fetch, One, Run, Transaction};
 use crate::write_paths::case::{End, READ_T, T, cases};
 
@@ -19,7 +19,7 @@ cases! {
     a_block_with_dynamic_sql {
         setup: [T],
         reads: [READ_T],
-        steps: [Run("DO $$ BEGIN EXECUTE 'UP' || 'DATE ' || chr(116) || ' SET v = ''TWO'' WHERE id = 2'; END $$")],
+        steps: [Run("DO $$ BEGIN EXECUTE format('UP' || 'DATE %I SET v = %L WHERE id = 2', chr(116), 'TWO'); END $$")],
         but: [Inexact],
     }
     a_block_with_a_schema_change {
@@ -99,9 +99,9 @@ cases! {
     a_function_behind_an_operator {
         setup: [T, "
             CREATE FUNCTION change_two(a INT, b INT) RETURNS INT LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET v = 'changed' WHERE id = a + b; RETURN a; END $$;
-            CREATE OPERATOR +++ (LEFTARG = INT, RIGHTARG = INT, FUNCTION = change_two);"],
+            CREATE OPERATOR %%% (LEFTARG = INT, RIGHTARG = INT, FUNCTION = change_two);"],
         reads: [READ_T],
-        steps: [Fetch("SELECT id +++ 1 FROM unrelated")],
+        steps: [Fetch("SELECT id %%% 1 FROM unrelated")],
         but: [Inexact],
     }
     a_function_behind_a_view {
@@ -134,10 +134,12 @@ cases! {
         also: ["SELECT held()", "SELECT id, held() FROM unrelated"],
         steps: [Run("INSERT INTO t VALUES (3, 'three')")],
     }
+    /* PostgreSQL itself computes it once for each plan. */
     a_function_said_to_be_immutable_that_reads {
         setup: [T, "CREATE FUNCTION held() RETURNS BIGINT IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM t); END $$;"],
         also: ["SELECT id, held() FROM unrelated"],
         steps: [Run("INSERT INTO t VALUES (3, 'three')")],
+        but: [PreparesAnew],
     }
     a_function_that_reads_behind_a_view {
         setup: [T, "

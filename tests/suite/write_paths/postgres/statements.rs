@@ -111,6 +111,7 @@ cases! {
             Fetch("FETCH NEXT FROM here"),
             Run("UPDATE t SET v = 'here' WHERE CURRENT OF here"),
         ], Commit)],
+        but: [Inexact],
     }
     explain_analyze {
         setup: [T, U],
@@ -196,6 +197,37 @@ cases! {
             ALTER TABLE t ALTER COLUMN v SET DEFAULT noting();"],
         reads: [READ_T, READ_JOURNAL],
         steps: [Run("INSERT INTO t (id) VALUES (3)")],
+        but: [Inexact],
+    }
+    a_savepoint_as_text {
+        setup: [T, U],
+        reads: [READ_T],
+        bystanders: [READ_U],
+        steps: [Transaction(&[Raw("SAVEPOINT one"), Run("DELETE FROM t WHERE id = 2"), Raw("RELEASE SAVEPOINT one")], Commit)],
+    }
+    an_enum_whose_value_is_renamed {
+        setup: ["CREATE TYPE mood AS ENUM ('sad', 'fine'); CREATE TABLE felt (id INT, mood mood); INSERT INTO felt VALUES (1, 'sad');"],
+        reads: ["SELECT id, mood FROM felt"],
+        steps: [Run("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'")],
+        but: [Inexact],
+    }
+    a_serial_key {
+        setup: ["CREATE TABLE counted (id SERIAL PRIMARY KEY, v VARCHAR(40)); INSERT INTO counted (v) VALUES ('one');", T],
+        reads: ["SELECT id, v FROM counted ORDER BY id"],
+        also: ["SELECT last_value FROM counted_id_seq"],
+        bystanders: [READ_T],
+        steps: [Run("INSERT INTO counted (v) VALUES ('two')")],
+    }
+    an_identity_key {
+        setup: ["CREATE TABLE counted (id INT GENERATED ALWAYS AS IDENTITY, v VARCHAR(40));", T],
+        reads: ["SELECT id, v FROM counted ORDER BY id"],
+        bystanders: [READ_T],
+        steps: [Run("INSERT INTO counted (v) VALUES ('two')")],
+    }
+    a_schema_dropped {
+        setup: ["CREATE SCHEMA far; CREATE TABLE far.t (id INT); INSERT INTO far.t VALUES (1);"],
+        reads: ["SELECT id FROM far.t"],
+        steps: [Run("DROP SCHEMA far CASCADE")],
         but: [Inexact],
     }
 }

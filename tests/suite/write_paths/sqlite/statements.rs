@@ -1,7 +1,8 @@
 //! Statements that SQLite alone has, or has in its own way.
 
 use crate::write_paths::case::But::{EndsCaching, Inexact, NeedsClosure};
-use crate::write_paths::case::Step::{Fails, Fetch, Raw, Run};
+use crate::write_paths::case::End::Commit;
+use crate::write_paths::case::Step::{Fails, Fetch, Raw, Run, Transaction};
 use crate::write_paths::case::{JOURNAL, READ_JOURNAL, READ_T, READ_U, T, U, cases};
 
 cases! {
@@ -126,6 +127,7 @@ cases! {
         reads: [READ_T],
         also: ["SELECT v FROM words WHERE words MATCH 'three OR one' ORDER BY v", "SELECT COUNT(*) FROM words_docsize"],
         steps: [Run("INSERT INTO t VALUES (3, 'three')")],
+        but: [Inexact],
     }
     a_full_text_index_written {
         setup: ["CREATE VIRTUAL TABLE words USING fts5 (v); INSERT INTO words VALUES ('one');", T],
@@ -133,5 +135,12 @@ cases! {
         bystanders: [READ_T],
         steps: [Run("INSERT INTO words VALUES ('three')")],
         but: [Inexact],
+    }
+    a_savepoint_as_text {
+        setup: [T, U],
+        reads: [READ_T],
+        bystanders: [READ_U],
+        steps: [Transaction(&[Raw("SAVEPOINT one"), Run("DELETE FROM t WHERE id = 2"), Raw("RELEASE SAVEPOINT one")], Commit)],
+        but: [Inexact, EndsCaching],
     }
 }
