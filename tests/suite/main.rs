@@ -14,3 +14,4 @@ mod round_trip;
 mod servers;
 mod store_contract;
 mod store_redis;
+mod write_paths;
