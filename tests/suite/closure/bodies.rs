@@ -81,7 +81,7 @@ impl World {
                     format!("CREATE OR REPLACE FUNCTION {name}(x BIGINT) RETURNS BIGINT MODIFIES SQL DATA BEGIN {body}; RETURN x; END")
                 }
                 // In MariaDB a trigger may not call a procedure that prepares a statement, nor may a function.
-                RoutineKind::Procedure if random.one_in(3) => {
+                RoutineKind::Procedure if self.dynamic && random.one_in(2) => {
                     self.routines[routine].lowest = usize::MAX;
                     let dynamic = self.body(table, "3", random).replace('\'', "''");
                     format!(
@@ -101,7 +101,7 @@ impl World {
         {
             body = format!("{body}; PERFORM {}(x)", before.name);
         }
-        let dynamic = random.one_in(5).then(|| format!("EXECUTE {}", literal(&self.body(table, "4", random))));
+        let dynamic = (self.dynamic && random.one_in(3)).then(|| format!("EXECUTE {}", literal(&self.body(table, "4", random))));
         let plpgsql = format!("BEGIN IF pg_trigger_depth() < 3 THEN {}; END IF; ", dynamic.unwrap_or(body));
         match kind {
             RoutineKind::Function if random.one_in(3) => {

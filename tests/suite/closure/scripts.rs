@@ -73,7 +73,8 @@ impl World {
         if random.one_in(3) {
             let statements: Vec<_> = (0..=random.below(2)).map(|_| self.statement(random)).collect();
             steps.push(Step::Nested(statements, End::random(random)));
-        } else if random.one_in(3) {
+        } else if !self.is(Flavour::Sqlite) && random.one_in(3) {
+            // In SQLite a savepoint as text may begin a transaction: the executor gives the session up.
             steps.push(Step::Run(Statement::raw("SAVEPOINT here".to_owned())));
             steps.push(Step::Run(self.statement(random)));
             let end = *random.pick(&["ROLLBACK TO SAVEPOINT here", "RELEASE SAVEPOINT here"]);

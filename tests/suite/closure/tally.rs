@@ -20,14 +20,16 @@ pub struct Tally {
     /// Reads that were not looked up.
     pub bypassed: usize,
     pub stale: usize,
-    /// Answers that were in the cache before a script, those forgotten after it, and those of them that had not changed.
-    pub kept: usize,
-    pub forgotten: usize,
-    pub needless: usize,
-    /// The same three of scripts that changed the schema, which forget everything.
-    pub schema_changes: [usize; 3],
-    /// Times that everything was forgotten.
-    pub everything: u64,
+    pub at_writes: Kept,
+    /// The same in schemas with SQL in strings, of which nobody can know what it writes.
+    pub with_dynamic_sql: Kept,
+    /// The same of changes of the schema, which forget everything.
+    pub at_schema_changes: Kept,
+    /// Statements by themselves, transactions and changes of the schema; those that forgot everything.
+    pub scripts: usize,
+    pub everything: usize,
+    /// Reads left out because they are said to write.
+    pub feared: usize,
     /// Times that the session was taken for changed, so that the executor caches nothing more and a new one takes its place.
     pub switched_off: usize,
     /// Relations that the database itself named as written; by statements that were said to write everything.
@@ -36,6 +38,24 @@ pub struct Tally {
     pub read: usize,
     /// Statements that were refused, by the error's first words.
     pub errors: BTreeMap<String, usize>,
+    /// Reads that were not looked up or not stored, by the reason.
+    pub reasons: BTreeMap<String, u64>,
+}
+
+/// Answers that were in the cache before a script, and what became of them.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub answers: usize,
+    pub forgotten: usize,
+    /// Those of them that had not changed.
+    pub needlessly: usize,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { answers, forgotten, needlessly } = self;
+        write!(f, "{forgotten} of {answers} forgotten, {needlessly} needlessly ({:.2} %)", percent(*needlessly, *answers))
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
@@ -61,19 +81,29 @@ impl Tally {
             (&mut self.hits, other.hits),
             (&mut self.bypassed, other.bypassed),
             (&mut self.stale, other.stale),
-            (&mut self.kept, other.kept),
-            (&mut self.forgotten, other.forgotten),
-            (&mut self.needless, other.needless),
             (&mut self.switched_off, other.switched_off),
             (&mut self.read, other.read),
+            (&mut self.scripts, other.scripts),
+            (&mut self.everything, other.everything),
+            (&mut self.feared, other.feared),
         ];
-        let arrays = self.schema_changes.iter_mut().zip(other.schema_changes).chain(self.written.iter_mut().zip(other.written));
-        for (sum, more) in pairs.into_iter().chain(arrays) {
+        for (sum, more) in pairs.into_iter().chain(self.written.iter_mut().zip(other.written)) {
             *sum += more;
         }
-        self.everything += other.everything;
+        for (sum, more) in [
+            (&mut self.at_writes, other.at_writes),
+            (&mut self.with_dynamic_sql, other.with_dynamic_sql),
+            (&mut self.at_schema_changes, other.at_schema_changes),
+        ] {
+            sum.answers += more.answers;
+            sum.forgotten += more.forgotten;
+            sum.needlessly += more.needlessly;
+        }
         for (error, count) in other.errors {
             *self.errors.entry(error).or_default() += count;
+        }
+        for (reason, count) in other.reasons {
+            *self.reasons.entry(reason).or_default() += count;
         }
     }
 
@@ -85,39 +115,40 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let looked_up = self.reads - self.bypassed;
         writeln!(
             f,
-            "{} writes on {} schemas ({:.0} % accepted), {} scripts changed something, {} of them several tables",
+            "{} writes on {} schemas ({:.0} % accepted) in {} scripts, of which {} changed something, {} of them several tables",
             self.writes,
             self.schemas,
             self.accepted(),
+            self.scripts,
             self.effective,
             self.far
         )?;
         writeln!(
             f,
-            "    {} reads, {} hits ({:.1} % of all, {:.1} % of those looked up), {} not looked up, {} stale",
+            "    {} reads, {} hits ({:.1} % of all, {:.1} % of those looked up), {} not looked up, {} more are said to write; {} stale",
             self.reads,
             self.hits,
             percent(self.hits, self.reads),
-            percent(self.hits, looked_up),
+            percent(self.hits, self.reads - self.bypassed),
             self.bypassed,
+            self.feared,
             self.stale
         )?;
-        let [kept, forgotten, needless] = self.schema_changes;
+        writeln!(f, "    kept answers: {}", self.at_writes)?;
+        writeln!(f, "    with dynamic SQL: {}; at changes of the schema: {}", self.with_dynamic_sql, self.at_schema_changes)?;
         writeln!(
             f,
-            "    of {} kept answers {} were forgotten, {} without need ({:.2} %); at changes of the schema {forgotten} of {kept}, {needless} without need",
-            self.kept,
-            self.forgotten,
-            self.needless,
-            percent(self.needless, self.kept)
+            "    everything forgotten by {} scripts ({:.1} %), session given up {} times",
+            self.everything,
+            percent(self.everything, self.scripts),
+            self.switched_off
         )?;
         write!(
             f,
-            "    everything forgotten {} times, session given up {} times; by the database: {} written relations, {} of them by \"everything\"; {} read",
-            self.everything, self.switched_off, self.written[0], self.written[1], self.read
+            "    named by the database: {} relations written, {} of them covered by \"everything\" only; {} relations read by cached answers",
+            self.written[0], self.written[1], self.read
         )
     }
 }

@@ -132,8 +132,8 @@ impl World {
         let target = self.any_table(random);
         let functions: Vec<_> = self.routines.iter().filter(|routine| routine.kind == RoutineKind::Function).collect();
         let action = match random.below(6) {
-            0 => format!("EXECUTE {}", literal(&self.body(target, "2", random))),
-            1 => format!("EXECUTE format('UPDATE %I SET n = COALESCE(n, 0) + 1 WHERE id = 5', TG_ARGV[0])"),
+            0 if self.dynamic => format!("EXECUTE {}", literal(&self.body(target, "2", random))),
+            1 if self.dynamic => format!("EXECUTE format('UPDATE %I SET n = COALESCE(n, 0) + 1 WHERE id = 5', TG_ARGV[0])"),
             2 if !functions.is_empty() => format!("PERFORM {}({key})", random.pick(&functions).name),
             3 if !row && time == "AFTER" && event == "INSERT" => {
                 let action = format!("UPDATE {} SET n = added.n FROM added WHERE added.id = {0}.id", self.name(target));

@@ -103,6 +103,8 @@ pub struct World {
     pub ids: Vec<Vec<i64>>,
     /// Reads of more than one relation.
     pub joins: Vec<String>,
+    /// Whether bodies may have SQL in strings.
+    pub dynamic: bool,
     fresh: usize,
 }
 
@@ -117,6 +119,7 @@ impl World {
             triggers: Vec::new(),
             ids: Vec::new(),
             joins: Vec::new(),
+            dynamic: random.one_in(4),
             fresh: 0,
         };
         let mut statements = world.create_tables(random);
