@@ -28,8 +28,8 @@ pub struct Tally {
     /// Statements by themselves, transactions and changes of the schema; those that forgot everything.
     pub scripts: usize,
     pub everything: usize,
-    /// Reads left out because they are said to write.
-    pub feared: usize,
+    /// Reads that were not sent through the cache, as they are said to be uncacheable, or to write.
+    pub unasked: usize,
     /// Times that the session was taken for changed, so that the executor caches nothing more and a new one takes its place.
     pub switched_off: usize,
     /// Relations that the database itself named as written; by statements that were said to write everything.
@@ -85,7 +85,7 @@ impl Tally {
             (&mut self.read, other.read),
             (&mut self.scripts, other.scripts),
             (&mut self.everything, other.everything),
-            (&mut self.feared, other.feared),
+            (&mut self.unasked, other.unasked),
         ];
         for (sum, more) in pairs.into_iter().chain(self.written.iter_mut().zip(other.written)) {
             *sum += more;
@@ -127,13 +127,13 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "    {} reads, {} hits ({:.1} % of all, {:.1} % of those looked up), {} not looked up, {} more are said to write; {} stale",
+            "    {} reads, {} hits ({:.1} % of all, {:.1} % of those looked up), {} not looked up, {} more not asked for; {} stale",
             self.reads,
             self.hits,
-            percent(self.hits, self.reads),
+            percent(self.hits, self.reads + self.unasked),
             percent(self.hits, self.reads - self.bypassed),
             self.bypassed,
-            self.feared,
+            self.unasked,
             self.stale
         )?;
         writeln!(f, "    kept answers: {}", self.at_writes)?;
