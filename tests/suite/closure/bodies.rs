@@ -53,11 +53,19 @@ impl World {
             self.routines.push(Routine { name: format!("{letter}{number}"), kind, lowest: 0 });
             let place = self.routines.len() - 1;
             statements.push(self.define(place, random));
-            if kind == RoutineKind::Reader {
+            if kind == RoutineKind::Procedure {
+                continue;
+            }
+            // A view that calls it; if it writes, so does whoever reads the view.
+            if kind == RoutineKind::Reader || random.one_in(2) {
                 let (name, table) = (format!("w{number}"), self.any_table(random));
                 let query = format!("SELECT id, {letter}{number}(id) AS many FROM {}", self.name(table));
                 statements.push(format!("CREATE VIEW {name} AS {query}"));
                 self.views.push(View { name, columns: 2, writable: false, materialized: false, query, of: None });
+            }
+            if kind == RoutineKind::Function && self.is(Flavour::Postgres) && random.one_in(3) {
+                let table = self.name(random.below(self.roots())).to_owned();
+                statements.push(format!("ALTER TABLE {table} ALTER n SET DEFAULT {letter}{number}(4)"));
             }
         }
         statements

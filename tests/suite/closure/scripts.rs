@@ -1,7 +1,7 @@
 //! What is sent between two observations: a statement, a transaction, or a change of the schema.
 
 use super::statements::Statement;
-use super::world::{Flavour, Trigger, World};
+use super::world::{Flavour, Split, Trigger, World};
 use crate::databases::Random;
 
 /// How a transaction or savepoint ends.
@@ -89,7 +89,7 @@ impl World {
             let steps: Vec<_> = statements.into_iter().map(|sql| Step::Run(Statement::schema(sql))).collect();
             Script::Transaction(steps, End::Commit)
         };
-        match random.below(7) {
+        match random.below(8) {
             0 | 1 => match self.create_trigger(random) {
                 statements if statements.is_empty() => Script::Single(self.statement(random)),
                 statements => all(statements),
@@ -103,11 +103,13 @@ impl World {
                 None => Script::Single(self.statement(random)),
             },
             3 => self.other_view(random).map_or_else(|| Script::Single(self.statement(random)), all),
+            7 if random.one_in(2) => self.other_shape(random).map_or_else(|| Script::Single(self.statement(random)), all),
             4 if !self.routines.is_empty() => {
                 let routine = random.below(self.routines.len());
                 let define = self.define(routine, random);
                 Script::Single(Statement::schema(define))
             }
+            5 if random.one_in(2) => self.other_shape(random).map_or_else(|| Script::Single(self.statement(random)), all),
             5 => self.swap(random).map_or_else(|| Script::Single(self.statement(random)), all),
             _ if self.is(Flavour::Postgres) => self.switch_trigger(random),
             _ => Script::Single(self.statement(random)),
@@ -157,6 +159,44 @@ impl World {
                 format!("ALTER TABLE aside RENAME TO {second}"),
             ],
         })
+    }
+
+    /// Foreign keys come, partitions and children go and come back.
+    fn other_shape(&mut self, random: &mut Random) -> Option<Vec<String>> {
+        let parts: Vec<_> = (self.roots()..self.tables.len()).collect();
+        if self.is(Flavour::Sqlite) {
+            return None;
+        }
+        if parts.is_empty() || random.one_in(2) {
+            let (from, to) = (random.below(self.roots()), random.below(self.roots()));
+            let action = *random.pick(&["CASCADE", "SET NULL", "NO ACTION"]);
+            let number = self.fresh();
+            let (name, other) = (self.name(from).to_owned(), self.name(to).to_owned());
+            self.tables[from].refers[0] = Some(to);
+            return Some(vec![
+                format!("UPDATE {name} SET a = NULL WHERE a NOT IN (SELECT id FROM {other})"),
+                format!(
+                    "ALTER TABLE {name} ADD CONSTRAINT fk{number} FOREIGN KEY (a) REFERENCES {other} (id) ON DELETE {action} ON UPDATE {action}"
+                ),
+            ]);
+        }
+        let part = *random.pick(&parts);
+        let (name, parent) = (self.name(part).to_owned(), self.tables[part].parent?);
+        let above = self.name(parent).to_owned();
+        match self.tables[parent].split {
+            None if random.one_in(2) => Some(vec![format!("ALTER TABLE {name} NO INHERIT {above}")]),
+            None => Some(vec![format!("ALTER TABLE {name} INHERIT {above}")]),
+            Some(Split::Hash) => {
+                let (modulus, remainder) = (2, &name[name.len() - 1..]);
+                Some(vec![
+                    format!("ALTER TABLE {above} DETACH PARTITION {name}"),
+                    format!("UPDATE {name} SET c = 'detached' WHERE id < 6"),
+                    format!("ALTER TABLE {above} ATTACH PARTITION {name} FOR VALUES WITH (MODULUS {modulus}, REMAINDER {remainder})"),
+                ])
+            }
+            // It stays apart.
+            Some(_) => Some(vec![format!("ALTER TABLE {above} DETACH PARTITION {name}")]),
+        }
     }
 
     fn switch_trigger(&mut self, random: &mut Random) -> Script {

@@ -94,6 +94,10 @@ impl World {
     }
 
     fn insert(&self, table: usize, random: &mut Random) -> Statement {
+        if random.one_in(8) {
+            let id = self.free_id(table, random);
+            return Statement::new(format!("INSERT INTO {} (id, c) VALUES ({id}, 'by default')", self.name(table)));
+        }
         Statement::new(format!("INSERT {}", self.rows(table, random)))
     }
 
@@ -115,6 +119,10 @@ impl World {
             (Flavour::MariaDb, 0) => format!("INSERT {into} ON DUPLICATE KEY UPDATE n = VALUES(n), c = 'upserted'"),
             (Flavour::MariaDb, 1) => format!("INSERT IGNORE {into}"),
             (Flavour::MariaDb, _) => format!("REPLACE {into}"),
+            (Flavour::Sqlite, 0) if random.one_in(2) => {
+                let other = self.id_of(table, random);
+                format!("UPDATE OR REPLACE {} SET id = {other}, n = 2 WHERE id = {id}", self.name(table))
+            }
             (Flavour::Sqlite, 0) => format!("REPLACE {into}"),
             (_, 1) => format!("INSERT {into} ON CONFLICT DO NOTHING"),
             _ if !self.tables[table].keyed => format!("INSERT {into}"),
@@ -252,7 +260,15 @@ impl World {
             return Some(Statement::new(format!("CALL {name}({argument})")));
         }
         let from = self.any_relation(random);
-        let select = match random.below(5) {
+        let select = match random.below(6) {
+            5 => {
+                let views: Vec<_> = self.views.iter().filter(|view| self.writes_when_read(view)).collect();
+                if views.is_empty() {
+                    format!("SELECT {name}(id) FROM {from}")
+                } else {
+                    format!("SELECT * FROM {}", random.pick(&views).name)
+                }
+            }
             0 => format!("SELECT {name}(id) FROM {from} WHERE id < 3"),
             1 if self.is(Flavour::Postgres) => format!("SELECT * FROM {name}({argument})"),
             2 if self.is(Flavour::MariaDb) => return Some(Statement::raw(format!("DO {name}({argument})"))),
