@@ -65,6 +65,7 @@ pub(super) fn parse(dialect: Dialect, mut tokens: Vec<TokenWithSpan>) -> Option<
             strip_lock_strength(&mut tokens);
             if dialect == Dialect::Postgres {
                 strip_only(&mut tokens);
+                strip_descendants(&mut tokens);
             }
             tokens = spell_out_table_clauses(tokens);
         }
@@ -172,6 +173,19 @@ fn strip_lock_strength(tokens: &mut Vec<TokenWithSpan>) {
         {
             tokens.drain(at + 1..at + clause.len() - 1);
         }
+    }
+}
+
+/// `FROM a *` is an old way to say what `FROM a` says.
+fn strip_descendants(tokens: &mut Vec<TokenWithSpan>) {
+    let mut at = 2;
+    while at < tokens.len() {
+        let named = matches!(&tokens[at - 1].token, Token::Word(_))
+            && ["from", "update", "join", "table", "truncate"].iter().any(|word| is_keyword(&tokens[at - 2].token, word));
+        if named && tokens[at].token == Token::Mul {
+            tokens.remove(at);
+        }
+        at += 1;
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Does {
     Parts(Key),
     /// This change of another relation.
     Write(Key, Ops),
+    /// The same by a foreign key of a database where such changes fire no triggers: MySQL.
+    Quietly(Key, Ops),
     /// Code runs.
     Run(Arc<Code>),
     /// A function runs.
@@ -91,7 +93,8 @@ impl Catalog {
         while let Some((step, because)) = closing.steps.pop_front() {
             match step {
                 Step::Read(key) => closing.read(&key, because),
-                Step::Write(key, ops) => closing.write(&key, ops, because),
+                Step::Write(key, ops) => closing.write(&key, ops, true, because),
+                Step::Quietly(key, ops) => closing.write(&key, ops, false, because),
                 Step::Call(name) => closing.call(&name),
             }
         }
@@ -105,6 +108,7 @@ type Because = Option<Arc<str>>;
 enum Step {
     Read(Key),
     Write(Key, Ops),
+    Quietly(Key, Ops),
     Call(String),
 }
 
@@ -113,7 +117,8 @@ struct Closing<'a> {
     closure: Closure,
     steps: VecDeque<(Step, Because)>,
     read: HashSet<Key>,
-    written: HashMap<Key, Ops>,
+    /// By whether triggers fire.
+    written: HashMap<(Key, bool), Ops>,
     called: HashSet<String>,
 }
 
@@ -180,8 +185,8 @@ impl Closing<'_> {
         add(&mut self.closure.reads, relation.tag.clone(), because);
     }
 
-    fn write(&mut self, key: &Key, ops: Ops, because: Because) {
-        let known = self.written.entry(key.clone()).or_default();
+    fn write(&mut self, key: &Key, ops: Ops, fires: bool, because: Because) {
+        let known = self.written.entry((key.clone(), fires)).or_default();
         let ops = ops & !*known;
         if ops.is_empty() {
             return;
@@ -216,6 +221,8 @@ impl Closing<'_> {
                     self.steps.push_back((Step::Write(other.clone(), ops | moved), because));
                 }
                 Does::Write(other, ops) => self.steps.push_back((Step::Write(other.clone(), *ops), because)),
+                Does::Quietly(other, ops) => self.steps.push_back((Step::Quietly(other.clone(), *ops), because)),
+                Does::Run(_) | Does::Call(_) if !fires => {}
                 Does::Run(code) => self.run(code, because),
                 Does::Call(name) => self.steps.push_back((Step::Call(name.clone()), because)),
             }

@@ -244,8 +244,8 @@ impl<DB: Backend> Filling<DB> {
             shared.counters.not_stored(Reason::Unfinished);
             return;
         }
-        // What the statement means may have changed while the database answered: a reload, a temporary table, a changed session.
-        if !shared.is_current(&open.plan) || shared.session_changed.load(SeqCst) {
+        // What the statement means may have changed while the database answered: by a reload, a temporary table, a changed session.
+        if !shared.still_reads(&open.plan, sql.as_str()) || shared.session_changed.load(SeqCst) {
             shared.counters.not_stored(Reason::Session);
             return;
         }

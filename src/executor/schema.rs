@@ -128,6 +128,14 @@ impl<DB: Backend> Shared<DB> {
         self.is_version(plan.version)
     }
 
+    /// Whether a statement still depends on what this plan says, under the schema of this moment.
+    pub(crate) fn still_reads(self: &Arc<Self>, plan: &Plan, sql: &str) -> bool {
+        self.is_current(plan) || {
+            let now = self.plan(sql);
+            now.analysis.read.is_ok() && now.analysis.read == plan.analysis.read && now.reads == plan.reads && now.epoch == plan.epoch
+        }
+    }
+
     /// Whether the schema is still this one.
     pub(crate) fn is_version(&self, version: u64) -> bool {
         self.schema.load().version == version

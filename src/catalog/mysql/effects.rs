@@ -128,7 +128,7 @@ async fn foreign_keys(connection: &mut MySqlConnection, database: &str, catalog:
                 let (on_update, on_delete) = (string(&row, 4)?, string(&row, 5)?);
                 let follows = |action: &str| !matches!(action, "NO ACTION" | "RESTRICT");
                 let mut add = |on, because: String, ops| {
-                    catalog.add_effect(&parent, Effect { on, because: because.into(), does: Does::Write(child.clone(), ops) });
+                    catalog.add_effect(&parent, Effect { on, because: because.into(), does: Does::Quietly(child.clone(), ops) });
                 };
                 if follows(&on_delete) {
                     let ops = if on_delete == "CASCADE" { Ops::DELETE } else { Ops::UPDATE | Ops::KEYS };
