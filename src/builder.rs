@@ -6,7 +6,7 @@ use crate::config::{self, Config};
 use crate::database::Backend;
 use crate::engine::{Engine, Rules};
 use crate::error::Error;
-use crate::executor::{CachingExecutor, Loading, PoolWitness, Schema, Shared};
+use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared};
 use crate::key::Keyspace;
 use crate::policy::{Consistency, Invalidation};
 use crate::rows::RowCodec;
@@ -150,6 +150,13 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.fence_bound = bound)
     }
 
+    /// How often the database is asked, by one cheap query, whether somebody changed the schema by other means than an executor. If so, everything is forgotten
+    /// and the catalog read anew; entries of a shared store that are older than a change made while no executor ran are found at the start. Zero switches
+    /// both off. Defaults to 10 s.
+    pub fn schema_refresh(self, interval: Duration) -> Self {
+        self.set(|config| config.refresh = interval)
+    }
+
     /// Keeps entries in a store of one's own, or one shared with another executor.
     pub fn store(mut self, store: Arc<dyn CacheStore>) -> Self {
         self.store = Some(store);
@@ -191,15 +198,18 @@ impl<DB: Backend> Builder<DB> {
             policy: config.policy,
             database_id: config.database_id,
             prefix: OnceLock::new(),
-            schema: ArcSwap::from_pointee(Schema::new(DB::DIALECT, Catalog::new(DB::DIALECT, Vec::new(), false), None)),
+            schema: ArcSwap::from_pointee(Schema::new(DB::DIALECT, Catalog::new(DB::DIALECT, Vec::new(), false), Edition::default())),
             loading: Loading::default(),
             shadowed: Mutex::default(),
             session_changed: AtomicBool::new(false),
             replays: AtomicBool::new(false),
+            refresh: config.refresh,
+            alive: Alive::default(),
         });
         if let Err(error) = shared.load().await {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
+        shared.look_for_changes();
         Ok(CachingExecutor::new(shared))
     }
 }

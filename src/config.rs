@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) lease: Duration,
     /// How long a lapsed fence stands where the database may not be asked about running transactions.
     pub(crate) fence_bound: Duration,
+    /// How often the schema's fingerprint is asked for; zero for never.
+    pub(crate) refresh: Duration,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             memory: 256 << 20,
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
+            refresh: Duration::from_secs(10),
         }
     }
 }
@@ -71,6 +74,7 @@ const KNOWN: &[&str] = &[
     "CACHE_DATABASE_ID",
     "CACHE_FENCE_LEASE",
     "CACHE_FENCE_BOUND",
+    "CACHE_SCHEMA_REFRESH",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -159,6 +163,7 @@ impl Config {
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
+            refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
         })
     }
 }
@@ -203,6 +208,14 @@ impl Variables<'_> {
         duration
             .map(Some)
             .ok_or_else(|| Error::setting(name, value, "is not a time above zero: seconds, or a number with ms, s, m, h or d"))
+    }
+
+    /// A time, or zero for never.
+    fn interval(&self, name: &str) -> Result<Option<Duration>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        duration(value)
+            .map(Some)
+            .ok_or_else(|| Error::setting(name, value, "is neither 0 nor a time: seconds, or a number with ms, s, m, h or d"))
     }
 
     fn choice<T: Copy + Default>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Error> {
@@ -294,6 +307,7 @@ mod tests {
             ("CACHE_MAX_ENTRY_BYTES", "1MB"),
             ("CACHE_CONSISTENCY", "strict"),
             ("CACHE_INVALIDATION", "never"),
+            ("CACHE_SCHEMA_REFRESH", "never"),
         ] {
             let mut variables = vec![(name, value)];
             if name.starts_with("REDIS_") {
@@ -325,5 +339,8 @@ mod tests {
         assert_eq!(config.policy.tables["users"], Duration::from_secs(120));
         assert_eq!(config.policy.default, Some(Duration::from_secs(45)));
         assert_eq!(config.consistency, Consistency::AfterCommit);
+        assert_eq!(config.refresh, Duration::from_secs(10));
+        assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
+        assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }
 }

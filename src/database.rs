@@ -55,6 +55,10 @@ pub trait Backend:
     #[doc(hidden)]
     fn catalog(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Catalog, Error>>;
 
+    /// A text that is another one whenever the schema is, by one cheap query. Reading, writing and analysing tables leaves it as it is.
+    #[doc(hidden)]
+    fn fingerprint(connection: &mut Self::Connection) -> BoxFuture<'_, Result<String, Error>>;
+
     /// The transactions, other than the asking connection's, that run now and may yet commit a write.
     ///
     /// Not to be dropped half-way, and not inside a transaction: SQLite's attempt to lock changes the connection's busy timeout for its duration.

@@ -1,3 +1,5 @@
+mod fingerprint;
+
 use super::{Backend, Identity, Request, Running, Steps, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
@@ -20,6 +22,10 @@ impl Backend for Postgres {
 
     fn catalog(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Catalog, Error>> {
         Box::pin(crate::catalog::postgres::load(connection))
+    }
+
+    fn fingerprint(connection: &mut Self::Connection) -> BoxFuture<'_, Result<String, Error>> {
+        Box::pin(fingerprint::read(connection))
     }
 
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>> {

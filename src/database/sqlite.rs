@@ -1,3 +1,5 @@
+mod fingerprint;
+
 use super::{Backend, Identity, Request, Running, Steps, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
@@ -21,6 +23,10 @@ impl Backend for Sqlite {
 
     fn catalog(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Catalog, Error>> {
         Box::pin(crate::catalog::sqlite::load(connection))
+    }
+
+    fn fingerprint(connection: &mut Self::Connection) -> BoxFuture<'_, Result<String, Error>> {
+        Box::pin(fingerprint::read(connection))
     }
 
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>> {

@@ -1,0 +1,4 @@
+//! What happens to the database behind the executor's back, and is noticed all the same.
+
+mod ddl;
+mod fingerprint;
