@@ -157,6 +157,19 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.refresh = interval)
     }
 
+    /// Whether writers that don't use an executor are followed. Their writes are seen within a moment, not before they commit as an executor's are.
+    ///
+    /// - PostgreSQL: notifications of triggers that `CachingExecutor::install_change_notifications` puts on the tables, received on one connection besides
+    ///   the pool's. While that is lost, this executor reads from the database.
+    /// - SQLite: every 250 ms a connection besides the pool's asks whether the file changed, and if so, everything is forgotten. It can't tell the pool's own
+    ///   commits from others', so who writes all the time keeps nothing longer. A database in memory can't be watched.
+    /// - MySQL and MariaDB: there is nothing to listen to, which a warning says; set a time to live that you can bear.
+    ///
+    /// Everything is forgotten at the start, since nobody knows what was written before. Defaults to false.
+    pub fn external_writers(self, follow: bool) -> Self {
+        self.set(|config| config.external_writers = follow)
+    }
+
     /// Keeps entries in a store of one's own, or one shared with another executor.
     pub fn store(mut self, store: Arc<dyn CacheStore>) -> Self {
         self.store = Some(store);
@@ -210,6 +223,9 @@ impl<DB: Backend> Builder<DB> {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
         shared.look_for_changes();
+        if config.external_writers {
+            shared.follow_others().await;
+        }
         Ok(CachingExecutor::new(shared))
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) fence_bound: Duration,
     /// How often the schema's fingerprint is asked for; zero for never.
     pub(crate) refresh: Duration,
+    /// Whether writers that use no executor are followed.
+    pub(crate) external_writers: bool,
 }
 
 impl Default for Config {
@@ -42,6 +44,7 @@ impl Default for Config {
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
             refresh: Duration::from_secs(10),
+            external_writers: false,
         }
     }
 }
@@ -75,6 +78,7 @@ const KNOWN: &[&str] = &[
     "CACHE_FENCE_LEASE",
     "CACHE_FENCE_BOUND",
     "CACHE_SCHEMA_REFRESH",
+    "CACHE_EXTERNAL_WRITERS",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -164,6 +168,7 @@ impl Config {
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
+            external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
         })
     }
 }
@@ -308,6 +313,7 @@ mod tests {
             ("CACHE_CONSISTENCY", "strict"),
             ("CACHE_INVALIDATION", "never"),
             ("CACHE_SCHEMA_REFRESH", "never"),
+            ("CACHE_EXTERNAL_WRITERS", "some"),
         ] {
             let mut variables = vec![(name, value)];
             if name.starts_with("REDIS_") {
@@ -340,6 +346,7 @@ mod tests {
         assert_eq!(config.policy.default, Some(Duration::from_secs(45)));
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
+        assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }

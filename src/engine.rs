@@ -17,11 +17,13 @@
 //! - What could not be delivered to the store is distrusted here until it is ([`delivery`]).
 
 mod delivery;
+mod doubt;
 mod fence;
 mod fingerprint;
 mod lapse;
 mod reclaim;
 
+pub(crate) use doubt::Doubt;
 pub(crate) use fence::Span;
 
 use crate::database::Running;

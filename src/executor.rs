@@ -1,6 +1,9 @@
 //! [`CachingExecutor`]: what stands where the pool was.
 
 mod execute;
+mod external;
+#[cfg(feature = "postgres")]
+mod notifications;
 mod read;
 mod refresh;
 mod schema;

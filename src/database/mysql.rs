@@ -1,6 +1,6 @@
 mod fingerprint;
 
-use super::{Backend, Identity, Request, Running, Steps, distinct};
+use super::{Backend, Identity, Request, Running, Steps, Watching, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
 use crate::tag::Tag;
@@ -31,6 +31,11 @@ impl Backend for MySql {
 
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>> {
         Box::pin(running(connection))
+    }
+
+    fn watch(_: <Self::Connection as sqlx::Connection>::Options) -> BoxFuture<'static, Result<Watching, Error>> {
+        // Neither has anything that would call back: only its binary log tells, and that takes to be a replica.
+        Box::pin(async { Ok(Watching::Impossible("MySQL and MariaDB have nothing that tells of writes")) })
     }
 
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<Tag, String>> {

@@ -1,6 +1,7 @@
 mod fingerprint;
+mod watch;
 
-use super::{Backend, Identity, Request, Running, Steps, distinct};
+use super::{Backend, Identity, Request, Running, Steps, Watching, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
 use crate::tag::Tag;
@@ -30,6 +31,10 @@ impl Backend for Postgres {
 
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>> {
         Box::pin(running(connection))
+    }
+
+    fn watch(options: <Self::Connection as sqlx::Connection>::Options) -> BoxFuture<'static, Result<Watching, Error>> {
+        Box::pin(watch::begin(options))
     }
 
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<Tag, String>> {

@@ -2,3 +2,4 @@
 
 mod ddl;
 mod fingerprint;
+mod writers;

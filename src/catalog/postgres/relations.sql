@@ -22,6 +22,11 @@ user_function(oid, grade) AS (
       AND NOT (l.lanname = 'internal' AND p.prosrc IN ('range_constructor2', 'range_constructor3', 'multirange_constructor0',
                                                        'multirange_constructor1', 'multirange_constructor2'))
 ),
+-- What `install_change_notifications` puts on tables: it tells of a write and makes none. Compared to the letter.
+notifying(oid) AS (
+    SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    WHERE p.proname = 'sqlx_cached_notify' AND l.lanname = 'plpgsql' AND p.prosrc = $notify$BEGIN PERFORM pg_catalog.pg_notify('sqlx_cached', pg_catalog.json_build_object('schema', TG_TABLE_SCHEMA, 'table', TG_TABLE_NAME)::pg_catalog.text); RETURN NULL; END$notify$
+),
 -- Built-in functions leave no trace in pg_depend, so the stored expressions themselves are searched for them.
 expression(classid, objid, tree) AS (
     SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass::pg_catalog.oid, r.oid, r.ev_action::pg_catalog.text || r.ev_qual::pg_catalog.text
@@ -109,7 +114,8 @@ SELECT r.schema::pg_catalog.text, r.name::pg_catalog.text, r.oid::pg_catalog.tex
             ELSE 'opaque'
        END,
        CASE WHEN r.kind = 'r' AND r.grade < 3 AND NOT (r.system OR r.secured OR r.child OR r.parent)
-                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r.oid AND NOT t.tgisinternal)
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r.oid AND NOT t.tgisinternal
+                                   AND (t.tgqual IS NOT NULL OR t.tgfoid NOT IN (SELECT n.oid FROM notifying n)))
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = r.oid)
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
                                  WHERE k.confrelid = r.oid AND k.contype = 'f'
