@@ -6,7 +6,7 @@ use crate::config::{self, Config};
 use crate::database::Backend;
 use crate::engine::{Engine, Rules};
 use crate::error::Error;
-use crate::executor::{CachingExecutor, Loading, PoolWitness, Schema, Shared};
+use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared};
 use crate::key::Keyspace;
 use crate::policy::{Consistency, Invalidation};
 use crate::rows::RowCodec;
@@ -156,6 +156,26 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.closure = closure)
     }
 
+    /// How often the database is asked, by one cheap query, whether somebody changed the schema by other means than an executor. If so, everything is forgotten
+    /// and the catalog read anew; entries of a shared store that are older than a change made while no executor ran are found at the start. Zero switches
+    /// both off. Defaults to 10 s.
+    pub fn schema_refresh(self, interval: Duration) -> Self {
+        self.set(|config| config.refresh = interval)
+    }
+
+    /// Whether writers that don't use an executor are followed. Their writes are seen within a moment, not before they commit as an executor's are.
+    ///
+    /// - PostgreSQL: notifications of triggers that `CachingExecutor::install_change_notifications` puts on the tables, received on one connection besides
+    ///   the pool's. While that is lost, this executor reads from the database.
+    /// - SQLite: every 250 ms a connection besides the pool's asks whether the file changed, and if so, everything is forgotten. It can't tell the pool's own
+    ///   commits from others', so who writes all the time keeps nothing longer. A database in memory can't be watched.
+    /// - MySQL and MariaDB: there is nothing to listen to, which a warning says; set a time to live that you can bear.
+    ///
+    /// Everything is forgotten at the start, since nobody knows what was written before. Defaults to false.
+    pub fn external_writers(self, follow: bool) -> Self {
+        self.set(|config| config.external_writers = follow)
+    }
+
     /// Keeps entries in a store of one's own, or one shared with another executor.
     pub fn store(mut self, store: Arc<dyn CacheStore>) -> Self {
         self.store = Some(store);
@@ -198,14 +218,20 @@ impl<DB: Backend> Builder<DB> {
             database_id: config.database_id,
             closure: config.closure,
             prefix: OnceLock::new(),
-            schema: ArcSwap::from_pointee(Schema::new(DB::DIALECT, Catalog::new(DB::DIALECT, Vec::new(), false), None)),
+            schema: ArcSwap::from_pointee(Schema::new(DB::DIALECT, Catalog::new(DB::DIALECT, Vec::new(), false), Edition::default())),
             loading: Loading::default(),
             shadowed: Mutex::default(),
             session_changed: AtomicBool::new(false),
             replays: AtomicBool::new(false),
+            refresh: config.refresh,
+            alive: Alive::default(),
         });
         if let Err(error) = shared.load().await {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
+        }
+        shared.look_for_changes();
+        if config.external_writers {
+            shared.follow_others().await;
         }
         Ok(CachingExecutor::new(shared))
     }

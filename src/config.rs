@@ -26,6 +26,10 @@ pub(crate) struct Config {
     pub(crate) fence_bound: Duration,
     /// Whether what the catalog knows of effects is used. Off only in tests that show what becomes of answers then.
     pub(crate) closure: bool,
+    /// How often the schema's fingerprint is asked for; zero for never.
+    pub(crate) refresh: Duration,
+    /// Whether writers that use no executor are followed.
+    pub(crate) external_writers: bool,
 }
 
 impl Default for Config {
@@ -42,6 +46,8 @@ impl Default for Config {
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
             closure: true,
+            refresh: Duration::from_secs(10),
+            external_writers: false,
         }
     }
 }
@@ -74,6 +80,8 @@ const KNOWN: &[&str] = &[
     "CACHE_DATABASE_ID",
     "CACHE_FENCE_LEASE",
     "CACHE_FENCE_BOUND",
+    "CACHE_SCHEMA_REFRESH",
+    "CACHE_EXTERNAL_WRITERS",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -163,6 +171,8 @@ impl Config {
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
             closure: defaults.closure,
+            refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
+            external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
         })
     }
 }
@@ -207,6 +217,14 @@ impl Variables<'_> {
         duration
             .map(Some)
             .ok_or_else(|| Error::setting(name, value, "is not a time above zero: seconds, or a number with ms, s, m, h or d"))
+    }
+
+    /// A time, or zero for never.
+    fn interval(&self, name: &str) -> Result<Option<Duration>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        duration(value)
+            .map(Some)
+            .ok_or_else(|| Error::setting(name, value, "is neither 0 nor a time: seconds, or a number with ms, s, m, h or d"))
     }
 
     fn choice<T: Copy + Default>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Error> {
@@ -298,6 +316,8 @@ mod tests {
             ("CACHE_MAX_ENTRY_BYTES", "1MB"),
             ("CACHE_CONSISTENCY", "strict"),
             ("CACHE_INVALIDATION", "never"),
+            ("CACHE_SCHEMA_REFRESH", "never"),
+            ("CACHE_EXTERNAL_WRITERS", "some"),
         ] {
             let mut variables = vec![(name, value)];
             if name.starts_with("REDIS_") {
@@ -329,5 +349,9 @@ mod tests {
         assert_eq!(config.policy.tables["users"], Duration::from_secs(120));
         assert_eq!(config.policy.default, Some(Duration::from_secs(45)));
         assert_eq!(config.consistency, Consistency::AfterCommit);
+        assert_eq!(config.refresh, Duration::from_secs(10));
+        assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
+        assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
+        assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }
 }

@@ -3,10 +3,11 @@
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
 use crate::rows::RowCodec;
+use async_trait::async_trait;
 use either::Either;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use sqlx::{Database, Error, SqlStr};
+use sqlx::{Connection, Database, Error, SqlStr};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
@@ -55,15 +56,56 @@ pub trait Backend:
     #[doc(hidden)]
     fn catalog(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Catalog, Error>>;
 
+    /// A text that is another one whenever the schema is, by one cheap query. Reading, writing and analysing tables leaves it as it is.
+    #[doc(hidden)]
+    fn fingerprint(connection: &mut Self::Connection) -> BoxFuture<'_, Result<String, Error>>;
+
     /// The transactions, other than the asking connection's, that run now and may yet commit a write.
     ///
     /// Not to be dropped half-way, and not inside a transaction: SQLite's attempt to lock changes the connection's busy timeout for its duration.
     #[doc(hidden)]
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>>;
 
+    /// Begins to watch writers that use no executor, on a connection of its own.
+    #[doc(hidden)]
+    fn watch(options: <Self::Connection as Connection>::Options) -> BoxFuture<'static, Result<Watching, Error>>;
+
     /// The tag of the table that a row's column comes from, as far as the column tells: `Some(Err(name))` for a table that the catalog does not know.
     #[doc(hidden)]
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<crate::tag::Tag, String>>;
+}
+
+/// The answer of [`Backend::watch`].
+pub enum Watching {
+    /// From now on every write is told.
+    By(Box<dyn Watch>),
+    /// Never, and why.
+    Impossible(&'static str),
+}
+
+/// Tells of writes, whoever makes them.
+#[async_trait]
+pub trait Watch: Send {
+    /// Waits for the next writes.
+    ///
+    /// # Errors
+    ///
+    /// Writes may be missed from now on: this watch is over.
+    async fn next(&mut self) -> Result<BTreeSet<Written>, Error>;
+}
+
+/// What somebody wrote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Written {
+    /// A table, named as the database spells it.
+    Table {
+        /// The table's schema.
+        schema: String,
+        /// The table.
+        table: String,
+    },
+    /// Who knows.
+    Anything,
 }
 
 /// What a statement yields, one at a time: rows, and the summary of each result.

@@ -12,13 +12,18 @@
 //! - What a statement means depends on the schema, which others may change. So `_schema` has a generation as well, every change of the schema is a write to
 //!   it, and a catalog remembers the one that stood before it was read (its *epoch*). A read stores only under its own epoch; a write learns at its `end`
 //!   what stands, and if that is another, finds out before it is acknowledged what else it has changed.
+//! - DDL that no executor runs changes the database's fingerprint, of which each epoch remembers the one that it began with ([`fingerprint`]). Whoever finds
+//!   another one under a standing epoch ends it.
 //! - What could not be delivered to the store is distrusted here until it is ([`delivery`]).
 
 mod delivery;
+mod doubt;
 mod fence;
+mod fingerprint;
 mod lapse;
 mod reclaim;
 
+pub(crate) use doubt::Doubt;
 pub(crate) use fence::Span;
 
 use crate::database::Running;
@@ -109,6 +114,11 @@ impl Engine {
     /// Names the database that this engine's writes go to.
     pub(crate) fn set_database(&self, identity: &str) {
         let _ = self.database.set(identity.to_owned());
+    }
+
+    /// The database that this engine's writes go to, once it is known.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.get().map(String::as_str)
     }
 
     pub(crate) fn keyspace(&self) -> &Keyspace {

@@ -1,10 +1,15 @@
 //! [`CachingExecutor`]: what stands where the pool was.
 
 mod execute;
+mod external;
+#[cfg(feature = "postgres")]
+mod notifications;
 mod read;
+mod refresh;
 mod schema;
 mod write;
 
+pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Schema};
 pub(crate) use write::outcome_is_known;
 
@@ -70,6 +75,10 @@ pub(crate) struct Shared<DB: Backend> {
     pub(crate) session_changed: AtomicBool,
     /// Whether the row cache gave back what was put in, at start.
     pub(crate) replays: AtomicBool,
+    /// How often the database is asked whether somebody changed the schema; zero for never.
+    pub(crate) refresh: Duration,
+    /// Gone with the executor: what its background tasks wait for.
+    pub(crate) alive: Alive,
 }
 
 impl<DB: Backend> CachingExecutor<DB> {

@@ -2,7 +2,7 @@
 
 use crate::analysis::Category;
 use crate::database::Identity;
-use crate::tag::Tag;
+use crate::tag::{Generation, Tag};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -59,6 +59,15 @@ pub(crate) fn prefix(identity: &Identity) -> Sha256 {
 /// A short name of the database itself, for the ids of its fences.
 pub(crate) fn database(identity: &Identity) -> String {
     hex(&Sha256::digest(identity.database.as_bytes())[..8])
+}
+
+/// Where processes tell each other the fingerprint that a database's schema had when an epoch began.
+pub(crate) fn fingerprint(keyspace: &Keyspace, database: &str, epoch: &Generation) -> String {
+    let mut hash = Sha256::new();
+    for part in [FORMAT.as_bytes(), database.as_bytes(), &epoch.0] {
+        hash_part(&mut hash, part);
+    }
+    format!("{keyspace}:{}:fingerprint:{}", Tag::schema(), hex(&hash.finalize()))
 }
 
 /// The key up to the hash: `sql:<table>:<kind>:`.

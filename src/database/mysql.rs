@@ -1,4 +1,6 @@
-use super::{Backend, Identity, Request, Running, Steps, distinct};
+mod fingerprint;
+
+use super::{Backend, Identity, Request, Running, Steps, Watching, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
 use crate::tag::Tag;
@@ -23,8 +25,17 @@ impl Backend for MySql {
         Box::pin(crate::catalog::mysql::load(connection))
     }
 
+    fn fingerprint(connection: &mut Self::Connection) -> BoxFuture<'_, Result<String, Error>> {
+        Box::pin(fingerprint::read(connection))
+    }
+
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>> {
         Box::pin(running(connection))
+    }
+
+    fn watch(_: <Self::Connection as sqlx::Connection>::Options) -> BoxFuture<'static, Result<Watching, Error>> {
+        // Neither has anything that would call back: only its binary log tells, and that takes to be a replica.
+        Box::pin(async { Ok(Watching::Impossible("MySQL and MariaDB have nothing that tells of writes")) })
     }
 
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<Tag, String>> {

@@ -1,4 +1,7 @@
-use super::{Backend, Identity, Request, Running, Steps, distinct};
+mod fingerprint;
+mod watch;
+
+use super::{Backend, Identity, Request, Running, Steps, Watching, distinct};
 use crate::analysis::Dialect;
 use crate::catalog::Catalog;
 use crate::tag::Tag;
@@ -22,8 +25,16 @@ impl Backend for Postgres {
         Box::pin(crate::catalog::postgres::load(connection))
     }
 
+    fn fingerprint(connection: &mut Self::Connection) -> BoxFuture<'_, Result<String, Error>> {
+        Box::pin(fingerprint::read(connection))
+    }
+
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>> {
         Box::pin(running(connection))
+    }
+
+    fn watch(options: <Self::Connection as sqlx::Connection>::Options) -> BoxFuture<'static, Result<Watching, Error>> {
+        Box::pin(watch::begin(options))
     }
 
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<Tag, String>> {

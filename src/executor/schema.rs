@@ -1,6 +1,7 @@
 //! What the statements mean now: the catalog, the plans made with it, and the session's state.
 
 use super::Shared;
+use super::refresh::Edition;
 use crate::analysis::{self, Analysis, Bypass, Category, Dialect, Session, Writes};
 use crate::catalog::{Catalog, Ident, Name};
 use crate::database::Backend;
@@ -50,8 +51,8 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Schema {
     version: u64,
-    /// The generation of `_schema` that stood before the catalog was read. Whoever changes the schema, in whichever process, changes it.
-    epoch: Option<Generation>,
+    /// What stood before the catalog was read.
+    pub(super) edition: Edition,
     dialect: Dialect,
     pub(crate) catalog: Catalog,
     memo: quick_cache::sync::Cache<Box<str>, Arc<Plan>, TextBytes>,
@@ -67,10 +68,10 @@ impl Weighter<Box<str>, Arc<Plan>> for TextBytes {
 }
 
 impl Schema {
-    pub(crate) fn new(dialect: Dialect, catalog: Catalog, epoch: Option<Generation>) -> Self {
+    pub(crate) fn new(dialect: Dialect, catalog: Catalog, edition: Edition) -> Self {
         static VERSIONS: AtomicU64 = AtomicU64::new(0);
         let version = VERSIONS.fetch_add(1, Relaxed);
-        Self { version, epoch, dialect, catalog, memo: quick_cache::sync::Cache::with_weighter(4096, MEMO_BYTES, TextBytes) }
+        Self { version, edition, dialect, catalog, memo: quick_cache::sync::Cache::with_weighter(4096, MEMO_BYTES, TextBytes) }
     }
 
     /// The tag of a table that is named as in a statement, known or not.
@@ -89,7 +90,7 @@ impl Schema {
 /// When the catalog was last read for want of a name.
 #[derive(Debug, Default)]
 pub(crate) struct Loading {
-    one: tokio::sync::Mutex<()>,
+    pub(super) one: tokio::sync::Mutex<()>,
     last: Mutex<Option<Instant>>,
 }
 
@@ -168,7 +169,16 @@ impl<DB: Backend> Shared<DB> {
             Writes::Tables(tables) => Arc::clone(tables),
             Writes::Everything => [Tag::all()].into(),
         };
-        Plan { ttl: self.policy.ttl(&analysis), analysis, reads, writes, stem, counters, version: schema.version, epoch: schema.epoch }
+        Plan {
+            ttl: self.policy.ttl(&analysis),
+            analysis,
+            reads,
+            writes,
+            stem,
+            counters,
+            version: schema.version,
+            epoch: schema.edition.epoch,
+        }
     }
 
     /// Takes note of what a statement does to the connection that runs it, before it runs.
@@ -185,7 +195,7 @@ impl<DB: Backend> Shared<DB> {
                 if shadowed.insert(name.clone()) {
                     tracing::warn!(table = %name, "a temporary table was created through the pool: nothing that names it is cached from now on");
                     let schema = self.schema.load();
-                    self.put_catalog(schema.catalog.clone(), schema.epoch, &shadowed);
+                    self.put_catalog(schema.catalog.clone(), schema.edition.clone(), &shadowed);
                 }
             }
         }
@@ -195,7 +205,7 @@ impl<DB: Backend> Shared<DB> {
     pub(crate) async fn reload(&self) {
         match self.pool.acquire().await {
             Ok(mut connection) => self.reload_on(&mut connection).await,
-            Err(error) => self.use_loaded(Err(error), None),
+            Err(error) => self.use_loaded(Err(error), Edition::default()),
         }
     }
 
@@ -203,18 +213,18 @@ impl<DB: Backend> Shared<DB> {
     pub(crate) async fn reload_on(&self, connection: &mut DB::Connection) {
         // One at a time: an older catalog must not replace a newer one.
         let _one = self.loading.one.lock().await;
-        let epoch = self.epoch().await;
+        let edition = self.edition(connection).await;
         let loaded = DB::catalog(connection).await;
-        self.use_loaded(loaded, epoch);
+        self.use_loaded(loaded, edition);
     }
 
     /// Reads the catalog anew if it is still this one; false where it can't be read.
     pub(crate) async fn refresh_on(&self, connection: &mut DB::Connection, version: u64) -> bool {
         let _one = self.loading.one.lock().await;
         if self.is_version(version) {
-            let epoch = self.epoch().await;
+            let edition = self.edition(connection).await;
             match DB::catalog(connection).await {
-                Ok(catalog) => self.use_catalog(catalog, epoch),
+                Ok(catalog) => self.use_catalog(catalog, edition),
                 Err(error) => {
                     tracing::warn!(%error, "somebody changed the schema, and the catalog can't be read");
                     return false;
@@ -234,33 +244,28 @@ impl<DB: Backend> Shared<DB> {
         }
     }
 
-    async fn epoch(&self) -> Option<Generation> {
-        // Before the catalog is read: what changes later changes this, too.
-        self.engine.as_ref()?.epoch().await
-    }
-
-    fn use_loaded(&self, loaded: Result<Catalog, sqlx::Error>, epoch: Option<Generation>) {
+    fn use_loaded(&self, loaded: Result<Catalog, sqlx::Error>, edition: Edition) {
         let catalog = loaded.unwrap_or_else(|error| {
             tracing::warn!(%error, "the catalog can't be read; nothing is cached until it can");
             Catalog::new(DB::DIALECT, Vec::new(), false)
         });
-        self.use_catalog(catalog, epoch);
+        self.use_catalog(catalog, edition);
     }
 
-    fn use_catalog(&self, catalog: Catalog, epoch: Option<Generation>) {
+    pub(super) fn use_catalog(&self, catalog: Catalog, edition: Edition) {
         // Held until the catalog is in place: a temporary table noted meanwhile would be lost with the catalog that knew of it.
         let shadowed = self.shadowed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.put_catalog(catalog, epoch, &shadowed);
+        self.put_catalog(catalog, edition, &shadowed);
     }
 
-    fn put_catalog(&self, mut catalog: Catalog, epoch: Option<Generation>, shadowed: &BTreeSet<String>) {
+    fn put_catalog(&self, mut catalog: Catalog, edition: Edition, shadowed: &BTreeSet<String>) {
         for name in shadowed {
             catalog.shadow(name);
         }
         if !self.closure {
             catalog.open();
         }
-        self.schema.store(Arc::new(Schema::new(DB::DIALECT, catalog, epoch)));
+        self.schema.store(Arc::new(Schema::new(DB::DIALECT, catalog, edition)));
     }
 
     /// Asks the database who it is, tests the row cache and reads the catalog, where that has not been done yet.
@@ -281,9 +286,9 @@ impl<DB: Backend> Shared<DB> {
                 tracing::error!("the row cache does not give back what was put in: it is switched off");
             }
             self.replays.store(replays, Relaxed);
-            let epoch = self.epoch().await;
-            self.use_catalog(DB::catalog(&mut connection).await?, epoch);
             engine.set_database(&key::database(&identity));
+            let edition = self.edition_of_now(&mut connection).await;
+            self.use_catalog(DB::catalog(&mut connection).await?, edition);
             let _ = self.prefix.set(key::prefix(&identity));
         }
         Ok(())

@@ -6,7 +6,7 @@ mod drained;
 mod evidence;
 mod identities;
 mod killed;
-mod kit;
+pub mod kit;
 mod late;
 mod lost;
 mod proxy;

@@ -11,6 +11,7 @@ mod databases;
 mod differential;
 mod examples;
 mod faults;
+mod outside;
 mod round_trip;
 mod servers;
 mod store_contract;

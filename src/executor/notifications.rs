@@ -1,0 +1,140 @@
+//! The triggers by which PostgreSQL tells of everybody's writes.
+
+use super::{CachingExecutor, outcome_is_known};
+use crate::tag::Tag;
+use sqlx::{AssertSqlSafe, Connection, Error, Postgres, Row};
+use std::sync::Arc;
+
+/// The function's body. The catalog knows it to the letter, as that of a trigger that writes nothing.
+const BODY: &str = "BEGIN PERFORM pg_catalog.pg_notify('sqlx_cached', pg_catalog.json_build_object('schema', TG_TABLE_SCHEMA, 'table', TG_TABLE_NAME)::pg_catalog.text); RETURN NULL; END";
+
+/// The tables that have not got both triggers, always enabled: the chosen ones with all above and below them, or all but an extension's own.
+const WITHOUT: &str = "
+    WITH RECURSIVE chosen(oid) AS (
+        SELECT name::pg_catalog.regclass::pg_catalog.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS name
+        UNION
+        SELECT CASE WHEN h.inhparent = c.oid THEN h.inhrelid ELSE h.inhparent END
+        FROM chosen c JOIN pg_catalog.pg_inherits h ON c.oid IN (h.inhparent, h.inhrelid)
+    )
+    SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE CASE WHEN $1 IS NULL
+               THEN c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+                                    WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype = 'e')
+               ELSE c.oid IN (SELECT oid FROM chosen) AND c.relkind NOT IN ('i', 'I')
+          END
+      AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+           WHERE t.tgrelid = c.oid AND t.tgname IN ('sqlx_cached_changed', 'sqlx_cached_truncated') AND t.tgenabled = 'A'
+             AND p.proname = 'sqlx_cached_notify' AND p.prosrc = $2) < 2
+    ORDER BY 1";
+
+/// One at a time: two who replace a function at once fail.
+const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('sqlx_cached_notify', 0))";
+
+impl CachingExecutor<Postgres> {
+    /// Puts triggers on tables that tell of every write, for executors built with [`external_writers`](crate::Builder::external_writers); returns how many tables
+    /// got them. Those that have them are left alone, so it may be called at every start, and is to be called again when tables were added.
+    ///
+    /// The tables are named as a statement would name them, and their partitions, children and parents come along; `None` is every table but an
+    /// extension's. It runs this, the function in the current schema:
+    ///
+    /// ```sql
+    /// CREATE OR REPLACE FUNCTION sqlx_cached_notify() RETURNS trigger LANGUAGE plpgsql AS
+    /// $$BEGIN PERFORM pg_catalog.pg_notify('sqlx_cached', pg_catalog.json_build_object('schema', TG_TABLE_SCHEMA, 'table', TG_TABLE_NAME)::pg_catalog.text); RETURN NULL; END$$;
+    ///
+    /// CREATE TRIGGER sqlx_cached_changed AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH STATEMENT EXECUTE FUNCTION sqlx_cached_notify();
+    /// CREATE TRIGGER sqlx_cached_truncated AFTER TRUNCATE ON t FOR EACH STATEMENT EXECUTE FUNCTION sqlx_cached_notify();
+    /// ALTER TABLE t ENABLE ALWAYS TRIGGER sqlx_cached_changed, ENABLE ALWAYS TRIGGER sqlx_cached_truncated;
+    /// ```
+    ///
+    /// A migration may do the same; the function's body must stay as it is to the letter, or the catalog takes it for one that may write anything.
+    ///
+    /// A transaction that notifies takes a lock of the whole server at its commit and can't be prepared for a commit in two phases. What logical replication
+    /// brings fires no statement's triggers.
+    ///
+    /// # Errors
+    ///
+    /// The database's: a name that means no table, or no privilege to create triggers on it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way it goes on, on a task of its own.
+    pub async fn install_change_notifications(&self, tables: Option<&[&str]>) -> Result<usize, Error> {
+        let chosen: Option<Vec<String>> = tables.map(|tables| tables.iter().map(|&table| table.to_owned()).collect());
+        let without = sqlx::query(WITHOUT).bind(chosen).bind(BODY).persistent(false).fetch_all(self.pool()).await?;
+        let without = without.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+        if without.is_empty() {
+            return Ok(0);
+        }
+        let mut script =
+            vec![format!("CREATE OR REPLACE FUNCTION sqlx_cached_notify() RETURNS trigger LANGUAGE plpgsql AS $notify${BODY}$notify$")];
+        for table in &without {
+            for (name, events) in [("sqlx_cached_changed", "INSERT OR UPDATE OR DELETE"), ("sqlx_cached_truncated", "TRUNCATE")] {
+                script.push(format!("DROP TRIGGER IF EXISTS {name} ON {table}"));
+                script.push(format!(
+                    "CREATE TRIGGER {name} AFTER {events} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION sqlx_cached_notify()"
+                ));
+                script.push(format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"));
+            }
+        }
+        self.change_schema(script).await?;
+        Ok(without.len())
+    }
+
+    /// Takes away what [`install_change_notifications`](Self::install_change_notifications) has put in the current schema.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way it goes on, on a task of its own.
+    pub async fn uninstall_change_notifications(&self) -> Result<(), Error> {
+        // The triggers depend on it.
+        self.change_schema(vec!["DROP FUNCTION IF EXISTS sqlx_cached_notify() CASCADE".to_owned()]).await
+    }
+
+    /// Runs a script of ours in one transaction, within a span, as DDL of the program's would be.
+    async fn change_schema(&self, script: Vec<String>) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let changing = tokio::spawn(async move {
+            let mut connection = shared.pool.acquire().await?;
+            let span = match &shared.engine {
+                Some(engine) => Some(engine.begin([Tag::all(), Tag::schema()].into()).await),
+                None => None,
+            };
+            let changed = async {
+                let mut transaction = connection.begin().await?;
+                sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
+                for statement in script {
+                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+                }
+                transaction.commit().await
+            };
+            let changed = changed.await;
+            let Some(span) = span else { return changed };
+            match &changed {
+                Err(error) if !outcome_is_known(error) => {
+                    let shared = Arc::clone(&shared);
+                    span.end_when_over(async move { shared.reload().await });
+                }
+                _ => {
+                    shared.reload_on(&mut connection).await;
+                    span.end().await;
+                }
+            }
+            changed
+        });
+        changing.await.unwrap_or(Err(Error::WorkerCrashed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_catalog_knows_the_function() {
+        assert!(include_str!("../catalog/postgres/relations.sql").contains(&format!("$notify${}$notify$", super::BODY)));
+    }
+}

@@ -1,0 +1,5 @@
+//! What happens to the database behind the executor's back, and is noticed all the same.
+
+mod ddl;
+mod fingerprint;
+mod writers;
