@@ -8,7 +8,7 @@ use crate::engine::{Engine, Rules};
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared};
 use crate::key::Keyspace;
-use crate::policy::{Consistency, Invalidation};
+use crate::policy::{Consistency, Invalidation, UnclearWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
 use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig};
@@ -154,6 +154,11 @@ impl<DB: Backend> Builder<DB> {
     #[doc(hidden)]
     pub fn closure(self, closure: bool) -> Self {
         self.set(|config| config.closure = closure)
+    }
+
+    /// What to do about a write whose text does not tell what it changes. Defaults to [`UnclearWrites::Forget`].
+    pub fn unclear_writes(self, unclear: UnclearWrites) -> Self {
+        self.set(|config| config.policy.unclear = unclear)
     }
 
     /// How often the database is asked, by one cheap query, whether somebody changed the schema by other means than an executor. If so, everything is forgotten

@@ -1,7 +1,7 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
 use crate::error::Error;
-use crate::policy::{Consistency, Invalidation, Policy};
+use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites};
 use crate::store::{RedisAddress, RedisConfig};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -82,6 +82,7 @@ const KNOWN: &[&str] = &[
     "CACHE_FENCE_BOUND",
     "CACHE_SCHEMA_REFRESH",
     "CACHE_EXTERNAL_WRITERS",
+    "CACHE_UNCLEAR_WRITES",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -152,6 +153,7 @@ impl Config {
                 .filter(|part| (0.0..=1.0).contains(part))
                 .ok_or_else(|| Error::setting("CACHE_TTL_JITTER", jitter, "is not a number from 0 to 1"))?;
         }
+        policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         Ok(Self {
             enabled: vars.boolean("REDIS_ENABLED")?.unwrap_or(true),

@@ -1,7 +1,7 @@
 //! What the executor asks of a database besides its rows: one implementation each for PostgreSQL, MySQL/MariaDB and SQLite.
 
 use crate::analysis::Dialect;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Key};
 use crate::rows::RowCodec;
 use async_trait::async_trait;
 use either::Either;
@@ -65,6 +65,25 @@ pub trait Backend:
     /// Not to be dropped half-way, and not inside a transaction: SQLite's attempt to lock changes the connection's busy timeout for its duration.
     #[doc(hidden)]
     fn running(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Running, Error>>;
+
+    /// The relations that the statement of this text would write, asked for before it runs; `None` where the database doesn't tell.
+    #[doc(hidden)]
+    fn foresee<'c>(connection: &'c mut Self::Connection, catalog: &'c Catalog, sql: &'c str) -> BoxFuture<'c, Result<Option<Vec<Key>>, Error>> {
+        let _ = (connection, catalog, sql);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// The relations that the transaction on this connection has written, asked for before it commits; `None` where the database doesn't tell. What was
+    /// deferred to the commit runs now.
+    ///
+    /// # Errors
+    ///
+    /// The database's; also what the commit would have failed with.
+    #[doc(hidden)]
+    fn recall<'c>(connection: &'c mut Self::Connection, catalog: &'c Catalog) -> BoxFuture<'c, Result<Option<Vec<Key>>, Error>> {
+        let _ = (connection, catalog);
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Begins to watch writers that use no executor, on a connection of its own.
     #[doc(hidden)]

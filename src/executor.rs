@@ -11,7 +11,7 @@ mod write;
 
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Schema};
-pub(crate) use write::outcome_is_known;
+pub(crate) use write::{Write, outcome_is_known};
 
 use crate::builder::Builder;
 use crate::database::{Backend, Running};
@@ -220,15 +220,16 @@ impl<DB: Backend> CachingExecutor<DB> {
         migrated
     }
 
-    /// Forgets every answer that depends on a table, named as a statement would name it.
+    /// Forgets every answer that depends on a table, named as a statement would name it, and on whatever a write to it may change: by triggers, cascades,
+    /// partitions.
     ///
     /// # Errors
     ///
     /// The store's. The invalidation is then kept and delivered later; until then this process reads the table from the database.
     pub async fn invalidate_table(&self, table: &str) -> Result<(), Error> {
         let Some(engine) = &self.shared.engine else { return Ok(()) };
-        let tag = self.shared.schema.load().tag_of(table);
-        engine.invalidate(&[tag]).await.map_err(|error| Error::store("invalidate_table", error))
+        let tags = self.shared.schema.load().reached_from(table);
+        engine.invalidate(&tags).await.map_err(|error| Error::store("invalidate_table", error))
     }
 
     /// Deletes every key that matches a Redis glob pattern below the namespace, such as `sql:users:*`; returns how many there were. With a table's

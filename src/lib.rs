@@ -79,6 +79,6 @@ pub use error::Error;
 pub use executor::CachingExecutor;
 pub use explain::{Explanation, Invalidates, ReadExplanation};
 pub use health::Health;
-pub use policy::{Consistency, Invalidation};
+pub use policy::{Consistency, Invalidation, UnclearWrites};
 pub use stats::{Reason, Stats, TableStats};
 pub use transaction::{CachingConnection, CachingTransaction};

@@ -30,6 +30,20 @@ pub enum Invalidation {
     Scan,
 }
 
+/// What to do about a write whose text does not tell what it changes, since it runs code that can't be seen into: dynamic SQL, a trigger in
+/// another language (`CACHE_UNCLEAR_WRITES`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnclearWrites {
+    /// Everything is forgotten, which costs nothing but hits.
+    #[default]
+    Forget,
+    /// The database is asked. On PostgreSQL the statement runs in a transaction, whose locks tell before the commit what it wrote: four round trips
+    /// more, one in a transaction of one's own. On SQLite EXPLAIN tells beforehand. On MySQL and MariaDB nothing would, so there everything is forgotten. What such code
+    /// writes over a connection of its own (`dblink`) is not seen.
+    Ask,
+}
+
 /// Time to live, by category and table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -42,6 +56,7 @@ pub struct Policy {
     /// The largest part of a TTL that is taken off at random, so that what was filled together doesn't expire together.
     pub(crate) jitter: f64,
     pub(crate) max_entry: usize,
+    pub(crate) unclear: UnclearWrites,
 }
 
 impl Default for Policy {
@@ -55,6 +70,7 @@ impl Default for Policy {
             tables: BTreeMap::new(),
             jitter: 0.1,
             max_entry: 4 << 20,
+            unclear: UnclearWrites::default(),
         }
     }
 }

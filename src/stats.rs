@@ -115,6 +115,7 @@ pub(crate) struct Counters {
     pub(crate) writes: AtomicU64,
     pub(crate) invalidations: AtomicU64,
     pub(crate) invalidations_of_everything: AtomicU64,
+    pub(crate) asked: AtomicU64,
     pub(crate) reclaimed: AtomicU64,
     pub(crate) store_errors: AtomicU64,
     pub(crate) replay_errors: AtomicU64,
@@ -135,6 +136,7 @@ impl Default for Counters {
             writes: AtomicU64::default(),
             invalidations: AtomicU64::default(),
             invalidations_of_everything: AtomicU64::default(),
+            asked: AtomicU64::default(),
             reclaimed: AtomicU64::default(),
             store_errors: AtomicU64::default(),
             replay_errors: AtomicU64::default(),
@@ -179,6 +181,7 @@ impl Counters {
             writes: read(&self.writes),
             invalidations: read(&self.invalidations),
             invalidations_of_everything: read(&self.invalidations_of_everything),
+            asked: read(&self.asked),
             reclaimed: read(&self.reclaimed),
             store_errors: read(&self.store_errors),
             replay_errors: read(&self.replay_errors),
@@ -204,6 +207,7 @@ impl Counters {
             &self.writes,
             &self.invalidations,
             &self.invalidations_of_everything,
+            &self.asked,
             &self.reclaimed,
             &self.store_errors,
             &self.replay_errors,
@@ -239,6 +243,8 @@ pub struct Stats {
     pub invalidations: u64,
     /// Times that everything was invalidated, for want of knowing less.
     pub invalidations_of_everything: u64,
+    /// Times that the database was asked what a write whose text does not tell has changed.
+    pub asked: u64,
     /// Dead entries unlinked in the background.
     pub reclaimed: u64,
     /// Store operations that failed or missed their deadline.

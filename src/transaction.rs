@@ -6,7 +6,7 @@
 use crate::analysis::{Dialect, Session, Writes};
 use crate::database::{Backend, Request, Steps};
 use crate::engine::Engine;
-use crate::executor::{CachingExecutor, Shared, outcome_is_known};
+use crate::executor::{CachingExecutor, Shared, Write, outcome_is_known};
 use crate::stats::count;
 use crate::tag::{Generation, Tag};
 use futures_core::future::BoxFuture;
@@ -42,6 +42,8 @@ enum Level<'c, DB: Backend> {
 pub(crate) struct Notes {
     tags: BTreeSet<Tag>,
     changes_schema: bool,
+    /// Some of what it wrote is to be asked for before the commit.
+    unclear: bool,
     /// The schema that the first write was understood with.
     schema: Option<(u64, Option<Generation>)>,
     /// A statement ended the transaction behind sqlx's back (MySQL's DDL, a COMMIT as text): what follows commits by itself.
@@ -82,14 +84,24 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
     /// Dropped half-way the commit goes on, on a task of its own.
     pub async fn commit(self) -> Result<(), Error> {
         let CachingConnection { executor, level } = self.connection;
-        let (transaction, notes) = match level {
+        let (mut transaction, mut notes) = match level {
             Level::Savepoint { transaction, .. } => return transaction.commit().await,
             Level::Top { transaction, notes } => (transaction, notes),
         };
-        let Some(engine) = executor.shared.engine.clone().filter(|_| !notes.tags.is_empty() || notes.changes_schema) else {
+        let wrote = !notes.tags.is_empty() || notes.changes_schema || notes.unclear;
+        let Some(engine) = executor.shared.engine.clone().filter(|_| wrote) else {
             return transaction.commit().await;
         };
         let committing = tokio::spawn(async move {
+            let shared = &executor.shared;
+            if notes.unclear && !notes.tags.contains(&Tag::all()) {
+                // An error is the commit's: of a deferred constraint, say. Dropped, the transaction is rolled back.
+                let (tags, changes_schema) = shared.recalled(&mut transaction).await?;
+                notes.tags.extend(tags.iter().cloned());
+                notes.changes_schema |= changes_schema;
+            } else if notes.tags.contains(&Tag::all()) && !notes.changes_schema {
+                notes.changes_schema = shared.changed_schema_on(&mut transaction).await;
+            }
             let span = engine.begin(notes.tags()).await;
             let committed = transaction.commit().await;
             if notes.changes_schema {
@@ -203,7 +215,11 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             count(&executor.shared.counters.writes);
         }
         notes.schema.get_or_insert((plan.version, plan.epoch));
-        notes.tags.extend(plan.writes.iter().cloned());
+        if executor.shared.asks_at_commit(&plan) {
+            notes.unclear = true;
+        } else {
+            notes.tags.extend(plan.writes.iter().cloned());
+        }
         notes.changes_schema |= analysis.changes_schema;
         // What can do anything can commit, where a procedure may.
         let everything = analysis.writes == Writes::Everything && DB::DIALECT == Dialect::MySql;
@@ -214,7 +230,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         }
         let tags = notes.tags();
         async move {
-            let sql = request.sql.clone();
+            let (sql, written) = (request.sql.clone(), Arc::clone(&plan.writes));
             let span = engine.begin(tags).await;
             let mut steps = Vec::new();
             let mut failure = None;
@@ -229,7 +245,8 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             executor.shared.note_session_after(&plan, sql.as_str(), failure.as_ref());
             // Elsewhere than in MySQL the schema is not committed yet: the commit reads the catalog.
             let committed = (DB::DIALECT == Dialect::MySql).then_some(connection);
-            executor.shared.settle(&engine, committed, &plan, sql.as_str(), span, failure.as_ref()).await;
+            let write = Write { plan: &plan, sql: sql.as_str(), written: &written, changes_schema: plan.analysis.changes_schema };
+            executor.shared.settle(&engine, committed, write, span, failure.as_ref()).await;
             steps.extend(failure.map(Err));
             stream::iter(steps)
         }

@@ -30,6 +30,11 @@ pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>, catalog: &Ca
     if certain && dialect != Dialect::Postgres && matches!(first, "select" | "values") && only_reads(dialect, text, catalog) {
         return Analysis::harmless(Bypass::Unparsed);
     }
+    let changes_rows = matches!(first, "insert" | "replace" | "update" | "delete" | "with");
+    if certain && dialect == Dialect::Sqlite && changes_rows && calls_what_is_known(dialect, text, catalog) {
+        // EXPLAIN tells what it opens for writing.
+        return Analysis { askable: true, ..Analysis::everything(Bypass::Unparsed) };
+    }
     let unknown = Analysis::unknown(dialect);
     let whole = sql.to_ascii_lowercase();
     // Where quotes are in doubt, a semicolon anywhere may begin another statement.
@@ -99,6 +104,12 @@ fn is_harmless(dialect: Dialect, words: &[&str]) -> bool {
 
 /// Whether a query of SQLite or MySQL calls nothing that could write. (PostgreSQL's could do so through a view, which only syntax shows.)
 fn only_reads(dialect: Dialect, text: &str, catalog: &Catalog) -> bool {
+    calls_what_is_known(dialect, text, catalog)
+        && !words_of(text).any(|(_, word)| matches!(word, "into" | "procedure" | "nextval" | "setval" | "next"))
+}
+
+/// Whether every name before a parenthesis is a word of SQL or a built-in function.
+fn calls_what_is_known(dialect: Dialect, text: &str, catalog: &Catalog) -> bool {
     let mut rest = text;
     while let Some(at) = rest.find('(') {
         let before = rest[..at].trim_end();
@@ -111,7 +122,7 @@ fn only_reads(dialect: Dialect, text: &str, catalog: &Catalog) -> bool {
         }
         rest = &rest[at + 1..];
     }
-    !words_of(text).any(|(_, word)| matches!(word, "into" | "procedure" | "nextval" | "setval" | "next"))
+    true
 }
 
 /// Whether a DO block has a statement that outlives it in the session: `SET x`, `EXECUTE 'SET x'`, `CREATE TEMP TABLE`. An UPDATE's SET does not count.

@@ -102,6 +102,29 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// The tags of relations that are known to have been changed, and of those that they are parts of; `None` if that may be anything.
+    pub fn changed(&self, keys: &[Key]) -> Option<Vec<Tag>> {
+        let mut tags = Vec::new();
+        let mut keys: Vec<&Key> = keys.iter().collect();
+        let mut seen = HashSet::new();
+        while let Some(key) = keys.pop() {
+            if seen.insert(key) {
+                let relation = self.relations.get(key).filter(|relation| relation.writes == Reach::Itself)?;
+                tags.push(relation.tag.clone());
+                keys.extend(self.wholes.get(key).into_iter().flatten());
+            }
+        }
+        Some(tags)
+    }
+
+    /// The tags of all that a change of a relation, whichever it is, brings about; `None` if that may be anything.
+    pub fn reached(&self, key: &Key) -> Option<Vec<Tag>> {
+        let closure = self.close(&Code { writes: vec![(key.clone(), Ops::ANY)], ..Code::default() });
+        closure.everything.is_none().then(|| closure.writes.into_iter().map(|member| member.tag).collect())
+    }
+}
+
 /// What brought a step about.
 type Because = Option<Arc<str>>;
 

@@ -1,9 +1,10 @@
 mod fingerprint;
+mod foresee;
 mod watch;
 
 use super::{Backend, Identity, Request, Running, Steps, Watching, distinct};
 use crate::analysis::Dialect;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Key};
 use crate::tag::Tag;
 use futures_core::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -36,6 +37,10 @@ impl Backend for Sqlite {
 
     fn watch(options: <Self::Connection as sqlx::Connection>::Options) -> BoxFuture<'static, Result<Watching, Error>> {
         Box::pin(watch::begin(options))
+    }
+
+    fn foresee<'c>(connection: &'c mut Self::Connection, catalog: &'c Catalog, sql: &'c str) -> BoxFuture<'c, Result<Option<Vec<Key>>, Error>> {
+        Box::pin(foresee::foresee(connection, catalog, sql))
     }
 
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<Tag, String>> {

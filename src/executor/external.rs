@@ -47,26 +47,11 @@ impl<DB: Backend> Shared<DB> {
         let _ = timeout(FIRST_ATTEMPT, first).await;
     }
 
-    /// What a write to a table by somebody else may have changed: whatever any statement that names it could.
-    pub(crate) fn tags_of_external_write(self: &Arc<Self>, schema: &str, table: &str) -> Arc<[Tag]> {
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let name = format!("{}.{}", quoted(schema), quoted(table));
-        let statements = [
-            format!("INSERT INTO {name} DEFAULT VALUES"),
-            format!("UPDATE {name} SET x = 1"),
-            format!("DELETE FROM {name}"),
-            format!("TRUNCATE {name}"),
-        ];
-        let mut tags = BTreeSet::new();
-        for statement in statements {
-            let plan = self.plan(&statement);
-            // What is told of and can't be named is everything, as is a name that the catalog does not know.
-            if plan.writes.is_empty() || plan.writes.contains(&Tag::all()) {
-                return [Tag::all()].into();
-            }
-            tags.extend(plan.writes.iter().cloned());
-        }
-        tags.into_iter().collect()
+    /// What a write to a table by somebody else may have changed, whichever write it was.
+    fn tags_of_external_write(&self, schema: &str, table: &str) -> Vec<Tag> {
+        let catalog = &self.schema.load().catalog;
+        // What is told of and can't be named is everything.
+        catalog.reached(&catalog.key(schema, table)).unwrap_or_else(|| vec![Tag::all()])
     }
 
     async fn forget_written(self: &Arc<Self>, written: &BTreeSet<Written>) {
@@ -74,7 +59,7 @@ impl<DB: Backend> Shared<DB> {
         let mut tags = BTreeSet::new();
         for write in written {
             match write {
-                Written::Table { schema, table } => tags.extend(self.tags_of_external_write(schema, table).iter().cloned()),
+                Written::Table { schema, table } => tags.extend(self.tags_of_external_write(schema, table)),
                 Written::Anything => _ = tags.insert(Tag::all()),
             }
         }

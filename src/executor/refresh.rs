@@ -102,16 +102,21 @@ impl<DB: Backend> Shared<DB> {
     }
 
     async fn look(&self) -> Result<(), Error> {
-        let Some(engine) = self.engine.as_ref().filter(|_| self.prefix.get().is_some()) else { return Ok(()) };
         let mut connection = self.pool.acquire().await?;
-        let seen = DB::fingerprint(&mut connection).await?;
+        self.look_on(&mut connection).await
+    }
+
+    /// Compares the schema's fingerprint at once, after code that may have changed anything.
+    pub(super) async fn look_on(&self, connection: &mut DB::Connection) -> Result<(), Error> {
+        let Some(engine) = self.engine.as_ref().filter(|_| self.prefix.get().is_some()) else { return Ok(()) };
+        let seen = DB::fingerprint(&mut *connection).await?;
         if self.schema.load().edition.fingerprint.as_deref() == Some(&seen) {
             return Ok(());
         }
         let _one = self.loading.one.lock().await;
         // As it is under the lock: somebody may have read it anew meanwhile, after the fingerprint was asked for.
         let known = self.schema.load().edition.clone();
-        let seen = DB::fingerprint(&mut connection).await?;
+        let seen = DB::fingerprint(&mut *connection).await?;
         if known.fingerprint.as_deref() == Some(&seen) {
             return Ok(());
         }
@@ -120,11 +125,43 @@ impl<DB: Backend> Shared<DB> {
         if known.epoch == Some(epoch) && known.fingerprint.is_some() {
             self.forget_former_schema().await;
         }
-        let edition = self.edition_of_now(&mut connection).await;
-        let catalog = DB::catalog(&mut connection).await?;
+        let edition = self.edition_of_now(&mut *connection).await;
+        let catalog = DB::catalog(connection).await?;
         self.use_catalog(catalog, edition);
         Ok(())
     }
+}
+
+impl<DB: Backend> Shared<DB> {
+    /// Compares at once, after code that may have done anything. If that fails, the next look of the background finds out.
+    pub(super) async fn look_after_anything(&self, connection: &mut DB::Connection) {
+        if self.refresh.is_zero() {
+            return;
+        }
+        if let Err(error) = self.look_on(connection).await {
+            tracing::debug!(%error, "the schema's fingerprint can't be compared");
+        }
+    }
+
+    /// Whether the transaction on this connection changed the schema, as far as the fingerprint tells.
+    pub(crate) async fn changed_schema_on(&self, connection: &mut DB::Connection) -> bool {
+        if self.refresh.is_zero() {
+            return false;
+        }
+        let known = self.schema.load().edition.fingerprint.clone();
+        match (known, DB::fingerprint(connection).await) {
+            (Some(known), Ok(seen)) => *known != *seen,
+            // A transaction that failed commits nothing.
+            (_, Err(error)) => !is_aborted(&error),
+            // Nobody ever asked.
+            (None, Ok(_)) => true,
+        }
+    }
+}
+
+/// Whether a statement was refused because its transaction had failed before: PostgreSQL's `in_failed_sql_transaction`.
+pub(super) fn is_aborted(error: &Error) -> bool {
+    matches!(error, Error::Database(error) if error.code().as_deref() == Some("25P02"))
 }
 
 async fn look_now_and_then<DB: Backend>(shared: Weak<Shared<DB>>, interval: Duration) {

@@ -74,16 +74,22 @@ impl Schema {
         Self { version, edition, dialect, catalog, memo: quick_cache::sync::Cache::with_weighter(4096, MEMO_BYTES, TextBytes) }
     }
 
-    /// The tag of a table that is named as in a statement, known or not.
-    pub(crate) fn tag_of(&self, table: &str) -> Tag {
+    /// The tags of all that a change of a table brings about, whichever change it is; the table is named as in a statement, known or not.
+    pub(crate) fn reached_from(&self, table: &str) -> Vec<Tag> {
         let ident = |text: &str| Ident { text: text.to_owned(), quoted: false };
         let name = match table.split_once('.') {
             Some((schema, relation)) => Name { schema: Some(ident(schema)), relation: ident(relation) },
             None => Name { schema: None, relation: ident(table) },
         };
         let quoted = Name { schema: None, relation: Ident { text: table.to_owned(), quoted: true } };
-        let known = self.catalog.resolve(&name).or_else(|| self.catalog.resolve(&quoted));
-        known.map_or_else(|| Tag::table(table), |relation| relation.tag.clone())
+        match self.catalog.find(&name).or_else(|| self.catalog.find(&quoted)) {
+            Some((key, relation)) => match self.catalog.reached(key) {
+                // A view's own answers, too.
+                Some(tags) => [relation.tag.clone()].into_iter().chain(tags.into_iter().filter(|tag| *tag != relation.tag)).collect(),
+                None => vec![Tag::all()],
+            },
+            None => vec![Tag::table(table)],
+        }
     }
 }
 

@@ -2,14 +2,17 @@
 //! stops the server, which goes on with the statement and may commit a minute later, once a lock clears.
 
 use super::Shared;
+use super::refresh::is_aborted;
 use super::schema::Plan;
 use crate::analysis::Dialect;
 use crate::database::{Backend, Request, Step, Steps};
 use crate::engine::{Engine, Span};
+use crate::policy::UnclearWrites;
 use crate::stats::count;
 use crate::tag::Tag;
 use futures_util::{FutureExt, StreamExt, stream};
-use sqlx::Error;
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, Error};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -70,36 +73,98 @@ impl<DB: Backend> Shared<DB> {
         };
         count(&self.counters.writes);
         let sql = request.sql.clone();
-        let span = engine.begin(Arc::clone(&plan.writes)).await;
-        let mut steps = DB::fetch_many(&mut connection, request);
-        let (mut failure, mut finished) = (None, false);
-        while let Some(step) = steps.next().await {
-            match step {
-                // A reader that went away does not stop the statement: it is drained to its last row, which is when the server has finished.
-                Ok(step) => {
-                    finished = step.is_left();
-                    drop(sender.send(Ok(step)).await);
+        if self.asks_at_commit(&plan) {
+            return self.run_and_ask(engine, plan, request, sender, connection).await;
+        }
+        let written = self.foreseen(&plan, &mut connection, sql.as_str()).await;
+        let span = engine.begin(Arc::clone(&written)).await;
+        let mut drained = drain::<DB>(DB::fetch_many(&mut connection, request), &sender).await;
+        // Before the connection goes back to the pool.
+        self.note_session_after(&plan, sql.as_str(), drained.failure.as_ref());
+        let outcome = drained.outcome();
+        let write = Write { plan: &plan, sql: sql.as_str(), written: &written, changes_schema: plan.analysis.changes_schema };
+        self.settle(&engine, Some(&mut connection), write, span, outcome.as_ref().err()).await;
+        drop(connection);
+        if let (Err(error), false) = (outcome, drained.broken) {
+            let _ = sender.send(Err(error)).await;
+        }
+    }
+
+    /// Whether the database is to be asked before the commit what a statement wrote.
+    pub(crate) fn asks_at_commit(&self, plan: &Plan) -> bool {
+        plan.analysis.askable && self.policy.unclear == UnclearWrites::Ask && DB::DIALECT == Dialect::Postgres
+    }
+
+    /// What a statement whose text does not tell writes, where that can be known beforehand.
+    async fn foreseen(&self, plan: &Plan, connection: &mut DB::Connection, sql: &str) -> Arc<[Tag]> {
+        if plan.analysis.askable && self.policy.unclear == UnclearWrites::Ask {
+            let schema = self.schema.load_full();
+            match DB::foresee(connection, &schema.catalog, sql).await.map(|keys| keys.and_then(|keys| schema.catalog.changed(&keys))) {
+                Ok(Some(tags)) if !tags.is_empty() => {
+                    count(&self.counters.asked);
+                    return tags.into();
                 }
-                Err(error) => {
-                    failure = Some(error);
-                    break;
-                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "the database does not tell what a statement would write"),
             }
         }
-        drop(steps);
-        // Before the connection goes back to the pool.
-        self.note_session_after(&plan, sql.as_str(), failure.as_ref());
-        if failure.is_none() && !finished {
-            // Rows that end without a summary broke off (SQLite's worker may panic): nobody knows what became of the statement.
-            let broken = Error::WorkerCrashed;
-            self.settle(&engine, Some(&mut connection), &plan, sql.as_str(), span, Some(&broken)).await;
-            return;
-        }
-        self.settle(&engine, Some(&mut connection), &plan, sql.as_str(), span, failure.as_ref()).await;
+        Arc::clone(&plan.writes)
+    }
+
+    /// Runs a statement that may write anything in a transaction of its own, and asks what it wrote before that commits. Nobody sees anything until then, so
+    /// the span begins only now.
+    async fn run_and_ask(
+        self: &Arc<Self>,
+        engine: Arc<Engine>,
+        plan: Arc<Plan>,
+        request: Request<DB>,
+        sender: mpsc::Sender<Result<Step<DB>, Error>>,
+        mut connection: PoolConnection<DB>,
+    ) {
+        let sql = request.sql.clone();
+        let outcome = async {
+            let mut transaction = Connection::begin(&mut *connection).await?;
+            let mut drained = drain::<DB>(DB::fetch_many(&mut transaction, request), &sender).await;
+            self.note_session_after(&plan, sql.as_str(), drained.failure.as_ref());
+            drained.outcome()?;
+            let (written, changes_schema) = self.recalled(&mut transaction).await?;
+            let span = engine.begin(Arc::clone(&written)).await;
+            let committed = transaction.commit().await;
+            Ok((written, changes_schema, span, committed))
+        };
+        let failure = match outcome.await {
+            Ok((written, changes_schema, span, committed)) => {
+                let write = Write { plan: &plan, sql: sql.as_str(), written: &written, changes_schema };
+                self.settle(&engine, Some(&mut connection), write, span, committed.as_ref().err()).await;
+                committed.err()
+            }
+            // Nothing was committed, nor will be.
+            Err(error) => Some(error),
+        };
         drop(connection);
         if let Some(error) = failure {
             let _ = sender.send(Err(error)).await;
         }
+    }
+
+    /// What the transaction on this connection wrote, asked for before its commit, and whether it changed the schema.
+    ///
+    /// # Errors
+    ///
+    /// What the commit would have failed with, or the connection's.
+    pub(crate) async fn recalled(&self, connection: &mut DB::Connection) -> Result<(Arc<[Tag]>, bool), Error> {
+        count(&self.counters.asked);
+        let schema = self.schema.load_full();
+        let keys = match DB::recall(connection, &schema.catalog).await {
+            // Then its commit is a rollback, and no error.
+            Err(error) if is_aborted(&error) => return Ok((Arc::default(), false)),
+            keys => keys?,
+        };
+        if self.changed_schema_on(connection).await {
+            return Ok(([Tag::all(), Tag::schema()].into(), true));
+        }
+        let tags = keys.and_then(|keys| schema.catalog.changed(&keys));
+        Ok((tags.map_or_else(|| [Tag::all()].into(), Into::into), false))
     }
 
     /// Takes note of what a statement did to its connection; nothing, if it was never understood. A typing error must not switch the cache off.
@@ -124,14 +189,14 @@ impl<DB: Backend> Shared<DB> {
         self: &Arc<Self>,
         engine: &Arc<Engine>,
         mut connection: Option<&mut DB::Connection>,
-        plan: &Plan,
-        sql: &str,
+        write: Write<'_>,
         span: Span,
         failure: Option<&Error>,
     ) {
+        let Write { plan, sql, written, changes_schema } = write;
         if failure.is_some_and(|error| !outcome_is_known(error)) {
             // What it did to the schema shows only when it is over.
-            let (shared, changes_schema) = (Arc::clone(self), plan.analysis.changes_schema);
+            let shared = Arc::clone(self);
             span.end_when_over(async move {
                 if changes_schema {
                     shared.reload().await;
@@ -139,7 +204,7 @@ impl<DB: Backend> Shared<DB> {
             });
             return;
         }
-        if plan.analysis.changes_schema {
+        if changes_schema {
             // On this connection: the pool may have no other.
             if let Some(connection) = &mut connection {
                 self.reload_on(connection).await;
@@ -148,21 +213,67 @@ impl<DB: Backend> Shared<DB> {
             // The schema changed under the statement: it may have fired a trigger that the plan knew nothing of. Forget what it would mean now, too,
             // before it is acknowledged.
             let now = self.plan(sql);
-            if now.writes != plan.writes {
+            if now.writes != *written {
                 let _ = engine.invalidate(&now.writes).await;
             }
         }
+        if let (false, true, Some(connection)) = (changes_schema, written.contains(&Tag::all()), &mut connection) {
+            // Code that may do anything may have changed the schema.
+            self.look_after_anything(connection).await;
+        }
         let stands = span.end().await;
-        if !plan.analysis.changes_schema && Self::is_other_schema(stands, plan.epoch) {
+        if !changes_schema && Self::is_other_schema(stands, plan.epoch) {
             // Another process did, perhaps: before this write is acknowledged, find out what else it means.
             let understood = match connection {
                 Some(connection) => self.refresh_on(connection, plan.version).await,
                 None => false,
             };
             let now = if understood { Arc::clone(&self.plan(sql).writes) } else { [Tag::all()].into() };
-            if now != plan.writes {
+            if now != *written {
                 let _ = engine.invalidate(&now).await;
             }
         }
     }
+}
+
+/// A write whose span is to be closed.
+pub(crate) struct Write<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) sql: &'a str,
+    /// What its span covers.
+    pub(crate) written: &'a Arc<[Tag]>,
+    pub(crate) changes_schema: bool,
+}
+
+/// How a statement came to its end.
+struct Drained {
+    failure: Option<Error>,
+    /// Rows that end without a summary broke off (SQLite's worker may panic): nobody knows what became of the statement.
+    broken: bool,
+}
+
+impl Drained {
+    fn outcome(&mut self) -> Result<(), Error> {
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None if self.broken => Err(Error::WorkerCrashed),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Passes a statement's steps on to its end. A reader that went away does not stop the statement: it is drained to its last row, which is when the server has
+/// finished.
+async fn drain<DB: Backend>(mut steps: Steps<'_, DB>, sender: &mpsc::Sender<Result<Step<DB>, Error>>) -> Drained {
+    let mut finished = false;
+    while let Some(step) = steps.next().await {
+        match step {
+            Ok(step) => {
+                finished = step.is_left();
+                drop(sender.send(Ok(step)).await);
+            }
+            Err(error) => return Drained { failure: Some(error), broken: false },
+        }
+    }
+    Drained { failure: None, broken: !finished }
 }
