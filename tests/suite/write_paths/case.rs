@@ -92,6 +92,7 @@ pub const READ_CHILD: &str = "SELECT id, parent_id FROM child ORDER BY id";
 macro_rules! cases {
     ($($name:ident { $($field:ident: $value:expr,)+ })+) => {
         /// Every row of this file by its name.
+        #[allow(clippy::needless_update, reason = "a row may name every field")]
         pub const CASES: &[(&str, $crate::write_paths::case::Case)] = &[$((
             stringify!($name),
             $crate::write_paths::case::Case { $($field: &$value,)+ ..$crate::write_paths::case::CASE },

@@ -27,6 +27,11 @@ mod views;
 /// What `{db}` stands for.
 const DATABASE: &str = "SELECT DATABASE()";
 
+/// Another database.
+async fn afresh(_: Home) -> Home {
+    Home::new().await
+}
+
 /// Every row.
 const TABLE: &[&[(&str, Case)]] = &[
     rows::CASES,

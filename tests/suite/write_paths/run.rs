@@ -1,9 +1,8 @@
 //! One row of the table, run; and what shows that the table can fail.
 
-use super::{DATABASE, Db, Home, NAME, TABLE, value};
+use super::{DATABASE, Db, Home, NAME, TABLE, afresh, value};
 use crate::write_paths::case::{But, Case, End, Step};
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt};
+use futures_util::future::{BoxFuture, join_all};
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Column, Connection, Error, Executor, Pool, Row};
 use sqlx_cached::{Builder, CachingExecutor, CachingTransaction};
@@ -13,6 +12,9 @@ use std::fmt::Write;
 /// A table that no row names.
 const UNRELATED: &str = "CREATE TABLE unrelated (id INT PRIMARY KEY, v VARCHAR(40)); INSERT INTO unrelated VALUES (1, 'stays');";
 const READ_UNRELATED: &str = "SELECT id, v FROM unrelated";
+
+/// So many rows at once, where one test runs them all.
+const WORKERS: usize = 4;
 
 /// How a row is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ impl Run<'_> {
     }
 
     async fn direct(&self, sql: &'static str) -> String {
-        answer(sqlx::query(text(sql, &self.name)).persistent(false).fetch_all(&self.direct).await)
+        answer(sqlx::query(text(sql, &self.name)).fetch_all(&self.direct).await)
     }
 
     /// Reads through the executor and compares; says whether it was a hit.
@@ -221,15 +223,14 @@ async fn pool(home: &Home, case: &Case) -> Pool<Db> {
     pool.connect_with(options).await.expect("a pool")
 }
 
-async fn run(case: &Case, mode: Mode) -> Report {
-    let home = Home::new().await;
+async fn run(home: &Home, case: &Case, mode: Mode) -> Report {
     let plain = home.pool().await;
     let name: String = sqlx::query_scalar(DATABASE).fetch_one(&plain).await.expect("the database's name");
     for script in [&UNRELATED].into_iter().chain(case.setup).filter(|script| !script.is_empty()) {
         sqlx::raw_sql(text(script, &name)).execute(&plain).await.unwrap_or_else(|error| panic!("{script}: {error}"));
     }
     // Only now: connections take what the setup made their default.
-    let (pool, direct) = (pool(&home, case).await, pool(&home, case).await);
+    let (pool, direct) = (pool(home, case).await, pool(home, case).await);
     let builder = with_closure(CachingExecutor::builder(pool.clone()), mode != Mode::WithoutClosure);
     let executor = builder.build().await.expect("an executor");
     let writer = match mode {
@@ -249,7 +250,7 @@ async fn run(case: &Case, mode: Mode) -> Report {
 /// Runs a row as users would.
 pub async fn check(cases: &[(&str, Case)], name: &str) {
     let (_, case) = cases.iter().find(|(other, _)| *other == name).expect("a row of this name");
-    let report = run(case, Mode::Through).await;
+    let report = run(&Home::new().await, case, Mode::Through).await;
     assert!(report == Report::default(), "{NAME}, {name}: {:?}\n{}", case.steps, report.words);
 }
 
@@ -257,11 +258,18 @@ pub async fn check(cases: &[(&str, Case)], name: &str) {
 async fn wrong(mode: Mode, matching: fn(&Case) -> bool, right: fn(&Case, &Report) -> bool) -> Vec<String> {
     let cases: Vec<_> = TABLE.iter().flat_map(|cases| cases.iter()).filter(|(_, case)| matching(case)).collect();
     assert!(cases.len() > 5, "{NAME}: only {} rows", cases.len());
-    let runs = cases.into_iter().map(|(name, case)| async move {
-        let report = run(case, mode).await;
-        (!right(case, &report)).then(|| format!("{name}: {}", report.words))
+    let workers = cases.chunks(cases.len().div_ceil(WORKERS)).map(|cases| async move {
+        let (mut home, mut wrong) = (Home::new().await, Vec::new());
+        for (name, case) in cases {
+            let report = run(&home, case, mode).await;
+            if !right(case, &report) {
+                wrong.push(format!("{name}: {}", report.words));
+            }
+            home = afresh(home).await;
+        }
+        wrong
     });
-    stream::iter(runs).buffer_unordered(4).filter_map(|wrong| async { wrong }).collect().await
+    join_all(workers).await.concat()
 }
 
 /// Each row can fail: if the executor knew nothing of its steps, every read would be stale.
@@ -283,7 +291,7 @@ async fn without_the_closure_these_are_stale() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_uncached_executor_is_found_out() {
     let (_, case) = TABLE[0][0];
-    let report = run(&case, Mode::Uncached).await;
+    let report = run(&Home::new().await, &case, Mode::Uncached).await;
     assert!(case.reads.iter().all(|sql| report.uncached.contains(sql)), "{NAME}: {report:?}");
     assert!(report.stale.is_empty() && report.failed.is_empty(), "{NAME}: {report:?}");
 }

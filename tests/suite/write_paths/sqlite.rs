@@ -25,6 +25,11 @@ mod views;
 /// What `{db}` stands for.
 const DATABASE: &str = "SELECT 'main'";
 
+/// Another database.
+async fn afresh(_: Home) -> Home {
+    Home::new().await
+}
+
 /// Every row.
 const TABLE: &[&[(&str, Case)]] = &[
     rows::CASES,
