@@ -11,6 +11,8 @@ pub struct Case {
     pub also: &'static [&'static str],
     /// Reads that the steps can't reach: cached before, and still after. So is one of a table that no row names.
     pub bystanders: &'static [&'static str],
+    /// Reads that must never be answered from the cache: their answers depend on more than what is written.
+    pub never: &'static [&'static str],
     /// What is done through the executor.
     pub steps: &'static [Step],
     /// In what this row differs from others.
@@ -18,7 +20,7 @@ pub struct Case {
 }
 
 /// An empty row, for the fields that a row does not name.
-pub const CASE: Case = Case { setup: &[], reads: &[], also: &[], bystanders: &[], steps: &[], but: &[] };
+pub const CASE: Case = Case { setup: &[], reads: &[], also: &[], bystanders: &[], never: &[], steps: &[], but: &[] };
 
 /// Something done through the executor, or in a transaction of it.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ mod more_schema;
 mod more_transactions;
 mod more_triggers;
 mod names;
+mod never;
 #[path = "common/rows.rs"]
 mod rows;
 #[path = "run.rs"]
@@ -46,6 +47,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     more_transactions::CASES,
     more_schema::CASES,
     names::CASES,
+    never::CASES,
 ];
 
 /// Triggers bring their bodies along.

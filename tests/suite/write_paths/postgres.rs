@@ -11,6 +11,7 @@ mod more_keys;
 mod more_triggers;
 mod more_views;
 mod names;
+mod never;
 mod partitions;
 #[path = "common/rows.rs"]
 mod rows;
@@ -61,6 +62,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     partitions::CASES,
     inheritance::CASES,
     names::CASES,
+    never::CASES,
 ];
 
 const FUNCTIONS: &str = "

@@ -1,7 +1,7 @@
 //! One row of the table, run; and what shows that the table can fail.
 
 use super::{DATABASE, Db, Home, NAME, TABLE, afresh, value};
-use crate::write_paths::case::{But, Case, End, Step};
+use crate::write_paths::case::{But, CASE, Case, End, READ_T, Step, T};
 use futures_util::future::{BoxFuture, join_all};
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Column, Connection, Error, Executor, Pool, Row};
@@ -40,6 +40,8 @@ struct Report {
     stale: BTreeSet<&'static str>,
     /// Was to be cached, and was not.
     uncached: BTreeSet<&'static str>,
+    /// Was never to be cached, and was.
+    kept: BTreeSet<&'static str>,
     /// Was to stay cached, and did not.
     forgotten: BTreeSet<&'static str>,
     /// All of these in words.
@@ -79,6 +81,11 @@ impl Run<'_> {
         hit
     }
 
+    /// What may have kept a read from being cached.
+    fn why(&self, sql: &str) -> String {
+        format!("{:?}, not stored for {:?}", self.executor.explain(&text(sql, &self.name).0).read, self.executor.stats().not_stored)
+    }
+
     async fn fill(&mut self) {
         // What may not be cached comes first: to read it may count as a write.
         for sql in self.case.also.iter().chain(self.case.reads).copied().chain(self.bystanders()) {
@@ -88,13 +95,29 @@ impl Run<'_> {
             let hit = self.read(sql, "when it was read again").await;
             if !hit && !self.case.also.contains(&sql) {
                 self.report.uncached.insert(sql);
-                let _ = writeln!(self.report.words, "  not cached: {sql}: {:?}", self.executor.explain(&text(sql, &self.name).0));
+                let _ = writeln!(self.report.words, "  not cached: {sql}: {}", self.why(sql));
             }
         }
     }
 
     async fn look(&mut self) {
-        let (undone, exact) = (self.case.is(But::Undone), !self.case.is(But::Inexact));
+        self.look_at_bystanders().await;
+        self.look_at_dependents().await;
+        // Last: to read these may count as a write.
+        for &sql in self.case.never {
+            if self.direct(sql).await.starts_with("error") {
+                self.report.idle.insert(sql);
+                let _ = writeln!(self.report.words, "  proves nothing, for it fails: {sql}");
+            }
+            if self.read(sql, "and never to be kept").await || self.read(sql, "and never to be kept").await {
+                self.report.kept.insert(sql);
+                let _ = writeln!(self.report.words, "  kept: {sql}");
+            }
+        }
+    }
+
+    async fn look_at_bystanders(&mut self) {
+        let exact = !self.case.is(But::Inexact);
         for sql in self.bystanders() {
             let hit = self.read(sql, "of a bystander").await;
             if exact && !hit && !self.report.uncached.contains(sql) {
@@ -102,6 +125,10 @@ impl Run<'_> {
                 let _ = writeln!(self.report.words, "  forgotten in vain: {sql}");
             }
         }
+    }
+
+    async fn look_at_dependents(&mut self) {
+        let (undone, exact) = (self.case.is(But::Undone), !self.case.is(But::Inexact));
         for &sql in self.case.reads.iter().chain(self.case.also) {
             let direct = self.direct(sql).await;
             if (self.before[sql] == direct) != undone {
@@ -117,7 +144,7 @@ impl Run<'_> {
             }
             if cached && !again && !self.case.is(But::EndsCaching) {
                 self.report.uncached.insert(sql);
-                let _ = writeln!(self.report.words, "  not cached again: {sql}: {:?}", self.executor.explain(&text(sql, &self.name).0));
+                let _ = writeln!(self.report.words, "  not cached again: {sql}: {}", self.why(sql));
             }
         }
     }
@@ -294,4 +321,12 @@ async fn an_uncached_executor_is_found_out() {
     let report = run(&Home::new().await, &case, Mode::Uncached).await;
     assert!(case.reads.iter().all(|sql| report.uncached.contains(sql)), "{NAME}: {report:?}");
     assert!(report.stale.is_empty() && report.failed.is_empty(), "{NAME}: {report:?}");
+}
+
+/// What is cached though it must not be is seen, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_is_kept_is_found_out() {
+    let case = Case { setup: &[T], never: &[READ_T], ..CASE };
+    let report = run(&Home::new().await, &case, Mode::Through).await;
+    assert!(report.kept.contains(READ_T), "{NAME}: {report:?}");
 }
