@@ -60,6 +60,8 @@ pub enum But {
     Inexact,
     /// After the steps the executor caches nothing any more, since they changed the session.
     EndsCaching,
+    /// With this setup nothing need be cached, not even the table that no row names.
+    CachesNothing,
     /// The columns of a statement change: connections forget what they prepared, which a pool alone would not.
     PreparesAnew,
     /// The steps need one and the same connection.

@@ -61,7 +61,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn bystanders(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.case.bystanders.iter().copied().chain([READ_UNRELATED])
+        let unrelated = (!self.case.is(But::CachesNothing)).then_some(READ_UNRELATED);
+        self.case.bystanders.iter().copied().chain(unrelated)
     }
 
     async fn direct(&self, sql: &'static str) -> String {
