@@ -11,6 +11,8 @@ pub struct Case {
     pub also: &'static [&'static str],
     /// Reads that the steps can't reach: cached before, and still after. So is one of a table that no row names.
     pub bystanders: &'static [&'static str],
+    /// Reads that must never be answered from the cache: their answers depend on more than what is written.
+    pub never: &'static [&'static str],
     /// What is done through the executor.
     pub steps: &'static [Step],
     /// In what this row differs from others.
@@ -18,7 +20,7 @@ pub struct Case {
 }
 
 /// An empty row, for the fields that a row does not name.
-pub const CASE: Case = Case { setup: &[], reads: &[], also: &[], bystanders: &[], steps: &[], but: &[] };
+pub const CASE: Case = Case { setup: &[], reads: &[], also: &[], bystanders: &[], never: &[], steps: &[], but: &[] };
 
 /// Something done through the executor, or in a transaction of it.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +60,8 @@ pub enum But {
     Inexact,
     /// After the steps the executor caches nothing any more, since they changed the session.
     EndsCaching,
+    /// With this setup nothing need be cached, not even the table that no row names.
+    CachesNothing,
     /// The columns of a statement change: connections forget what they prepared, which a pool alone would not.
     PreparesAnew,
     /// The steps need one and the same connection.
@@ -92,6 +96,7 @@ pub const READ_CHILD: &str = "SELECT id, parent_id FROM child ORDER BY id";
 macro_rules! cases {
     ($($name:ident { $($field:ident: $value:expr,)+ })+) => {
         /// Every row of this file by its name.
+        #[allow(clippy::needless_update, reason = "a row may name every field")]
         pub const CASES: &[(&str, $crate::write_paths::case::Case)] = &[$((
             stringify!($name),
             $crate::write_paths::case::Case { $($field: &$value,)+ ..$crate::write_paths::case::CASE },

@@ -10,6 +10,7 @@ mod more_schema;
 mod more_transactions;
 mod more_triggers;
 mod names;
+mod never;
 #[path = "common/rows.rs"]
 mod rows;
 #[path = "run.rs"]
@@ -27,6 +28,11 @@ mod views;
 /// What `{db}` stands for.
 const DATABASE: &str = "SELECT DATABASE()";
 
+/// Another database.
+async fn afresh(_: Home) -> Home {
+    Home::new().await
+}
+
 /// Every row.
 const TABLE: &[&[(&str, Case)]] = &[
     rows::CASES,
@@ -41,6 +47,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     more_transactions::CASES,
     more_schema::CASES,
     names::CASES,
+    never::CASES,
 ];
 
 /// Triggers bring their bodies along.

@@ -11,6 +11,7 @@ mod more_keys;
 mod more_triggers;
 mod more_views;
 mod names;
+mod never;
 mod partitions;
 #[path = "common/rows.rs"]
 mod rows;
@@ -29,6 +30,22 @@ mod views;
 /// What `{db}` stands for.
 const DATABASE: &str = "SELECT current_database()::text";
 
+/// Empties a database: to make one takes much longer.
+async fn afresh(home: Home) -> Home {
+    let empty = "
+        DO $$
+        DECLARE name TEXT;
+        BEGIN
+            FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+                EXECUTE format('DROP SCHEMA %I CASCADE', name);
+            END LOOP;
+            CREATE SCHEMA public;
+            EXECUTE format('ALTER DATABASE %I RESET ALL', current_database());
+        END $$";
+    sqlx::raw_sql(empty).execute(&home.pool().await).await.expect("an empty database");
+    home
+}
+
 /// Every row.
 const TABLE: &[&[(&str, Case)]] = &[
     rows::CASES,
@@ -45,6 +62,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     partitions::CASES,
     inheritance::CASES,
     names::CASES,
+    never::CASES,
 ];
 
 const FUNCTIONS: &str = "

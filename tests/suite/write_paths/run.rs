@@ -1,9 +1,8 @@
 //! One row of the table, run; and what shows that the table can fail.
 
-use super::{DATABASE, Db, Home, NAME, TABLE, value};
-use crate::write_paths::case::{But, Case, End, Step};
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt};
+use super::{DATABASE, Db, Home, NAME, TABLE, afresh, value};
+use crate::write_paths::case::{But, CASE, Case, End, READ_T, Step, T};
+use futures_util::future::{BoxFuture, join_all};
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Column, Connection, Error, Executor, Pool, Row};
 use sqlx_cached::{Builder, CachingExecutor, CachingTransaction};
@@ -13,6 +12,9 @@ use std::fmt::Write;
 /// A table that no row names.
 const UNRELATED: &str = "CREATE TABLE unrelated (id INT PRIMARY KEY, v VARCHAR(40)); INSERT INTO unrelated VALUES (1, 'stays');";
 const READ_UNRELATED: &str = "SELECT id, v FROM unrelated";
+
+/// So many rows at once, where one test runs them all.
+const WORKERS: usize = 4;
 
 /// How a row is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ struct Report {
     stale: BTreeSet<&'static str>,
     /// Was to be cached, and was not.
     uncached: BTreeSet<&'static str>,
+    /// Was never to be cached, and was.
+    kept: BTreeSet<&'static str>,
     /// Was to stay cached, and did not.
     forgotten: BTreeSet<&'static str>,
     /// All of these in words.
@@ -57,11 +61,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn bystanders(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.case.bystanders.iter().copied().chain([READ_UNRELATED])
+        let unrelated = (!self.case.is(But::CachesNothing)).then_some(READ_UNRELATED);
+        self.case.bystanders.iter().copied().chain(unrelated)
     }
 
     async fn direct(&self, sql: &'static str) -> String {
-        answer(sqlx::query(text(sql, &self.name)).persistent(false).fetch_all(&self.direct).await)
+        answer(sqlx::query(text(sql, &self.name)).fetch_all(&self.direct).await)
     }
 
     /// Reads through the executor and compares; says whether it was a hit.
@@ -77,6 +82,11 @@ impl Run<'_> {
         hit
     }
 
+    /// What may have kept a read from being cached.
+    fn why(&self, sql: &str) -> String {
+        format!("{:?}, not stored for {:?}", self.executor.explain(&text(sql, &self.name).0).read, self.executor.stats().not_stored)
+    }
+
     async fn fill(&mut self) {
         // What may not be cached comes first: to read it may count as a write.
         for sql in self.case.also.iter().chain(self.case.reads).copied().chain(self.bystanders()) {
@@ -86,13 +96,29 @@ impl Run<'_> {
             let hit = self.read(sql, "when it was read again").await;
             if !hit && !self.case.also.contains(&sql) {
                 self.report.uncached.insert(sql);
-                let _ = writeln!(self.report.words, "  not cached: {sql}: {:?}", self.executor.explain(&text(sql, &self.name).0));
+                let _ = writeln!(self.report.words, "  not cached: {sql}: {}", self.why(sql));
             }
         }
     }
 
     async fn look(&mut self) {
-        let (undone, exact) = (self.case.is(But::Undone), !self.case.is(But::Inexact));
+        self.look_at_bystanders().await;
+        self.look_at_dependents().await;
+        // Last: to read these may count as a write.
+        for &sql in self.case.never {
+            if self.direct(sql).await.starts_with("error") {
+                self.report.idle.insert(sql);
+                let _ = writeln!(self.report.words, "  proves nothing, for it fails: {sql}");
+            }
+            if self.read(sql, "and never to be kept").await || self.read(sql, "and never to be kept").await {
+                self.report.kept.insert(sql);
+                let _ = writeln!(self.report.words, "  kept: {sql}");
+            }
+        }
+    }
+
+    async fn look_at_bystanders(&mut self) {
+        let exact = !self.case.is(But::Inexact);
         for sql in self.bystanders() {
             let hit = self.read(sql, "of a bystander").await;
             if exact && !hit && !self.report.uncached.contains(sql) {
@@ -100,6 +126,10 @@ impl Run<'_> {
                 let _ = writeln!(self.report.words, "  forgotten in vain: {sql}");
             }
         }
+    }
+
+    async fn look_at_dependents(&mut self) {
+        let (undone, exact) = (self.case.is(But::Undone), !self.case.is(But::Inexact));
         for &sql in self.case.reads.iter().chain(self.case.also) {
             let direct = self.direct(sql).await;
             if (self.before[sql] == direct) != undone {
@@ -115,7 +145,7 @@ impl Run<'_> {
             }
             if cached && !again && !self.case.is(But::EndsCaching) {
                 self.report.uncached.insert(sql);
-                let _ = writeln!(self.report.words, "  not cached again: {sql}: {:?}", self.executor.explain(&text(sql, &self.name).0));
+                let _ = writeln!(self.report.words, "  not cached again: {sql}: {}", self.why(sql));
             }
         }
     }
@@ -221,15 +251,14 @@ async fn pool(home: &Home, case: &Case) -> Pool<Db> {
     pool.connect_with(options).await.expect("a pool")
 }
 
-async fn run(case: &Case, mode: Mode) -> Report {
-    let home = Home::new().await;
+async fn run(home: &Home, case: &Case, mode: Mode) -> Report {
     let plain = home.pool().await;
     let name: String = sqlx::query_scalar(DATABASE).fetch_one(&plain).await.expect("the database's name");
     for script in [&UNRELATED].into_iter().chain(case.setup).filter(|script| !script.is_empty()) {
         sqlx::raw_sql(text(script, &name)).execute(&plain).await.unwrap_or_else(|error| panic!("{script}: {error}"));
     }
     // Only now: connections take what the setup made their default.
-    let (pool, direct) = (pool(&home, case).await, pool(&home, case).await);
+    let (pool, direct) = (pool(home, case).await, pool(home, case).await);
     let builder = with_closure(CachingExecutor::builder(pool.clone()), mode != Mode::WithoutClosure);
     let executor = builder.build().await.expect("an executor");
     let writer = match mode {
@@ -249,7 +278,7 @@ async fn run(case: &Case, mode: Mode) -> Report {
 /// Runs a row as users would.
 pub async fn check(cases: &[(&str, Case)], name: &str) {
     let (_, case) = cases.iter().find(|(other, _)| *other == name).expect("a row of this name");
-    let report = run(case, Mode::Through).await;
+    let report = run(&Home::new().await, case, Mode::Through).await;
     assert!(report == Report::default(), "{NAME}, {name}: {:?}\n{}", case.steps, report.words);
 }
 
@@ -257,11 +286,18 @@ pub async fn check(cases: &[(&str, Case)], name: &str) {
 async fn wrong(mode: Mode, matching: fn(&Case) -> bool, right: fn(&Case, &Report) -> bool) -> Vec<String> {
     let cases: Vec<_> = TABLE.iter().flat_map(|cases| cases.iter()).filter(|(_, case)| matching(case)).collect();
     assert!(cases.len() > 5, "{NAME}: only {} rows", cases.len());
-    let runs = cases.into_iter().map(|(name, case)| async move {
-        let report = run(case, mode).await;
-        (!right(case, &report)).then(|| format!("{name}: {}", report.words))
+    let workers = cases.chunks(cases.len().div_ceil(WORKERS)).map(|cases| async move {
+        let (mut home, mut wrong) = (Home::new().await, Vec::new());
+        for (name, case) in cases {
+            let report = run(&home, case, mode).await;
+            if !right(case, &report) {
+                wrong.push(format!("{name}: {}", report.words));
+            }
+            home = afresh(home).await;
+        }
+        wrong
     });
-    stream::iter(runs).buffer_unordered(4).filter_map(|wrong| async { wrong }).collect().await
+    join_all(workers).await.concat()
 }
 
 /// Each row can fail: if the executor knew nothing of its steps, every read would be stale.
@@ -283,7 +319,15 @@ async fn without_the_closure_these_are_stale() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_uncached_executor_is_found_out() {
     let (_, case) = TABLE[0][0];
-    let report = run(&case, Mode::Uncached).await;
+    let report = run(&Home::new().await, &case, Mode::Uncached).await;
     assert!(case.reads.iter().all(|sql| report.uncached.contains(sql)), "{NAME}: {report:?}");
     assert!(report.stale.is_empty() && report.failed.is_empty(), "{NAME}: {report:?}");
+}
+
+/// What is cached though it must not be is seen, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_is_kept_is_found_out() {
+    let case = Case { setup: &[T], never: &[READ_T], ..CASE };
+    let report = run(&Home::new().await, &case, Mode::Through).await;
+    assert!(report.kept.contains(READ_T), "{NAME}: {report:?}");
 }

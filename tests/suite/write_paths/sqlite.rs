@@ -8,6 +8,7 @@ mod keys;
 mod more_keys;
 mod more_schema;
 mod more_triggers;
+mod never;
 #[path = "common/rows.rs"]
 mod rows;
 #[path = "run.rs"]
@@ -25,6 +26,11 @@ mod views;
 /// What `{db}` stands for.
 const DATABASE: &str = "SELECT 'main'";
 
+/// Another database.
+async fn afresh(_: Home) -> Home {
+    Home::new().await
+}
+
 /// Every row.
 const TABLE: &[&[(&str, Case)]] = &[
     rows::CASES,
@@ -37,6 +43,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     more_keys::CASES,
     more_triggers::CASES,
     more_schema::CASES,
+    never::CASES,
 ];
 
 /// Triggers bring their bodies along.

@@ -28,7 +28,7 @@ cases! {
         setup: [T],
         reads: [READ_T],
         steps: [Run("DROP TABLE t"), Run("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(40))")],
-        but: [Inexact],
+        but: [Inexact, PreparesAnew],
     }
     dropped_created_and_written {
         setup: [T, U],
@@ -40,6 +40,7 @@ cases! {
             Fill,
             Run("INSERT INTO t VALUES (7, 'seven')"),
         ],
+        but: [PreparesAnew],
     }
     dropped {
         setup: [T],

@@ -3,7 +3,7 @@
 use super::{FUNCTIONS, NOTE_INSERTS};
 use crate::write_paths::case::But::{Inexact, NeedsClosure, Undone};
 use crate::write_paths::case::End::{Commit, Drop, Rollback};
-use crate::write_paths::case::Step::{Fetch, One, Raw, Run, Transaction};
+use crate::write_paths::case::Step::{Fetch, One, Run, Transaction};
 use crate::write_paths::case::{JOURNAL, READ_JOURNAL, READ_T, READ_U, Step, T, U, cases};
 
 const WRITE_T: Step = Run("UPDATE t SET v = 'TWO' WHERE id = 2");

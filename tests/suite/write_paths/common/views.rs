@@ -98,5 +98,6 @@ cases! {
         also: [READ_SEEN],
         bystanders: [READ_U],
         steps: [Run(SEEN), Fill, WRITE],
+        but: [NeedsClosure],
     }
 }

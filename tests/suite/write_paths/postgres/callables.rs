@@ -1,6 +1,6 @@
 //! Blocks, procedures and functions that write, and functions that read.
 
-use crate::write_paths::case::But::{Inexact, PreparesAnew};
+use crate::write_paths::case::But::{CachesNothing, Inexact, PreparesAnew};
 use crate::write_paths::case::Step::{Fetch, One, Run, Transaction};
 use crate::write_paths::case::{End, READ_T, T, cases};
 
@@ -96,13 +96,14 @@ cases! {
         steps: [Fetch("SELECT outer_change()")],
         but: [Inexact],
     }
+    /* Any expression may call such a function, and so nothing is cached where there is one. */
     a_function_behind_an_operator {
         setup: [T, "
             CREATE FUNCTION change_two(a INT, b INT) RETURNS INT LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET v = 'changed' WHERE id = a + b; RETURN a; END $$;
             CREATE OPERATOR %%% (LEFTARG = INT, RIGHTARG = INT, FUNCTION = change_two);"],
-        reads: [READ_T],
+        also: [READ_T],
         steps: [Fetch("SELECT id %%% 1 FROM unrelated")],
-        but: [Inexact],
+        but: [Inexact, CachesNothing],
     }
     a_function_behind_a_view {
         setup: [T, CHANGE, "CREATE VIEW changing AS SELECT change(2) AS c;"],

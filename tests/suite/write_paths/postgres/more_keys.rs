@@ -77,7 +77,6 @@ cases! {
             CREATE TABLE grandchild (id INT PRIMARY KEY, child_id INT REFERENCES child (id));", CHILDREN, "INSERT INTO grandchild VALUES (111, 11);"],
         reads: [READ_CHILD, "SELECT id FROM grandchild"],
         steps: [Run("TRUNCATE TABLE parent RESTART IDENTITY CASCADE")],
-        but: [NeedsClosure],
     }
     dropped_with_its_children_keys {
         setup: [PARENT, CASCADE, CHILDREN],

@@ -79,7 +79,6 @@ cases! {
         reads: ["SELECT id FROM of_kept ORDER BY id"],
         bystanders: [READ_T],
         steps: [Run("REFRESH MATERIALIZED VIEW kept")],
-        but: [NeedsClosure],
     }
     a_materialized_view_refreshed_in_passing {
         setup: [T, KEPT, "

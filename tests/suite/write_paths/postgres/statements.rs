@@ -38,7 +38,6 @@ cases! {
         setup: [PARENT, REFERS, CHILDREN],
         reads: [READ_PARENT, READ_CHILD],
         steps: [Run("TRUNCATE parent CASCADE")],
-        but: [NeedsClosure],
     }
     truncate_rolled_back {
         setup: [T],

@@ -80,6 +80,7 @@ cases! {
         also: ["SELECT id, v FROM renamed ORDER BY id, v"],
         bystanders: [READ_U],
         steps: [Run("ALTER TABLE journal RENAME TO renamed"), Fill, WRITE],
+        but: [NeedsClosure],
     }
     the_table_renamed {
         setup: [T, U, JOURNAL, NOTE_INSERTS],
