@@ -71,7 +71,7 @@ impl World {
                     };
                     default |= action == "SET DEFAULT";
                     if action != "NO ACTION" || random.one_in(2) {
-                        actions.push_str(&format!(" ON {operation} {action}"));
+                        actions = format!("{actions} ON {operation} {action}");
                     }
                 }
                 if !self.is(Flavour::MariaDb) && random.one_in(4) {

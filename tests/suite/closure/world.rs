@@ -58,6 +58,13 @@ pub struct View {
     pub of: Option<usize>,
 }
 
+impl View {
+    /// Whether it calls a function that writes.
+    pub fn writes_when_read(&self) -> bool {
+        self.query.contains(", f")
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoutineKind {
     Function,
@@ -195,18 +202,13 @@ impl World {
             table: Some(index),
             relation: Some(table.name.clone()),
         });
-        let views = self.views.iter().filter(|view| !self.writes_when_read(view)).map(|view| Read {
+        let views = self.views.iter().filter(|view| !view.writes_when_read()).map(|view| Read {
             sql: format!("SELECT * FROM {} ORDER BY {}", view.name, order(view.columns)),
             table: None,
             relation: view.materialized.then(|| view.name.clone()),
         });
         let joins = self.joins.iter().map(|sql| Read { sql: sql.clone(), table: None, relation: None });
         tables.chain(views).chain(joins).collect()
-    }
-
-    /// Whether it calls a function that writes.
-    pub fn writes_when_read(&self, view: &View) -> bool {
-        view.query.contains(", f")
     }
 
     /// A read of several relations.
