@@ -43,6 +43,9 @@ impl Run {
             let (feared, unkept) = (said.invalidates != Invalidates::Nothing, said.read.is_err());
             let (hit, filled) = if (feared || unkept) && !self.random.one_in(20) {
                 self.tally.unasked += 1;
+                if let Err(reason) = said.read {
+                    *self.tally.reasons.entry(reason.to_string()).or_default() += 1;
+                }
                 (false, false)
             } else {
                 self.through_cache(&read.sql, &direct, after).await

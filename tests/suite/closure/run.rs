@@ -212,7 +212,8 @@ impl Run {
             let some = format!("SELECT * FROM {}", self.world.name(0));
             if self.executor.explain(&some).read == Err(Reason::Session) {
                 self.tally.switched_off += 1;
-                *self.tally.reasons.entry(format!("the session is given up after {last}")).or_default() += 1;
+                let start: String = last.chars().filter(|c| !c.is_ascii_digit()).take(80).collect();
+                *self.tally.reasons.entry(format!("the session is given up after {start}")).or_default() += 1;
                 self.executor = executor(home).await;
                 self.known.values_mut().for_each(|known| known.kept = false);
             }
