@@ -35,6 +35,7 @@ fn answer(rows: &Result<Vec<Row>, Error>) -> Answer {
 impl Run {
     /// Reads everything through the cache and from the database, and compares.
     pub async fn observe(&mut self, after: &str, changes_schema: bool) {
+        let mut spared = Vec::new();
         for read in self.world.reads() {
             let direct_rows = rows(&read.sql, &self.direct).await;
             let direct = answer(&direct_rows);
@@ -50,12 +51,26 @@ impl Run {
             } else {
                 self.through_cache(&read.sql, &direct, after).await
             };
-            self.compare(&read, &direct, hit, changes_schema);
+            if self.compare(&read, &direct, hit, changes_schema)
+                && let Ok(said) = said.read
+            {
+                self.tally.told.answers += 1;
+                if !hit {
+                    spared.push(said.tables);
+                }
+            }
             if let (Some(table), Ok(rows)) = (read.table, &direct_rows) {
                 self.world.ids[table] = rows.iter().filter_map(|row| row.try_get::<i64, _>(0).ok()).collect();
             }
             self.known.insert(read.sql, Known { answer: direct, kept: hit || filled });
         }
+        self.tally.told.forgotten += spared.len();
+        let touched = self.touched.clone().unwrap_or_default();
+        // A partition or child is named after its table.
+        let related = |one: &str, two: &str| one == two || one.strip_prefix(two).is_some_and(|rest| rest.starts_with('_'));
+        let reached =
+            |tables: &Vec<String>| tables.iter().any(|table| touched.iter().any(|name| related(name, table) || related(table, name)));
+        self.tally.told.needlessly += spared.iter().filter(|tables| !reached(tables)).count();
     }
 
     /// Reads through the cache what must be this; whether the answer was kept before, and whether it is now.
@@ -79,9 +94,9 @@ impl Run {
         (hit, stats.fills > before.fills)
     }
 
-    /// What became of the answer that was known before.
-    fn compare(&mut self, read: &Read, direct: &Answer, hit: bool, changes_schema: bool) {
-        let Some(known) = self.known.get(&read.sql) else { return };
+    /// What became of the answer that was known before; true if it was kept, and the database told what the script writes.
+    fn compare(&mut self, read: &Read, direct: &Answer, hit: bool, changes_schema: bool) -> bool {
+        let Some(known) = self.known.get(&read.sql) else { return false };
         let same = known.answer == *direct;
         if let Some(relation) = read.relation.as_ref().filter(|relation| !same && !self.changed.contains(relation)) {
             self.changed.push(relation.clone());
@@ -96,6 +111,7 @@ impl Run {
             kept.forgotten += usize::from(!hit);
             kept.needlessly += usize::from(!hit && same);
         }
+        known.kept && self.touched.is_some() && !self.world.dynamic
     }
 
     /// What the database says that the reads touch: a write to any of it must reach the read.
@@ -130,10 +146,17 @@ impl Run {
 
     /// What the database says that a statement writes must be in what it is said to write.
     pub async fn check_write(&mut self, statement: &Statement) {
-        if statement.schema || statement.sql.contains("SAVEPOINT") {
+        if statement.sql.contains("SAVEPOINT") {
             return;
         }
-        let Some(touched) = written(&self.direct, &statement.sql).await else { return };
+        let touched = if statement.schema { None } else { written(&self.direct, &statement.sql).await };
+        let Some(touched) = touched else {
+            self.touched = None;
+            return;
+        };
+        if let Some(all) = &mut self.touched {
+            all.extend(touched.iter().cloned());
+        }
         let said = self.executor.explain(&statement.sql);
         self.tally.written[0] += touched.len();
         match missing(&touched, std::slice::from_ref(&said.invalidates)) {

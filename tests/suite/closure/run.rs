@@ -27,7 +27,9 @@ pub struct Run {
     pub random: Random,
     pub seed: u64,
     pub world: World,
+    /// The statements that made it, and the scripts since.
     pub schema: Vec<String>,
+    pub history: Vec<String>,
     pub executor: CachingExecutor<Db>,
     pub direct: Pool<Db>,
     /// Writes are sent to the pool, behind the cache's back.
@@ -35,6 +37,8 @@ pub struct Run {
     pub known: HashMap<String, Known>,
     /// What holds rows and was seen to have changed since the script began.
     pub changed: Vec<String>,
+    /// What the database says that the script writes, if it told.
+    pub touched: Option<Vec<String>>,
     pub tally: Tally,
     pub problems: Vec<String>,
 }
@@ -66,11 +70,13 @@ impl Run {
             seed,
             world,
             schema,
+            history: Vec::new(),
             executor,
             direct,
             around,
             known: HashMap::new(),
             changed: Vec::new(),
+            touched: None,
             tally,
             problems: Vec::new(),
         };
@@ -100,14 +106,17 @@ impl Run {
     async fn script(&mut self) -> String {
         let script = self.world.script(&mut self.random);
         let changes_schema = script.statements().iter().any(|statement| statement.schema);
+        self.touched = None;
         if !self.around {
+            self.touched = Some(Vec::new());
             for statement in script.statements() {
                 self.check_write(statement).await;
             }
         }
         self.changed.clear();
         let before = self.executor.stats().invalidations_of_everything;
-        let text = format!("{script:?}");
+        let text = script.to_string();
+        self.history.push(text.clone());
         let seed = self.seed;
         let performed = tokio::time::timeout(STUCK, self.perform(&script, &text)).await;
         let said = performed.unwrap_or_else(|_| panic!("CLOSURE_SEED={seed}, {NAME}: stuck in {text}"));
@@ -207,7 +216,7 @@ impl Run {
     }
 
     async fn go(&mut self, home: &Home, count: usize) {
-        while self.tally.writes < count {
+        while self.tally.writes < count && (self.around || self.problems.is_empty()) {
             let last = self.script().await;
             let some = format!("SELECT * FROM {}", self.world.name(0));
             if self.executor.explain(&some).read == Err(Reason::Session) {
@@ -241,7 +250,7 @@ async fn campaign(first: u64, count: usize, around: bool) -> (Tally, Vec<String>
         run.executor.close().await;
         run.direct.close().await;
         if !run.problems.is_empty() {
-            run.problems.push(format!("the schema:\n{}", run.schema.join(";\n")));
+            run.problems.push(format!("the schema:\n{};\nand since:\n{}", run.schema.join(";\n"), run.history.join("\n")));
             return (total, run.problems);
         }
         home = emptied(home).await;

@@ -1,8 +1,9 @@
 //! What is sent between two observations: a statement, a transaction, or a change of the schema.
 
-use super::statements::Statement;
+use super::statements::{Statement, Way};
 use super::world::{Flavour, Split, Trigger, World};
 use crate::databases::Random;
+use std::fmt;
 
 /// How a transaction or savepoint ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,33 @@ pub enum Step {
 pub enum Script {
     Single(Statement),
     Transaction(Vec<Step>, End),
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};{}", self.sql, if self.way == Way::Raw { " -- as text" } else { "" })
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Transaction(steps, end) = self else {
+            return self.statements().iter().try_for_each(|statement| statement.fmt(f));
+        };
+        writeln!(f, "-- a transaction")?;
+        for step in steps {
+            match step {
+                Step::Run(statement) => writeln!(f, "    {statement}")?,
+                Step::Nested(statements, end) => {
+                    writeln!(f, "    -- a savepoint")?;
+                    statements.iter().try_for_each(|statement| writeln!(f, "        {statement}"))?;
+                    writeln!(f, "    -- its end: {end:?}")?;
+                }
+                Step::Observe => writeln!(f, "    -- others read")?,
+            }
+        }
+        write!(f, "-- its end: {end:?}")
+    }
 }
 
 impl Script {
