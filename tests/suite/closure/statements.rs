@@ -293,10 +293,10 @@ impl World {
                 let views: Vec<_> = self.views.iter().filter(|view| view.materialized).collect();
                 match views.last() {
                     Some(view) => Statement { blocks: true, ..Statement::raw(format!("REFRESH MATERIALIZED VIEW {}", view.name)) },
-                    None => Statement::raw(format!("DO $$ BEGIN {}; END $$", self.body(table, "3", random))),
+                    None => Statement::raw(format!("DO $$ BEGIN {}; END $$", self.block(table, "3", random))),
                 }
             }
-            (Flavour::Postgres, 1) => Statement::raw(format!("DO $$ BEGIN {}; END $$", self.body(table, "6", random))),
+            (Flavour::Postgres, 1) => Statement::raw(format!("DO $$ BEGIN {}; END $$", self.block(table, "6", random))),
             (Flavour::Postgres, 2 | 3) if random.one_in(2) => {
                 let cascade = if random.one_in(2) { " CASCADE" } else { "" };
                 Statement { blocks: true, ..Statement::new(format!("TRUNCATE {name}{cascade}")) }

@@ -27,9 +27,9 @@ impl World {
         let Some(target) = self.target(Some(table), random) else { return Vec::new() };
         let (name, event) = (format!("tr{}", self.fresh()), *random.pick(&EVENTS));
         let key = if event == "INSERT" || (event == "UPDATE" && random.one_in(2)) { "NEW.id" } else { "OLD.id" };
-        let mut body = vec![self.body(target, key, random)];
+        let mut body = vec![self.block(target, key, random)];
         if let Some(second) = self.target(Some(table), random).filter(|_| random.one_in(4)) {
-            body.push(self.body(second, key, random));
+            body.push(self.block(second, key, random));
         }
         let time = *random.pick(&["BEFORE", "AFTER"]);
         let mut head = format!("CREATE TRIGGER {name} {time} {event}");
@@ -95,7 +95,7 @@ impl World {
         let (mut action, transition) = self.trigger_body(&key, row, time, &event, random);
         if random.one_in(4) {
             let target = self.any_table(random);
-            action = format!("{action}; {}", self.body(target, &key, random));
+            action = format!("{action}; {}", self.block(target, &key, random));
         }
         if constraint {
             // Deferred triggers fire at no depth: one that sets itself off must come to an end by what it does.
@@ -146,7 +146,7 @@ impl World {
                 let action = format!("UPDATE {} SET n = added.n FROM added WHERE added.id = {0}.id", self.name(target));
                 return (action, " REFERENCING NEW TABLE AS added".to_owned());
             }
-            _ => self.body(target, key, random),
+            _ => self.block(target, key, random),
         };
         (action, String::new())
     }
