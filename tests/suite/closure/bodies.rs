@@ -7,13 +7,13 @@ impl World {
     /// A statement that writes a few rows of a table; `key` is an expression for an id. It adds rows to small tables only, so that no chain of triggers
     /// grows for ever.
     pub fn body(&self, table: usize, key: &str, random: &mut Random) -> String {
-        let name = self.name(table);
+        let name = &self.spelled(self.name(table), random);
         match random.below(10) {
             0..=2 => format!("UPDATE {name} SET n = COALESCE(n, 0) + 1 WHERE id = {key}"),
             3 => format!("UPDATE {name} SET c = 'touched' WHERE id <= 2"),
             4 => format!("UPDATE {name} SET n = {} WHERE id = {key} + 1", random.below(10)),
             5 | 6 => {
-                let name = self.name(self.tables[table].parent.unwrap_or(table));
+                let name = &self.spelled(self.name(self.tables[table].parent.unwrap_or(table)), random);
                 format!("INSERT INTO {name} (id, n, c) SELECT COALESCE(MAX(id), 0) + 1, 1, 'added' FROM {name} HAVING COUNT(*) < 25")
             }
             7 => format!("DELETE FROM {name} WHERE id = {key} + 7 AND n > 5"),
@@ -26,6 +26,37 @@ impl World {
                 }
             }
             _ => format!("UPDATE {name} SET a = NULL WHERE id = {key}"),
+        }
+    }
+
+    /// A name, perhaps in another of the ways that a database lets it be written.
+    fn spelled(&self, name: &str, random: &mut Random) -> String {
+        if !random.one_in(4) {
+            return name.to_owned();
+        }
+        match (self.flavour, random.below(3)) {
+            (Flavour::Postgres, 0) => format!("public.{name}"),
+            (Flavour::Postgres, 1) => format!("/* not t0; */ \"{name}\""),
+            (Flavour::MariaDb, 0 | 1) => format!("`{name}`"),
+            (Flavour::MariaDb, _) => format!("/* UPDATE t0; */ {name}"),
+            (Flavour::Sqlite, 0) => format!("\"{name}\""),
+            (Flavour::Sqlite, 1) => format!("[{name}]"),
+            _ => name.to_uppercase(),
+        }
+    }
+
+    /// The same where a language has more than statements: within a loop or a condition, or beside what looks like a statement and is none.
+    pub fn block(&self, table: usize, key: &str, random: &mut Random) -> String {
+        let body = self.body(table, key, random);
+        match (self.flavour, random.below(9)) {
+            (Flavour::Postgres, 0) => format!("FOR i IN 1..2 LOOP {body}; END LOOP"),
+            (Flavour::Postgres, 1) => format!("IF {key} > 2 THEN {body}; ELSE NULL; END IF"),
+            (Flavour::Postgres, 2) => format!("-- UPDATE t0 SET n = 1;\n {body}"),
+            (Flavour::Postgres, 3) => format!("PERFORM length('; DELETE FROM t0;'); {body}"),
+            (Flavour::MariaDb, 0 | 1) => format!("IF {key} > 2 THEN {body}; END IF"),
+            (Flavour::MariaDb, 2) => format!("-- UPDATE t0 SET n = 1;\n {body}"),
+            (Flavour::Sqlite, 0) => format!("SELECT '; DELETE FROM t0;'; {body}"),
+            _ => body,
         }
     }
 
@@ -76,10 +107,10 @@ impl World {
         let Routine { name, kind, .. } = self.routines[routine].clone();
         let table = self.any_table(random);
         let other = self.any_table(random);
-        let mut body = self.body(table, "x", random);
+        let mut body = self.block(table, "x", random);
         let mut lowest = table;
         if random.one_in(3) {
-            body = format!("{body}; {}", self.body(other, "x", random));
+            body = format!("{body}; {}", self.block(other, "x", random));
             lowest = lowest.min(other);
         }
         if self.is(Flavour::MariaDb) {

@@ -18,15 +18,17 @@ pub async fn emptied(home: Home) -> Home {
     home
 }
 
-#[expect(clippy::unused_async, reason = "the others ask")]
+/// Not to be had.
 pub async fn written(_: &Pool<Db>, _: &str) -> Option<Vec<String>> {
     None
 }
 
-#[expect(clippy::unused_async, reason = "the others ask")]
+/// Not to be had.
 pub async fn read(_: &Pool<Db>, _: &str) -> Option<Vec<String>> {
     None
 }
 
+#[path = "observe.rs"]
+mod observe;
 #[path = "run.rs"]
 mod run;

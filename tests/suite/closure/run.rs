@@ -1,13 +1,14 @@
 //! One run: scripts of writes, all reads after each.
 
 use super::super::scripts::{End, Script, Step};
-use super::super::statements::Statement;
+use super::super::statements::{Statement, Way};
 use super::super::tally::{Tally, missing};
-use super::super::world::{Read, World};
+use super::super::world::World;
 use super::super::{WRITES_PER_SCHEMA, seed, writes};
-use super::{Db, ERRORS_END_TRANSACTIONS, FLAVOUR, Home, NAME, Row, TypeInfo, emptied, read, value, written};
-use crate::databases::{Random, Snapshot};
-use sqlx::{AssertSqlSafe, Error, Executor, Pool, Row as _};
+use super::observe::Known;
+use super::{Db, ERRORS_END_TRANSACTIONS, FLAVOUR, Home, NAME, emptied};
+use crate::databases::Random;
+use sqlx::{AssertSqlSafe, Error, Executor, Pool};
 use sqlx_cached::{CachingExecutor, Invalidates, Reason};
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -16,58 +17,38 @@ use std::time::{Duration, Instant};
 /// Only a harness that waits for itself needs so long.
 const STUCK: Duration = Duration::from_mins(1);
 
-/// The one place where the executors under test are built.
+/// The one place where the executors under test are built: where their knowledge of what reaches further is to be switched off, to see the harness fail.
 async fn executor(home: &Home) -> CachingExecutor<Db> {
     CachingExecutor::builder(home.pool().await).build().await.expect("an executor")
 }
 
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Rows(Snapshot<TypeInfo>),
-    Error(String),
-}
-
-/// What is known of a read since the last script.
-struct Known {
-    answer: Answer,
-    kept: bool,
-}
-
-struct Run {
-    random: Random,
-    seed: u64,
-    world: World,
-    schema: Vec<String>,
-    executor: CachingExecutor<Db>,
-    direct: Pool<Db>,
+/// One schema, and what is done to it.
+pub struct Run {
+    pub random: Random,
+    pub seed: u64,
+    pub world: World,
+    /// The statements that made it, and the scripts since.
+    pub schema: Vec<String>,
+    pub history: Vec<String>,
+    pub executor: CachingExecutor<Db>,
+    pub direct: Pool<Db>,
     /// Writes are sent to the pool, behind the cache's back.
-    around: bool,
-    known: HashMap<String, Known>,
+    pub around: bool,
+    pub known: HashMap<String, Known>,
     /// What holds rows and was seen to have changed since the script began.
-    changed: Vec<String>,
-    tally: Tally,
-    problems: Vec<String>,
+    pub changed: Vec<String>,
+    /// What the database says that the script writes, if it told.
+    pub touched: Option<Vec<String>>,
+    pub tally: Tally,
+    pub problems: Vec<String>,
 }
 
 async fn send<'e, E: Executor<'e, Database = Db>>(statement: &Statement, executor: E) -> Result<(), Error> {
     let text = AssertSqlSafe(statement.sql.clone());
-    if statement.raw {
-        sqlx::raw_sql(text).execute(executor).await.map(|_| ())
-    } else if statement.rows {
-        sqlx::query(text).fetch_all(executor).await.map(|_| ())
-    } else {
-        sqlx::query(text).execute(executor).await.map(|_| ())
-    }
-}
-
-async fn rows<'e, E: Executor<'e, Database = Db>>(sql: &str, executor: E) -> Result<Vec<Row>, Error> {
-    sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(executor).await
-}
-
-fn answer(rows: &Result<Vec<Row>, Error>) -> Answer {
-    match rows {
-        Ok(rows) => Answer::Rows(Snapshot::of(rows, value)),
-        Err(error) => Answer::Error(error.to_string()),
+    match statement.way {
+        Way::Prepared => sqlx::query(text).execute(executor).await.map(|_| ()),
+        Way::Rows => sqlx::query(text).fetch_all(executor).await.map(|_| ()),
+        Way::Raw => sqlx::raw_sql(text).execute(executor).await.map(|_| ()),
     }
 }
 
@@ -89,11 +70,13 @@ impl Run {
             seed,
             world,
             schema,
+            history: Vec::new(),
             executor,
             direct,
             around,
             known: HashMap::new(),
             changed: Vec::new(),
+            touched: None,
             tally,
             problems: Vec::new(),
         };
@@ -103,116 +86,9 @@ impl Run {
         run
     }
 
-    fn problem(&mut self, text: &str) {
+    pub fn problem(&mut self, text: &str) {
         self.problems
             .push(format!("CLOSURE_SEED={} CLOSURE_WRITES={WRITES_PER_SCHEMA}, {NAME}, {} writes: {text}", self.seed, self.tally.writes));
-    }
-
-    /// Reads everything through the cache and from the database, and compares.
-    async fn observe(&mut self, after: &str, changes_schema: bool) {
-        for read in self.world.reads() {
-            let direct_rows = rows(&read.sql, &self.direct).await;
-            let direct = answer(&direct_rows);
-            // A read that may call anything forgets everything, and would leave little to test; one that is not cached is the direct one once more.
-            let said = self.executor.explain(&read.sql);
-            let (feared, unkept) = (said.invalidates != Invalidates::Nothing, said.read.is_err());
-            let (hit, filled) = if (feared || unkept) && !self.random.one_in(20) {
-                self.tally.unasked += 1;
-                (false, false)
-            } else {
-                self.through_cache(&read.sql, &direct, after).await
-            };
-            self.compare(&read, &direct, hit, changes_schema);
-            if let (Some(table), Ok(rows)) = (read.table, &direct_rows) {
-                self.world.ids[table] = rows.iter().filter_map(|row| row.try_get::<i64, _>(0).ok()).collect();
-            }
-            self.known.insert(read.sql, Known { answer: direct, kept: hit || filled });
-        }
-    }
-
-    /// Reads through the cache what must be this; whether the answer was kept before, and whether it is now.
-    async fn through_cache(&mut self, sql: &str, direct: &Answer, after: &str) -> (bool, bool) {
-        let before = self.executor.stats();
-        let cached = answer(&rows(sql, &self.executor).await);
-        let stats = self.executor.stats();
-        let (hit, looked_up) = (stats.hits > before.hits, stats.hits + stats.misses > before.hits + before.misses);
-        self.tally.reads += 1;
-        self.tally.hits += usize::from(hit);
-        self.tally.bypassed += usize::from(!looked_up);
-        if cached != *direct {
-            self.tally.stale += 1;
-            let difference = match (&cached, direct) {
-                (Answer::Rows(one), Answer::Rows(two)) => one.difference(two).unwrap_or_default(),
-                _ => format!("{cached:?} / {direct:?}"),
-            };
-            let explained = self.executor.explain(sql);
-            self.problem(&format!("STALE {sql}\n    cached / direct: {difference}\n    {explained}\n    after {after}"));
-        }
-        (hit, stats.fills > before.fills)
-    }
-
-    /// What became of the answer that was known before.
-    fn compare(&mut self, read: &Read, direct: &Answer, hit: bool, changes_schema: bool) {
-        let Some(known) = self.known.get(&read.sql) else { return };
-        let same = known.answer == *direct;
-        if let Some(relation) = read.relation.as_ref().filter(|relation| !same && !self.changed.contains(relation)) {
-            self.changed.push(relation.clone());
-        }
-        if known.kept {
-            let kept = match (changes_schema, self.world.dynamic) {
-                (true, _) => &mut self.tally.at_schema_changes,
-                (false, true) => &mut self.tally.with_dynamic_sql,
-                (false, false) => &mut self.tally.at_writes,
-            };
-            kept.answers += 1;
-            kept.forgotten += usize::from(!hit);
-            kept.needlessly += usize::from(!hit && same);
-        }
-    }
-
-    /// What the database says that the reads touch: a write to any of it must reach the read.
-    async fn check_reads(&mut self) {
-        for Read { sql, .. } in self.world.reads() {
-            let Some(touched) = read(&self.direct, &sql).await else { continue };
-            let Ok(said) = self.executor.explain(&sql).read else { continue };
-            for relation in touched {
-                self.tally.read += 1;
-                let writes = if self.world.views.iter().any(|view| view.materialized && view.name == relation) {
-                    vec![format!("REFRESH MATERIALIZED VIEW {relation}")]
-                } else {
-                    vec![
-                        format!("INSERT INTO {relation} (id) VALUES (1)"),
-                        format!("UPDATE {relation} SET c = 'x'"),
-                        format!("DELETE FROM {relation}"),
-                    ]
-                };
-                for write in writes {
-                    let reaches = match self.executor.explain(&write).invalidates {
-                        Invalidates::Everything => true,
-                        Invalidates::Tables(tables) => tables.iter().any(|table| said.tables.contains(table)),
-                        _ => false,
-                    };
-                    if !reaches {
-                        self.problem(&format!("UNSOUND: {write} is not said to reach {sql}, which depends on {:?}", said.tables));
-                    }
-                }
-            }
-        }
-    }
-
-    /// What the database says that a statement writes must be in what it is said to write.
-    async fn check_write(&mut self, statement: &Statement) {
-        if statement.schema || statement.sql.contains("SAVEPOINT") {
-            return;
-        }
-        let Some(touched) = written(&self.direct, &statement.sql).await else { return };
-        let said = self.executor.explain(&statement.sql);
-        self.tally.written[0] += touched.len();
-        match missing(&touched, &[said.invalidates.clone()]) {
-            None => self.tally.written[1] += touched.len(),
-            Some(missing) if missing.is_empty() => {}
-            Some(missing) => self.problem(&format!("UNSOUND: {} writes {missing:?}, too; {said}", statement.sql)),
-        }
     }
 
     fn count(&mut self, statement: &Statement, result: &Result<(), Error>) {
@@ -230,18 +106,20 @@ impl Run {
     async fn script(&mut self) -> String {
         let script = self.world.script(&mut self.random);
         let changes_schema = script.statements().iter().any(|statement| statement.schema);
+        self.touched = None;
         if !self.around {
+            self.touched = Some(Vec::new());
             for statement in script.statements() {
                 self.check_write(statement).await;
             }
         }
         self.changed.clear();
         let before = self.executor.stats().invalidations_of_everything;
-        let text = format!("{script:?}");
-        let said = match tokio::time::timeout(STUCK, self.perform(&script, &text)).await {
-            Ok(said) => said,
-            Err(_) => panic!("CLOSURE_SEED={}: stuck in {text}", self.seed),
-        };
+        let text = script.to_string();
+        self.history.push(text.clone());
+        let seed = self.seed;
+        let performed = tokio::time::timeout(STUCK, self.perform(&script, &text)).await;
+        let said = performed.unwrap_or_else(|_| panic!("CLOSURE_SEED={seed}, {NAME}: stuck in {text}"));
         self.tally.scripts += 1;
         self.tally.everything += usize::from(self.executor.stats().invalidations_of_everything > before);
         self.observe(&text, changes_schema).await;
@@ -338,12 +216,13 @@ impl Run {
     }
 
     async fn go(&mut self, home: &Home, count: usize) {
-        while self.tally.writes < count {
+        while self.tally.writes < count && (self.around || self.problems.is_empty()) {
             let last = self.script().await;
             let some = format!("SELECT * FROM {}", self.world.name(0));
             if self.executor.explain(&some).read == Err(Reason::Session) {
                 self.tally.switched_off += 1;
-                *self.tally.reasons.entry(format!("the session is given up after {last}")).or_default() += 1;
+                let start: String = last.chars().filter(|c| !c.is_ascii_digit()).take(80).collect();
+                *self.tally.reasons.entry(format!("the session is given up after {start}")).or_default() += 1;
                 self.executor = executor(home).await;
                 self.known.values_mut().for_each(|known| known.kept = false);
             }
@@ -361,7 +240,7 @@ impl Run {
 
 /// Schema after schema until there were enough writes. What went wrong comes back with the tally.
 async fn campaign(first: u64, count: usize, around: bool) -> (Tally, Vec<String>) {
-    let mut home = Home::new().await;
+    let mut home = emptied(Home::new().await).await;
     let mut total = Tally::default();
     let mut seed = first;
     while total.writes < count {
@@ -371,7 +250,7 @@ async fn campaign(first: u64, count: usize, around: bool) -> (Tally, Vec<String>
         run.executor.close().await;
         run.direct.close().await;
         if !run.problems.is_empty() {
-            run.problems.push(format!("the schema:\n{}", run.schema.join(";\n")));
+            run.problems.push(format!("the schema:\n{};\nand since:\n{}", run.schema.join(";\n"), run.history.join("\n")));
             return (total, run.problems);
         }
         home = emptied(home).await;
@@ -398,7 +277,7 @@ async fn every_answer_is_the_databases() {
 /// A harness that can't fail is worth nothing.
 #[tokio::test]
 async fn writes_around_the_cache_are_found() {
-    let mut home = Home::new().await;
+    let mut home = emptied(Home::new().await).await;
     let mut stale = 0;
     for seed in 1..=4 {
         let mut run = Run::new(&home, seed, true).await;

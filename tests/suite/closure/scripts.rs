@@ -1,8 +1,9 @@
 //! What is sent between two observations: a statement, a transaction, or a change of the schema.
 
-use super::statements::Statement;
+use super::statements::{Statement, Way};
 use super::world::{Flavour, Split, Trigger, World};
 use crate::databases::Random;
+use std::fmt;
 
 /// How a transaction or savepoint ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,33 @@ pub enum Step {
 pub enum Script {
     Single(Statement),
     Transaction(Vec<Step>, End),
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};{}", self.sql, if self.way == Way::Raw { " -- as text" } else { "" })
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Transaction(steps, end) = self else {
+            return self.statements().iter().try_for_each(|statement| statement.fmt(f));
+        };
+        writeln!(f, "-- a transaction")?;
+        for step in steps {
+            match step {
+                Step::Run(statement) => writeln!(f, "    {statement}")?,
+                Step::Nested(statements, end) => {
+                    writeln!(f, "    -- a savepoint")?;
+                    statements.iter().try_for_each(|statement| writeln!(f, "        {statement}"))?;
+                    writeln!(f, "    -- its end: {end:?}")?;
+                }
+                Step::Observe => writeln!(f, "    -- others read")?,
+            }
+        }
+        write!(f, "-- its end: {end:?}")
+    }
 }
 
 impl Script {
@@ -205,6 +233,13 @@ impl World {
             return Script::Single(self.statement(random));
         }
         let trigger = random.pick(&triggers);
+        if let Some(number) = trigger.name.strip_prefix("tr").filter(|_| random.one_in(2)) {
+            // The trigger stays as it is, and does something else.
+            let table = self.any_table(random);
+            let body = format!("IF pg_trigger_depth() < 2 THEN {}; END IF; RETURN COALESCE(NEW, OLD);", self.block(table, "4", random));
+            let function = format!("CREATE OR REPLACE FUNCTION tf{number}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$");
+            return Script::Single(Statement::schema(function));
+        }
         let how = *random.pick(&["ENABLE", "DISABLE", "ENABLE ALWAYS"]);
         Script::Single(Statement::schema(format!("ALTER TABLE {} {how} TRIGGER {}", trigger.on, trigger.name)))
     }

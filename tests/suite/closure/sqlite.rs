@@ -49,5 +49,7 @@ pub async fn read(pool: &Pool<Db>, sql: &str) -> Option<Vec<String>> {
     opened(pool, sql, |opcode, _, two| matches!(opcode, "OpenRead" | "OpenWrite").then_some(two)).await
 }
 
+#[path = "observe.rs"]
+mod observe;
 #[path = "run.rs"]
 mod run;

@@ -3,14 +3,21 @@
 use super::world::{Flavour, RoutineKind, Split, World};
 use crate::databases::Random;
 
+/// How a text is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Prepared,
+    /// Prepared, and its rows are asked for.
+    Rows,
+    /// As text: several statements, or one of those that can't be prepared.
+    Raw,
+}
+
 /// One text.
 #[derive(Clone, Debug)]
 pub struct Statement {
     pub sql: String,
-    /// Its rows are asked for.
-    pub rows: bool,
-    /// It can't be prepared: several statements, or one of those that go by text only.
-    pub raw: bool,
+    pub way: Way,
     /// It keeps readers out until its transaction ends.
     pub blocks: bool,
     pub schema: bool,
@@ -18,7 +25,7 @@ pub struct Statement {
 
 impl Statement {
     pub fn new(sql: String) -> Self {
-        Self { sql, rows: false, raw: false, blocks: false, schema: false }
+        Self { sql, way: Way::Prepared, blocks: false, schema: false }
     }
 
     fn returning(self, world: &World, random: &mut Random) -> Self {
@@ -26,16 +33,16 @@ impl Statement {
         if world.is(Flavour::MariaDb) || !random.one_in(5) {
             return self;
         }
-        Self { sql: format!("{} RETURNING *", self.sql), rows: true, ..self }
+        Self { sql: format!("{} RETURNING *", self.sql), way: Way::Rows, ..self }
     }
 
     /// DDL, sent as text.
     pub fn schema(sql: String) -> Self {
-        Self { raw: true, blocks: true, schema: true, ..Self::new(sql) }
+        Self { way: Way::Raw, blocks: true, schema: true, ..Self::new(sql) }
     }
 
     pub fn raw(sql: String) -> Self {
-        Self { raw: true, ..Self::new(sql) }
+        Self { way: Way::Raw, ..Self::new(sql) }
     }
 }
 
@@ -118,12 +125,11 @@ impl World {
         Statement::new(match (self.flavour, random.below(3)) {
             (Flavour::MariaDb, 0) => format!("INSERT {into} ON DUPLICATE KEY UPDATE n = VALUES(n), c = 'upserted'"),
             (Flavour::MariaDb, 1) => format!("INSERT IGNORE {into}"),
-            (Flavour::MariaDb, _) => format!("REPLACE {into}"),
             (Flavour::Sqlite, 0) if random.one_in(2) => {
                 let other = self.id_of(table, random);
                 format!("UPDATE OR REPLACE {} SET id = {other}, n = 2 WHERE id = {id}", self.name(table))
             }
-            (Flavour::Sqlite, 0) => format!("REPLACE {into}"),
+            (Flavour::Sqlite, 0) | (Flavour::MariaDb, _) => format!("REPLACE {into}"),
             (_, 1) => format!("INSERT {into} ON CONFLICT DO NOTHING"),
             _ if !self.tables[table].keyed => format!("INSERT {into}"),
             _ => format!("INSERT {into} ON CONFLICT (id) DO UPDATE SET n = excluded.n, c = 'upserted'"),
@@ -196,7 +202,7 @@ impl World {
                 "WITH w AS (UPDATE {table} SET n = n + 1 WHERE id = {id} RETURNING id) INSERT INTO {other} (id, n) SELECT id + {past}, 1 FROM w"
             )),
             (Flavour::Postgres, 1) => Statement {
-                rows: true,
+                way: Way::Rows,
                 ..Statement::new(format!("WITH w AS (DELETE FROM {table} WHERE id = {id} RETURNING id) SELECT COUNT(*) FROM w, {from}"))
             },
             (Flavour::Postgres, 2) => Statement::new(format!(
@@ -206,17 +212,17 @@ impl World {
                 "MERGE INTO {other} x USING (SELECT {key} AS id) y ON x.id = y.id WHEN MATCHED THEN UPDATE SET n = 5, c = 'merged' WHEN NOT MATCHED THEN INSERT (id, n, c) VALUES (y.id, 5, 'merged')"
             )),
             (Flavour::Postgres, _) => Statement {
-                rows: true,
+                way: Way::Rows,
                 ..Statement::new(format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) UPDATE {table} SET n = 2 WHERE id = {id}"))
             },
             (Flavour::MariaDb, 0 | 1) => Statement::new(format!(
                 "INSERT INTO {other} (id, n) WITH w AS (SELECT MAX(id) AS id FROM {from}) SELECT id + {past}, 1 FROM w"
             )),
             (Flavour::MariaDb, 2) => {
-                Statement { rows: true, ..Statement::new(format!("DELETE FROM {table} WHERE id = {id} RETURNING id, c")) }
+                Statement { way: Way::Rows, ..Statement::new(format!("DELETE FROM {table} WHERE id = {id} RETURNING id, c")) }
             }
             (Flavour::MariaDb, 3) => Statement {
-                rows: true,
+                way: Way::Rows,
                 ..Statement::new(format!("INSERT INTO {other} (id, n, c) VALUES ({past}, 4, 'returned') RETURNING id"))
             },
             (Flavour::MariaDb, _) => Statement::raw(format!("ANALYZE UPDATE {table} SET n = 2 WHERE id = {id}")),
@@ -262,7 +268,7 @@ impl World {
         let from = self.any_relation(random);
         let select = match random.below(6) {
             5 => {
-                let views: Vec<_> = self.views.iter().filter(|view| self.writes_when_read(view)).collect();
+                let views: Vec<_> = self.views.iter().filter(|view| view.writes_when_read()).collect();
                 if views.is_empty() {
                     format!("SELECT {name}(id) FROM {from}")
                 } else {
@@ -276,7 +282,7 @@ impl World {
             3 => format!("SELECT id FROM {from} WHERE {name}(id) = {argument}"),
             _ => format!("SELECT {name}({argument})"),
         };
-        Some(Statement { rows: true, ..Statement::new(select) })
+        Some(Statement { way: Way::Rows, ..Statement::new(select) })
     }
 
     /// What is heavy.
@@ -287,10 +293,10 @@ impl World {
                 let views: Vec<_> = self.views.iter().filter(|view| view.materialized).collect();
                 match views.last() {
                     Some(view) => Statement { blocks: true, ..Statement::raw(format!("REFRESH MATERIALIZED VIEW {}", view.name)) },
-                    None => Statement::raw(format!("DO $$ BEGIN {}; END $$", self.body(table, "3", random))),
+                    None => Statement::raw(format!("DO $$ BEGIN {}; END $$", self.block(table, "3", random))),
                 }
             }
-            (Flavour::Postgres, 1) => Statement::raw(format!("DO $$ BEGIN {}; END $$", self.body(table, "6", random))),
+            (Flavour::Postgres, 1) => Statement::raw(format!("DO $$ BEGIN {}; END $$", self.block(table, "6", random))),
             (Flavour::Postgres, 2 | 3) if random.one_in(2) => {
                 let cascade = if random.one_in(2) { " CASCADE" } else { "" };
                 Statement { blocks: true, ..Statement::new(format!("TRUNCATE {name}{cascade}")) }

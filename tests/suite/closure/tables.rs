@@ -20,7 +20,9 @@ impl World {
         let count = 6 + random.below(4);
         for index in 0..count {
             let (split, engine) = match self.flavour {
-                Flavour::Postgres if random.one_in(3) => (Some(*random.pick(&[Split::Range, Split::Hash, Split::List])), ""),
+                Flavour::Postgres if random.one_in(if self.light { 6 } else { 3 }) => {
+                    (Some(*random.pick(&[Split::Range, Split::Hash, Split::List])), "")
+                }
                 Flavour::MariaDb if random.one_in(8) => (None, " PARTITION BY HASH (id) PARTITIONS 3"),
                 Flavour::MariaDb if random.one_in(4) => (None, *random.pick(&[" ENGINE = Aria", " ENGINE = MyISAM"])),
                 _ => (None, ""),
@@ -56,7 +58,7 @@ impl World {
                 let to = if random.one_in(6) { from } else { random.below(self.tables.len()) };
                 // Engines and partitions without foreign keys have MariaDB's words for it in their definition.
                 let able = [from, to].iter().all(|table| self.tables[*table].engine.is_empty()) && self.tables[to].keyed;
-                if !able || random.one_in(3) {
+                if !able || random.one_in(3) || (self.light && !random.one_in(4)) {
                     continue;
                 }
                 let mut actions = String::new();
@@ -71,7 +73,7 @@ impl World {
                     };
                     default |= action == "SET DEFAULT";
                     if action != "NO ACTION" || random.one_in(2) {
-                        actions.push_str(&format!(" ON {operation} {action}"));
+                        actions = format!("{actions} ON {operation} {action}");
                     }
                 }
                 if !self.is(Flavour::MariaDb) && random.one_in(4) {

@@ -25,6 +25,8 @@ pub struct Tally {
     pub with_dynamic_sql: Kept,
     /// The same of changes of the schema, which forget everything.
     pub at_schema_changes: Kept,
+    /// The same of the scripts of which the database told what they write; needlessly means here that none of the answer's tables is among it.
+    pub told: Kept,
     /// Statements by themselves, transactions and changes of the schema; those that forgot everything.
     pub scripts: usize,
     pub everything: usize,
@@ -94,6 +96,7 @@ impl Tally {
             (&mut self.at_writes, other.at_writes),
             (&mut self.with_dynamic_sql, other.with_dynamic_sql),
             (&mut self.at_schema_changes, other.at_schema_changes),
+            (&mut self.told, other.told),
         ] {
             sum.answers += more.answers;
             sum.forgotten += more.forgotten;
@@ -137,6 +140,9 @@ impl fmt::Display for Tally {
             self.stale
         )?;
         writeln!(f, "    kept answers: {}", self.at_writes)?;
+        if self.told.answers > 0 {
+            writeln!(f, "    by what the database says is written: {}", self.told)?;
+        }
         writeln!(f, "    with dynamic SQL: {}; at changes of the schema: {}", self.with_dynamic_sql, self.at_schema_changes)?;
         writeln!(
             f,

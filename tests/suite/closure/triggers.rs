@@ -1,7 +1,7 @@
 //! Random triggers, and PostgreSQL's rules.
 
 use super::bodies::literal;
-use super::world::{Flavour, RoutineKind, Trigger, World};
+use super::world::{Flavour, Routine, RoutineKind, Trigger, World};
 use crate::databases::Random;
 
 const EVENTS: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
@@ -27,9 +27,9 @@ impl World {
         let Some(target) = self.target(Some(table), random) else { return Vec::new() };
         let (name, event) = (format!("tr{}", self.fresh()), *random.pick(&EVENTS));
         let key = if event == "INSERT" || (event == "UPDATE" && random.one_in(2)) { "NEW.id" } else { "OLD.id" };
-        let mut body = vec![self.body(target, key, random)];
+        let mut body = vec![self.block(target, key, random)];
         if let Some(second) = self.target(Some(table), random).filter(|_| random.one_in(4)) {
-            body.push(self.body(second, key, random));
+            body.push(self.block(second, key, random));
         }
         let time = *random.pick(&["BEFORE", "AFTER"]);
         let mut head = format!("CREATE TRIGGER {name} {time} {event}");
@@ -43,8 +43,9 @@ impl World {
             }
         } else {
             head = format!("{head} ON {} FOR EACH ROW", self.name(table));
-            let procedures = self.routines.iter().filter(|routine| routine.kind == RoutineKind::Procedure);
-            if let Some(procedure) = procedures.filter(|routine| routine.lowest != usize::MAX && routine.lowest > table).last() {
+            let callable =
+                |routine: &&Routine| routine.kind == RoutineKind::Procedure && routine.lowest != usize::MAX && routine.lowest > table;
+            if let Some(procedure) = self.routines.iter().rfind(callable) {
                 body.push(format!("CALL {}({key})", procedure.name));
             }
             if time == "BEFORE" && event != "DELETE" && random.one_in(2) {
@@ -94,7 +95,13 @@ impl World {
         let (mut action, transition) = self.trigger_body(&key, row, time, &event, random);
         if random.one_in(4) {
             let target = self.any_table(random);
-            action = format!("{action}; {}", self.body(target, &key, random));
+            action = format!("{action}; {}", self.block(target, &key, random));
+        }
+        if constraint {
+            // Deferred triggers fire at no depth: one that sets itself off must come to an end by what it does.
+            let target = self.name(self.any_table(random));
+            let todo = format!("WHERE id = {key} AND c IS DISTINCT FROM 'deferred'");
+            action = format!("IF EXISTS (SELECT FROM {target} {todo}) THEN UPDATE {target} SET c = 'deferred' {todo}; END IF");
         }
         if row && time == "BEFORE" && first != "DELETE" && random.one_in(3) {
             action = format!("{action}; NEW.c := 'by trigger'");
@@ -133,13 +140,13 @@ impl World {
         let functions: Vec<_> = self.routines.iter().filter(|routine| routine.kind == RoutineKind::Function).collect();
         let action = match random.below(6) {
             0 if self.dynamic => format!("EXECUTE {}", literal(&self.body(target, "2", random))),
-            1 if self.dynamic => format!("EXECUTE format('UPDATE %I SET n = COALESCE(n, 0) + 1 WHERE id = 5', TG_ARGV[0])"),
+            1 if self.dynamic => "EXECUTE format('UPDATE %I SET n = COALESCE(n, 0) + 1 WHERE id = 5', TG_ARGV[0])".to_owned(),
             2 if !functions.is_empty() => format!("PERFORM {}({key})", random.pick(&functions).name),
             3 if !row && time == "AFTER" && event == "INSERT" => {
                 let action = format!("UPDATE {} SET n = added.n FROM added WHERE added.id = {0}.id", self.name(target));
                 return (action, " REFERENCING NEW TABLE AS added".to_owned());
             }
-            _ => self.body(target, key, random),
+            _ => self.block(target, key, random),
         };
         (action, String::new())
     }

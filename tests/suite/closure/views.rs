@@ -10,7 +10,7 @@ impl World {
         for number in 0..3 + random.below(4) {
             let materialized = self.is(Flavour::Postgres) && random.one_in(4);
             let name = format!("{}{number}", if materialized { "m" } else { "v" });
-            let view = self.view(name, materialized, random);
+            let view = self.view(&name, materialized, random);
             // MariaDB refuses it over a view that can't be written to.
             let simple = view.of.is_some_and(|of| view.query.contains(&format!("FROM {} ", self.name(of))));
             let checks = simple && !materialized && !self.is(Flavour::Sqlite) && random.one_in(4);
@@ -32,10 +32,10 @@ impl World {
     }
 
     /// A view's definition. Every one has the columns `id, a, b, n, c`, or `id, many`.
-    pub fn view(&self, name: String, materialized: bool, random: &mut Random) -> View {
+    pub fn view(&self, name: &str, materialized: bool, random: &mut Random) -> View {
         let table = self.any_table(random);
         let (one, two) = (self.any_relation(random), self.any_relation(random));
-        let plain = |query: String| View { name: name.clone(), columns: 5, writable: false, materialized, query, of: None };
+        let plain = |query: String| View { name: name.to_owned(), columns: 5, writable: false, materialized, query, of: None };
         match random.below(8) {
             0..=2 => View {
                 writable: !materialized && !self.is(Flavour::Sqlite),
