@@ -1,5 +1,7 @@
 //! [`CachingExecutor`]: what stands where the pool was.
 
+#[cfg(feature = "postgres")]
+mod copy;
 mod execute;
 mod external;
 #[cfg(feature = "postgres")]
@@ -9,6 +11,8 @@ mod refresh;
 mod schema;
 mod write;
 
+#[cfg(feature = "postgres")]
+pub use copy::CachingCopyIn;
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Schema};
 pub(crate) use write::{Write, outcome_is_known};

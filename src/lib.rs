@@ -76,6 +76,8 @@ pub use analysis::Category;
 pub use builder::Builder;
 pub use database::Backend;
 pub use error::Error;
+#[cfg(feature = "postgres")]
+pub use executor::CachingCopyIn;
 pub use executor::CachingExecutor;
 pub use explain::{Explanation, Invalidates, ReadExplanation};
 pub use health::Health;

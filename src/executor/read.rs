@@ -193,6 +193,11 @@ impl<DB: Backend> CachingExecutor<DB> {
             Answer::Miss(mut filling) => {
                 let sql = request.sql.clone();
                 let mut connection = self.shared.pool.acquire().await?;
+                if DB::DIALECT == Dialect::Postgres {
+                    let row = read_to_the_end::<DB>(&mut connection, request, &mut filling).await?;
+                    filling.finish(&sql, connection).await;
+                    return Ok(row);
+                }
                 let row = DB::fetch_optional(&mut connection, request).await?;
                 match &row {
                     Some(row) => {
@@ -208,6 +213,28 @@ impl<DB: Backend> CachingExecutor<DB> {
             }
         }
     }
+}
+
+/// The first row, as PostgreSQL's driver itself reads it: to the end of the answer. Which must be seen: on a connection that a failed COPY has left out of step (sqlx
+/// 0.9 does), an answer of no rows and no end is nobody's answer.
+async fn read_to_the_end<DB: Backend>(
+    connection: &mut DB::Connection,
+    request: Request<DB>,
+    filling: &mut Filling<DB>,
+) -> Result<Option<DB::Row>, Error> {
+    let mut first = None;
+    let mut steps = DB::fetch_many(connection, request);
+    while let Some(step) = steps.try_next().await? {
+        match step {
+            Either::Right(row) if first.is_none() => {
+                filling.push(&row);
+                first = Some(row);
+            }
+            Either::Right(_) => {}
+            Either::Left(_) => filling.complete(),
+        }
+    }
+    Ok(first)
 }
 
 impl<DB: Backend> Filling<DB> {

@@ -1,5 +1,6 @@
 //! What happens to the database behind the executor's back, and is noticed all the same.
 
+mod copy;
 mod ddl;
 mod fingerprint;
 mod writers;
