@@ -230,7 +230,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         }
         let tags = notes.tags();
         async move {
-            let (sql, written) = (request.sql.clone(), Arc::clone(&plan.writes));
+            let sql = request.sql.clone();
             let span = engine.begin(tags).await;
             let mut steps = Vec::new();
             let mut failure = None;
@@ -245,8 +245,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             executor.shared.note_session_after(&plan, sql.as_str(), failure.as_ref());
             // Elsewhere than in MySQL the schema is not committed yet: the commit reads the catalog.
             let committed = (DB::DIALECT == Dialect::MySql).then_some(connection);
-            let write = Write { plan: &plan, sql: sql.as_str(), written: &written, changes_schema: plan.analysis.changes_schema };
-            executor.shared.settle(&engine, committed, write, span, failure.as_ref()).await;
+            executor.shared.settle(&engine, committed, Write::planned(&plan, sql.as_str()), span, failure.as_ref()).await;
             steps.extend(failure.map(Err));
             stream::iter(steps)
         }

@@ -2,7 +2,7 @@
 //! unless its query writes.
 
 use super::schema::Plan;
-use super::{CachingExecutor, Shared};
+use super::{CachingExecutor, Shared, Write};
 use crate::analysis::Writes;
 use crate::engine::Engine;
 use crate::stats::count;
@@ -168,7 +168,7 @@ impl CachingCopyIn {
             let plan = shared.plan(&statement);
             let span = engine.begin(Arc::clone(&plan.writes)).await;
             let finished = copy.finish().await;
-            shared.settle(&engine, None, &plan, &statement, span, finished.as_ref().err()).await;
+            shared.settle(&engine, None, Write::planned(&plan, &statement), span, finished.as_ref().err()).await;
             finished
         });
         finishing.await.unwrap_or(Err(Error::WorkerCrashed))
@@ -260,7 +260,7 @@ async fn write_and_copy_out(
     drop(chunks);
     shared.note_session_after(&plan, &statement, failure.as_ref());
     let mut connection = if plan.analysis.changes_schema { shared.pool.acquire().await.ok() } else { None };
-    shared.settle(&engine, connection.as_deref_mut(), &plan, &statement, span, failure.as_ref()).await;
+    shared.settle(&engine, connection.as_deref_mut(), Write::planned(&plan, &statement), span, failure.as_ref()).await;
     if let Some(error) = failure {
         let _ = sender.send(Err(error)).await;
     }

@@ -82,7 +82,7 @@ impl<DB: Backend> Shared<DB> {
         // Before the connection goes back to the pool.
         self.note_session_after(&plan, sql.as_str(), drained.failure.as_ref());
         let outcome = drained.outcome();
-        let write = Write { plan: &plan, sql: sql.as_str(), written: &written, changes_schema: plan.analysis.changes_schema };
+        let write = Write { written: &written, ..Write::planned(&plan, sql.as_str()) };
         self.settle(&engine, Some(&mut connection), write, span, outcome.as_ref().err()).await;
         drop(connection);
         if let (Err(error), false) = (outcome, drained.broken) {
@@ -243,6 +243,13 @@ pub(crate) struct Write<'a> {
     /// What its span covers.
     pub(crate) written: &'a Arc<[Tag]>,
     pub(crate) changes_schema: bool,
+}
+
+impl<'a> Write<'a> {
+    /// A write of what its plan says.
+    pub(crate) fn planned(plan: &'a Plan, sql: &'a str) -> Self {
+        Self { plan, sql, written: &plan.writes, changes_schema: plan.analysis.changes_schema }
+    }
 }
 
 /// How a statement came to its end.

@@ -229,11 +229,6 @@ fn in_transaction<'a>(
     })
 }
 
-/// The one place that can switch the closure off.
-fn with_closure(builder: Builder<Db>, _closure: bool) -> Builder<Db> {
-    builder
-}
-
 async fn pool(home: &Home, case: &Case) -> Pool<Db> {
     let options = (*home.pool().await.connect_options()).clone();
     let connections = if case.is(But::OneConnection) { 1 } else { 4 };
@@ -259,7 +254,7 @@ async fn run(home: &Home, case: &Case, mode: Mode) -> Report {
     }
     // Only now: connections take what the setup made their default.
     let (pool, direct) = (pool(home, case).await, pool(home, case).await);
-    let builder = with_closure(CachingExecutor::builder(pool.clone()), mode != Mode::WithoutClosure);
+    let builder = CachingExecutor::builder(pool.clone()).closure(mode != Mode::WithoutClosure);
     let executor = builder.build().await.expect("an executor");
     let writer = match mode {
         Mode::Around => CachingExecutor::builder(pool).enabled(false).build().await.expect("an executor"),
