@@ -3,15 +3,18 @@
 //! A transaction needs its fence only around COMMIT: until then nobody else sees what it wrote, and what it reads itself comes from the database and is
 //! never stored. So `commit` raises the fence over every table that was written, commits, and lowers it. A rollback leaves everything as it was.
 
+mod notes;
+
+use notes::Notes;
+
 use crate::analysis::{Dialect, Session, Writes};
 use crate::database::{Backend, Request, Steps};
 use crate::executor::{CachingExecutor, Shared, outcome_is_known};
 use crate::stats::count;
-use crate::tag::{Generation, Tag};
+use crate::tag::Tag;
 use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use sqlx::{Connection, Describe, Error, Execute, Executor, SqlStr};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -35,37 +38,6 @@ pub struct CachingConnection<'c, DB: Backend> {
 enum Level<'c, DB: Backend> {
     Top { transaction: sqlx::Transaction<'static, DB>, notes: Notes<DB> },
     Savepoint { transaction: sqlx::Transaction<'c, DB>, notes: &'c mut Notes<DB> },
-}
-
-/// What a transaction may have changed.
-pub(crate) struct Notes<DB: Backend> {
-    tags: BTreeSet<Tag>,
-    changes_schema: bool,
-    /// The schema that the first write was understood with.
-    schema: Option<(u64, Option<Generation>)>,
-    /// A statement ended the transaction behind sqlx's back (MySQL's DDL, a COMMIT as text): what follows commits by itself.
-    over: bool,
-    /// The connection was handed out. It may have committed by itself (MySQL's DDL, a script with a COMMIT), so a rollback need not have undone everything.
-    unobserved: Option<Arc<Shared<DB>>>,
-}
-
-impl<DB: Backend> Notes<DB> {
-    /// Those of a transaction that has just begun. One was opened by hand through the pool, perhaps, and what it wrote will be committed with this one.
-    fn new(session_changed: bool) -> Self {
-        let tags = session_changed.then(Tag::all).into_iter().collect();
-        Self { tags, changes_schema: false, schema: None, over: false, unobserved: None }
-    }
-
-    fn tags(&self) -> Arc<[Tag]> {
-        // `_all` covers the rest.
-        if self.changes_schema {
-            [Tag::all(), Tag::schema()].into()
-        } else if self.tags.contains(&Tag::all()) {
-            [Tag::all()].into()
-        } else {
-            self.tags.iter().cloned().collect()
-        }
-    }
 }
 
 impl<DB: Backend> CachingTransaction<'static, DB> {
@@ -156,27 +128,6 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
     /// The database's.
     pub async fn begin(&mut self) -> Result<CachingTransaction<'_, DB>, Error> {
         self.connection.begin().await
-    }
-}
-
-/// A rollback by drop can't be awaited: what may have been committed in spite of it is forgotten in the background.
-impl<DB: Backend> Drop for Notes<DB> {
-    fn drop(&mut self) {
-        if let Some(shared) = self.unobserved.take()
-            && let Some(engine) = &shared.engine.clone()
-        {
-            engine.spawn(async move { shared.forget_everything().await });
-        }
-    }
-}
-
-impl<DB: Backend> Shared<DB> {
-    /// After something that nobody saw: every answer, and what is known of the schema, here and by others.
-    async fn forget_everything(self: Arc<Self>) {
-        if let Some(engine) = &self.engine {
-            let _ = engine.invalidate(&[Tag::all(), Tag::schema()]).await;
-            self.reload_soon().await;
-        }
     }
 }
 
@@ -289,7 +240,8 @@ impl<DB: Backend> Deref for CachingConnection<'_, DB> {
     }
 }
 
-/// Hands the connection out. What is done with it is not observed, so from here on the transaction counts as having written anything.
+/// Hands the connection out. What is done with it is not observed, so from here on the transaction counts as having written anything, however it ends. (What a
+/// script commits in its middle is forgotten at that end, not before.)
 impl<DB: Backend> DerefMut for CachingConnection<'_, DB> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         let shared = Arc::clone(&self.executor.shared);

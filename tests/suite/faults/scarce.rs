@@ -103,6 +103,22 @@ async fn a_schema_change_while_starting<DB: Server>(cache: Cache) {
     home.resumes(&db, READ).await;
 }
 
+/// A write that was given up while it waited for its connection is not done later, when its caller may long have done it another way.
+#[tokio::test]
+async fn a_write_given_up_in_the_queue() {
+    let home = Sqlite::home().await;
+    let db = CachingExecutor::builder(only_one(&home, LONG).await).build().await.unwrap();
+    let busy = db.acquire().await.unwrap();
+    let mut write = Sqlite::run(&db, WRITE);
+    assert!((&mut write).now_or_never().is_none());
+    tokio::task::yield_now().await;
+    drop(write);
+    drop(busy);
+    // Behind it in the queue, if it is there.
+    Sqlite::run(&db, "UPDATE others SET v = v + 1").await.unwrap();
+    assert_eq!(home.check(&db, READ).await, 0);
+}
+
 /// A catalog that can't be read twice running, since the pool is busy: it is read when the pool is not, though no new statement comes along.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_catalog_that_can_not_be_read_for_a_while() {
