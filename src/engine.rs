@@ -21,6 +21,7 @@ mod doubt;
 mod fence;
 mod fingerprint;
 mod lapse;
+mod orphans;
 mod reclaim;
 
 pub(crate) use doubt::Doubt;
@@ -38,6 +39,7 @@ use bytes::Bytes;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Who can be asked about the database's running transactions.
 #[async_trait]
@@ -69,8 +71,11 @@ pub(crate) struct Engine {
     /// The part of a fence's id that names its database: only a process of that database may judge it lapsed. Set once the database is known.
     database: OnceLock<String>,
     distrust: delivery::Distrust,
+    orphans: orphans::Orphans,
     lapses: lapse::Lapses,
     reclaim: reclaim::Reclaim,
+    /// The runtime that it was made in.
+    runtime: Handle,
 }
 
 /// What a look-up found.
@@ -106,9 +111,16 @@ impl Engine {
             witness,
             database: OnceLock::new(),
             distrust: delivery::Distrust::default(),
+            orphans: orphans::Orphans::default(),
             lapses: lapse::Lapses::default(),
             reclaim: reclaim::Reclaim::default(),
+            runtime: Handle::current(),
         }
+    }
+
+    /// Runs this in the background, for those who may be called, or dropped, outside a runtime.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        Handle::try_current().unwrap_or_else(|_| self.runtime.clone()).spawn(work);
     }
 
     /// Names the database that this engine's writes go to.
@@ -133,7 +145,9 @@ impl Engine {
     /// `max_age` is a miss; so is any with `None`, which a refresh asks for. The last of the tags is the schema, whose generation must be `epoch`, or
     /// nothing may be stored: somebody else may have made a view of what the catalog of that epoch calls a table.
     pub(crate) async fn look_up(self: &Arc<Self>, key: &str, tags: &[Tag], epoch: Option<Generation>, max_age: Option<Duration>) -> Found {
+        self.adopt();
         if self.distrust.touches(tags) {
+            self.deliver_on();
             return Found::Direct(Reason::Distrusted);
         }
         let lookup = match self.store.look_up(key, tags).await {
@@ -143,7 +157,10 @@ impl Engine {
                 return Found::Direct(Reason::Store);
             }
         };
-        if let (Some(entry), Some(max_age)) = (&lookup.entry, max_age) {
+        if let (Some(_), None) = (&lookup.entry, max_age) {
+            // Whoever refreshes knows better: should the new answer turn out not to be one that can be kept, the old one must not come back.
+            self.discard(key).await;
+        } else if let (Some(entry), Some(max_age)) = (&lookup.entry, max_age) {
             match entry::judge(key, entry, tags, &lookup.labels) {
                 Ok(Verdict::Valid { rows, age }) if age <= max_age => return Found::Hit(rows),
                 Ok(_) => {}

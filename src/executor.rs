@@ -31,10 +31,11 @@ use arc_swap::ArcSwap;
 use sha2::Sha256;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{Pool, SqlSafeStr};
+use sqlx::{Pool, SqlSafeStr, SqlStr, Transaction};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -145,7 +146,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     ///
     /// As with the pool: a transaction that was begun is rolled back.
     pub async fn begin(&self) -> Result<CachingTransaction<'static, DB>, sqlx::Error> {
-        Ok(CachingTransaction::new(self.clone(), self.shared.pool.begin().await?))
+        self.begin_by(None).await
     }
 
     /// Begins a transaction by a statement of one's own, such as `BEGIN ISOLATION LEVEL SERIALIZABLE`.
@@ -158,7 +159,28 @@ impl<DB: Backend> CachingExecutor<DB> {
     ///
     /// As [`begin`](Self::begin).
     pub async fn begin_with(&self, statement: impl SqlSafeStr) -> Result<CachingTransaction<'static, DB>, sqlx::Error> {
-        Ok(CachingTransaction::new(self.clone(), self.shared.pool.begin_with(statement).await?))
+        self.begin_by(Some(statement.into_sql_str())).await
+    }
+
+    async fn begin_by(&self, statement: Option<SqlStr>) -> Result<CachingTransaction<'static, DB>, sqlx::Error> {
+        let (executor, connection) = (self.clone(), self.shared.pool.acquire().await?);
+        // On a task of its own: a BEGIN that is dropped half-way leaves the pool a connection that is inside a transaction, unknown to sqlx, where writes
+        // then seem to be committed and are not.
+        let beginning = tokio::spawn(async move {
+            let span = match &executor.shared.engine {
+                // A transaction was opened by hand through the pool, perhaps on this connection, and MySQL commits it now.
+                Some(engine) if executor.shared.session_changed.load(SeqCst) => Some(engine.begin([Tag::all()].into()).await),
+                _ => None,
+            };
+            let begun = Transaction::begin(connection, statement).await;
+            if let Some(span) = span
+                && begun.as_ref().err().is_none_or(outcome_is_known)
+            {
+                span.end().await;
+            }
+            Ok(CachingTransaction::new(executor, begun?))
+        });
+        beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
     /// The pool. What is written through it directly, the cache does not see.

@@ -98,6 +98,26 @@ impl Policy {
     /// A TTL with its jitter taken off; never under a millisecond, the least that stores can express.
     pub(crate) fn jittered(&self, ttl: Duration) -> Duration {
         let part = rand::random_range(0.0..=1.0) * self.jitter;
-        ttl.mul_f64(1.0 - part).max(Duration::from_millis(1))
+        // An endless one has nothing to take a part off: as a number it is too large for a `Duration`.
+        Duration::try_from_secs_f64(ttl.as_secs_f64() * (1.0 - part)).unwrap_or(ttl).max(Duration::from_millis(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_takes_a_part_off_any_time() {
+        for ttl in [Duration::ZERO, Duration::from_secs(100), Duration::MAX] {
+            for jitter in [0.0, 0.5, 1.0] {
+                let policy = Policy { jitter, ..Policy::default() };
+                for _ in 0..100 {
+                    let jittered = policy.jittered(ttl);
+                    assert!(jittered <= ttl.max(Duration::from_millis(1)), "{jittered:?} of {ttl:?}");
+                    assert!(jittered >= Duration::from_millis(1) && jittered.as_secs_f64() >= ttl.as_secs_f64() * (1.0 - jitter) * 0.999);
+                }
+            }
+        }
     }
 }

@@ -3,19 +3,22 @@
 //! A transaction needs its fence only around COMMIT: until then nobody else sees what it wrote, and what it reads itself comes from the database and is
 //! never stored. So `commit` raises the fence over every table that was written, commits, and lowers it. A rollback leaves everything as it was.
 
+mod notes;
+
+use notes::Notes;
+
 use crate::analysis::{Dialect, Session, Writes};
 use crate::database::{Backend, Request, Steps};
-use crate::engine::Engine;
 use crate::executor::{CachingExecutor, Shared, Write, outcome_is_known};
 use crate::stats::count;
-use crate::tag::{Generation, Tag};
+use crate::tag::Tag;
 use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use sqlx::{Connection, Describe, Error, Execute, Executor, SqlStr};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// A transaction of a [`CachingExecutor`]; stands where `sqlx::Transaction` stood.
 ///
@@ -33,41 +36,14 @@ pub struct CachingConnection<'c, DB: Backend> {
 }
 
 enum Level<'c, DB: Backend> {
-    Top { transaction: sqlx::Transaction<'static, DB>, notes: Notes },
-    Savepoint { transaction: sqlx::Transaction<'c, DB>, notes: &'c mut Notes },
-}
-
-/// What a transaction may have changed.
-#[derive(Debug, Default)]
-pub(crate) struct Notes {
-    tags: BTreeSet<Tag>,
-    changes_schema: bool,
-    /// Some of what it wrote is to be asked for before the commit.
-    unclear: bool,
-    /// The schema that the first write was understood with.
-    schema: Option<(u64, Option<Generation>)>,
-    /// A statement ended the transaction behind sqlx's back (MySQL's DDL, a COMMIT as text): what follows commits by itself.
-    over: bool,
-    /// The connection was handed out on a database whose statements can commit by themselves: a rollback need not have undone everything.
-    unobserved: Option<Arc<Engine>>,
-}
-
-impl Notes {
-    fn tags(&self) -> Arc<[Tag]> {
-        // `_all` covers the rest.
-        if self.changes_schema {
-            [Tag::all(), Tag::schema()].into()
-        } else if self.tags.contains(&Tag::all()) {
-            [Tag::all()].into()
-        } else {
-            self.tags.iter().cloned().collect()
-        }
-    }
+    Top { transaction: sqlx::Transaction<'static, DB>, notes: Notes<DB> },
+    Savepoint { transaction: sqlx::Transaction<'c, DB>, notes: &'c mut Notes<DB> },
 }
 
 impl<DB: Backend> CachingTransaction<'static, DB> {
     pub(crate) fn new(executor: CachingExecutor<DB>, transaction: sqlx::Transaction<'static, DB>) -> Self {
-        Self { connection: CachingConnection { executor, level: Level::Top { transaction, notes: Notes::default() } } }
+        let notes = Notes::new(executor.shared.session_changed.load(SeqCst));
+        Self { connection: CachingConnection { executor, level: Level::Top { transaction, notes } } }
     }
 }
 
@@ -88,12 +64,17 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
             Level::Savepoint { transaction, .. } => return transaction.commit().await,
             Level::Top { transaction, notes } => (transaction, notes),
         };
+        notes.unobserved = None;
         let wrote = !notes.tags.is_empty() || notes.changes_schema || notes.unclear;
         let Some(engine) = executor.shared.engine.clone().filter(|_| wrote) else {
             return transaction.commit().await;
         };
-        let committing = tokio::spawn(async move {
+        let committing = Arc::clone(&engine).finish(async move {
             let shared = &executor.shared;
+            if notes.unclear && notes.over {
+                // Its locks are gone with the transaction that somebody ended by hand.
+                notes.tags.insert(Tag::all());
+            }
             if notes.unclear && !notes.tags.contains(&Tag::all()) {
                 // An error is the commit's: of a deferred constraint, say. Dropped, the transaction is rolled back.
                 let (tags, changes_schema) = shared.recalled(&mut transaction).await?;
@@ -105,7 +86,7 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
             let span = engine.begin(notes.tags()).await;
             let committed = transaction.commit().await;
             if notes.changes_schema {
-                executor.shared.reload().await;
+                executor.shared.reload_soon().await;
             } else if notes.schema.is_some_and(|(version, _)| !executor.shared.is_version(version)) {
                 // The schema changed under the transaction: its writes may have fired triggers that their plans knew nothing of.
                 let _ = engine.invalidate(&[Tag::all()]).await;
@@ -123,32 +104,33 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
                     if !notes.changes_schema && Shared::<DB>::is_other_schema(stands, epoch) {
                         // Another process did, perhaps, and the writes may have fired its triggers.
                         let _ = engine.invalidate(&[Tag::all()]).await;
-                        executor.shared.reload().await;
+                        executor.shared.reload_soon().await;
                     }
                 }
             }
             committed
         });
-        committing.await.unwrap_or_else(|_| Err(Error::WorkerCrashed))
+        committing.await.unwrap_or(Err(Error::WorkerCrashed))
     }
 
-    /// Rolls back. Nothing is forgotten, since nothing changed; except where the connection was handed out on a database whose statements can commit by
-    /// themselves.
+    /// Rolls back. Nothing is forgotten, since nothing changed; except where the connection was handed out, which may have committed by itself.
     ///
     /// # Errors
     ///
     /// The database's.
     pub async fn rollback(self) -> Result<(), Error> {
-        let CachingConnection { executor, level } = self.connection;
-        match level {
+        match self.connection.level {
             Level::Savepoint { transaction, .. } => transaction.rollback().await,
             Level::Top { transaction, mut notes } => {
-                let rolled_back = transaction.rollback().await;
-                if let Some(engine) = notes.unobserved.take() {
-                    let _ = engine.invalidate(&[Tag::all()]).await;
-                    executor.shared.reload().await;
-                }
-                rolled_back
+                let Some(shared) = notes.unobserved.take() else { return transaction.rollback().await };
+                // On a task of its own: what the connection has committed must be forgotten, whether or not somebody waits for it.
+                let Some(engine) = shared.engine.clone() else { return transaction.rollback().await };
+                let undoing = engine.finish(async move {
+                    let rolled_back = transaction.rollback().await;
+                    shared.forget_everything().await;
+                    rolled_back
+                });
+                undoing.await.unwrap_or(Err(Error::WorkerCrashed))
             }
         }
     }
@@ -163,15 +145,6 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
     }
 }
 
-/// A rollback by drop can't be awaited: what may have been committed in spite of it is forgotten in the background.
-impl Drop for Notes {
-    fn drop(&mut self) {
-        if let (Some(engine), Ok(runtime)) = (self.unobserved.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { engine.invalidate(&[Tag::all()]).await });
-        }
-    }
-}
-
 impl<DB: Backend> CachingConnection<'_, DB> {
     /// Begins a savepoint.
     ///
@@ -183,14 +156,17 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             Level::Top { transaction, notes } => (&mut *transaction, notes),
             Level::Savepoint { transaction, notes } => (&mut *transaction, &mut **notes),
         };
+        // Where it fails, or is dropped half-way, sqlx may roll back the whole transaction, and what follows then commits by itself.
+        let over = std::mem::replace(&mut notes.over, true);
         let transaction = connection.begin().await?;
+        notes.over = over;
         Ok(CachingTransaction {
             connection: CachingConnection { executor: self.executor.clone(), level: Level::Savepoint { transaction, notes } },
         })
     }
 
     /// The connection and the notes, apart; without a mark, for those who observe what they do.
-    fn parts(&mut self) -> (&mut DB::Connection, &mut Notes) {
+    fn parts(&mut self) -> (&mut DB::Connection, &mut Notes<DB>) {
         match &mut self.level {
             Level::Top { transaction, notes } => (&mut *transaction, notes),
             Level::Savepoint { transaction, notes } => (&mut *transaction, &mut **notes),
@@ -215,9 +191,9 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             count(&executor.shared.counters.writes);
         }
         notes.schema.get_or_insert((plan.version, plan.epoch));
-        if executor.shared.asks_at_commit(&plan) {
+        if writes && executor.shared.asks_at_commit(&plan) && !notes.over {
             notes.unclear = true;
-        } else {
+        } else if writes {
             notes.tags.extend(plan.writes.iter().cloned());
         }
         notes.changes_schema |= analysis.changes_schema;
@@ -280,12 +256,13 @@ impl<DB: Backend> Deref for CachingConnection<'_, DB> {
     }
 }
 
-/// Hands the connection out. What is done with it is not observed, so from here on the transaction counts as having written anything.
+/// Hands the connection out. What is done with it is not observed, so from here on the transaction counts as having written anything, however it ends. (What a
+/// script commits in its middle is forgotten at that end, not before.)
 impl<DB: Backend> DerefMut for CachingConnection<'_, DB> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        let engine = self.executor.shared.engine.clone().filter(|_| DB::DIALECT == Dialect::MySql);
+        let shared = Arc::clone(&self.executor.shared);
         let (connection, notes) = self.parts();
-        notes.unobserved = notes.unobserved.take().or(engine);
+        notes.unobserved = Some(shared);
         notes.changes_schema = true;
         notes.tags.insert(Tag::all());
         connection

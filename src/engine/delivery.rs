@@ -33,6 +33,23 @@ struct State {
     delivering: bool,
 }
 
+impl State {
+    fn is_done(&self) -> bool {
+        self.undelivered.is_empty() && self.fences.is_empty()
+    }
+}
+
+/// The task that delivers. Should its runtime end before it does, the next one may start.
+struct Delivering(Option<Arc<Engine>>);
+
+impl Drop for Delivering {
+    fn drop(&mut self) {
+        if let Some(engine) = &self.0 {
+            engine.distrust.state().delivering = false;
+        }
+    }
+}
+
 impl Distrust {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -89,20 +106,32 @@ impl Engine {
         if let Some(fence) = fence.filter(|_| state.fences.len() < KEPT_FENCES) {
             state.fences.push_back((tags, fence));
         }
-        if !state.delivering {
-            state.delivering = true;
-            tokio::spawn(Arc::clone(self).deliver());
-        }
+        drop(state);
+        self.deliver_on();
     }
 
-    async fn deliver(self: Arc<Self>) {
+    /// Sees to it that what is to be delivered is being delivered, by a task of a runtime that still runs.
+    pub(super) fn deliver_on(self: &Arc<Self>) {
+        {
+            let mut state = self.distrust.state();
+            if state.delivering || state.is_done() {
+                return;
+            }
+            state.delivering = true;
+        }
+        // Without the lock: a runtime that is gone drops the task at once.
+        self.spawn(Arc::clone(self).deliver(Delivering(Some(Arc::clone(self)))));
+    }
+
+    async fn deliver(self: Arc<Self>, mut delivering: Delivering) {
         let mut pause = Duration::from_millis(50);
         loop {
             tokio::time::sleep(pause).await;
             let undelivered: Vec<(Tag, usize)> = {
                 let mut state = self.distrust.state();
-                if state.undelivered.is_empty() && state.fences.is_empty() {
+                if state.is_done() {
                     state.delivering = false;
+                    delivering.0 = None;
                     return;
                 }
                 state.undelivered.iter().map(|(tag, times)| (tag.clone(), *times)).collect()

@@ -30,6 +30,45 @@ struct Open {
     distrusting: bool,
     /// Held while a renewal is under way, so that none reaches the store after `end`; true once there is nothing to renew.
     ended: Arc<Mutex<bool>>,
+    /// Whether there is nothing left to do.
+    over: bool,
+}
+
+/// What is left of a write whose task ended before it did, with its runtime.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    tags: Arc<[Tag]>,
+    id: FenceId,
+    fenced: bool,
+    ended: Arc<Mutex<bool>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        if !self.distrusting {
+            self.engine.distrust.add(&self.tags);
+        }
+        let orphan = Orphan { tags: Arc::clone(&self.tags), id: self.id.clone(), fenced: self.fenced, ended: Arc::clone(&self.ended) };
+        self.engine.orphans.leave_write(orphan);
+    }
+}
+
+impl Orphan {
+    /// Keeps the fence that may still stand, and ends it when the database shows that the write is over.
+    pub(super) fn adopted(self, engine: &Arc<Engine>) -> impl Future<Output = ()> + Send + 'static {
+        let Self { tags, id, fenced, ended } = self;
+        let open = Open { engine: Arc::clone(engine), tags, id, fenced, distrusting: true, ended, over: false };
+        async move {
+            *open.ended.lock().await = false;
+            if open.fenced {
+                open.renew();
+            }
+            open.end_when_over(std::future::ready(())).await;
+        }
+    }
 }
 
 impl Engine {
@@ -43,7 +82,8 @@ impl Engine {
         let database = self.database.get();
         let id = FenceId(format!("{}{:032x}", database.map(|name| fence_prefix(name)).unwrap_or_default(), u128::from_le_bytes(random)));
         let fenced = self.rules.consistency == Consistency::Fenced && database.is_some();
-        let mut open = Open { engine: Arc::clone(self), tags, id, fenced, distrusting: false, ended: Arc::new(Mutex::new(false)) };
+        let ended = Arc::new(Mutex::new(false));
+        let mut open = Open { engine: Arc::clone(self), tags, id, fenced, distrusting: false, ended, over: false };
         if fenced {
             if let Err(error) = self.store.begin(&open.tags, &open.id, self.rules.lease).await {
                 self.failed("begin", &error);
@@ -113,13 +153,13 @@ impl Open {
                 engine.deliver_later(Arc::clone(&self.tags), self.fenced.then(|| self.id.clone()));
             }
         }
-        self.distrusting = false;
+        self.over = true;
         engine.invalidated(&self.tags);
         schema
     }
 
     /// Keeps the fence until the database shows that nothing which runs now runs any more, then does what is left to do and ends.
-    async fn end_when_over(self, left_to_do: impl Future<Output = ()>) {
+    async fn end_when_over(mut self, left_to_do: impl Future<Output = ()>) {
         let engine = Arc::clone(&self.engine);
         if !self.fenced {
             // Without a fence the best there is: forget now, and again when it is over.
@@ -131,6 +171,7 @@ impl Open {
             if engine.witness.is_closed() {
                 // Nobody here can tell any more. Unrenewed, the fence lapses, and another process proves it over.
                 *self.ended.lock().await = true;
+                self.over = true;
                 return;
             }
             match engine.witness.running().await {
@@ -170,11 +211,10 @@ impl Span {
     }
 
     fn leave(&mut self, left_to_do: impl Future<Output = ()> + Send + 'static) {
-        if let Some(open) = self.0.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if let Some(open) = self.0.take() {
             tracing::warn!(tags = ?open.tags, "the outcome of a write is unknown; its fence stands until the database shows that it is over");
-            runtime.spawn(open.end_when_over(left_to_do));
+            let engine = Arc::clone(&open.engine);
+            engine.spawn(open.end_when_over(left_to_do));
         }
     }
 }

@@ -24,17 +24,32 @@ struct Waiting {
     running: bool,
 }
 
-impl Engine {
-    pub(super) fn reclaim_later(self: &Arc<Self>, tags: &[Tag]) {
-        let mut waiting = self.reclaim.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.tags.extend(tags.iter().cloned());
-        if !waiting.running {
-            waiting.running = true;
-            tokio::spawn(Arc::clone(self).reclaim());
+/// The task that scans. Should its runtime end before it does, the next one may start.
+struct Scanning(Option<Arc<Engine>>);
+
+impl Drop for Scanning {
+    fn drop(&mut self) {
+        if let Some(engine) = &self.0 {
+            engine.reclaim.0.lock().unwrap_or_else(PoisonError::into_inner).running = false;
         }
     }
+}
 
-    async fn reclaim(self: Arc<Self>) {
+impl Engine {
+    pub(super) fn reclaim_later(self: &Arc<Self>, tags: &[Tag]) {
+        {
+            let mut waiting = self.reclaim.0.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.tags.extend(tags.iter().cloned());
+            if waiting.running {
+                return;
+            }
+            waiting.running = true;
+        }
+        // Without the lock: a runtime that is gone drops the task at once.
+        self.spawn(Arc::clone(self).reclaim(Scanning(Some(Arc::clone(self)))));
+    }
+
+    async fn reclaim(self: Arc<Self>, mut scanning: Scanning) {
         let mut pause = COALESCE;
         loop {
             tokio::time::sleep(pause).await;
@@ -42,6 +57,7 @@ impl Engine {
                 let mut waiting = self.reclaim.0.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(tag) = waiting.tags.pop_first() else {
                     waiting.running = false;
+                    scanning.0 = None;
                     return;
                 };
                 if tag == Tag::all() {

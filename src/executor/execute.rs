@@ -3,7 +3,7 @@
 use super::CachingExecutor;
 use super::read::Answer;
 use super::schema::Plan;
-use crate::analysis::Writes;
+use crate::analysis::{Session, Writes};
 use crate::database::{Backend, Request, Steps};
 use crate::engine::Engine;
 use crate::stats::Reason;
@@ -13,6 +13,7 @@ use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, future, stream};
 use sqlx::{Describe, Error, Execute, Executor, SqlStr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// Which way a statement goes.
 enum Route<'a> {
@@ -20,7 +21,7 @@ enum Route<'a> {
     Direct,
     /// It may be answered from the cache.
     Read(Arc<Plan>),
-    /// It may write.
+    /// It may write, or commit what was written before.
     Write(&'a Arc<Engine>, Arc<Plan>),
 }
 
@@ -28,7 +29,8 @@ impl<DB: Backend> CachingExecutor<DB> {
     fn route(&self, sql: &str) -> Route<'_> {
         let Some(engine) = &self.shared.engine else { return Route::Direct };
         let plan = self.shared.plan(sql);
-        if plan.analysis.writes != Writes::Nothing || plan.analysis.changes_schema {
+        let commits = plan.analysis.commits && (plan.analysis.session == Session::Changed || self.shared.session_changed.load(SeqCst));
+        if plan.analysis.writes != Writes::Nothing || plan.analysis.changes_schema || commits {
             if self.shared.prefix.get().is_none() {
                 // A process that only writes must get to know its database, too: until then it can set no fence.
                 self.shared.load_later();

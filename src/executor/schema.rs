@@ -28,13 +28,16 @@ const RELOAD_AGAIN: Duration = Duration::from_secs(10);
 /// How often at most a database that could not be asked at start is asked again.
 const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a commit waits for a connection to read the catalog on.
+const SPARE_CONNECTION: Duration = Duration::from_millis(250);
+
 /// What a statement's text means, made once per text and catalog.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) analysis: Analysis,
     /// `_all`, then the tables of the read.
     pub(crate) reads: Arc<[Tag]>,
-    /// What a write bumps.
+    /// What a write bumps, or a statement that commits what others wrote.
     pub(crate) writes: Arc<[Tag]>,
     /// The key up to the hash.
     pub(crate) stem: String,
@@ -118,16 +121,27 @@ impl<DB: Backend> Shared<DB> {
     pub(crate) fn plan(self: &Arc<Self>, sql: &str) -> Arc<Plan> {
         let schema = self.schema.load();
         if let Some(plan) = schema.memo.get(sql) {
+            // A catalog without relations is one that could not be read, as a rule.
+            if schema.catalog.len() == 0 {
+                self.reload_for(&plan);
+            }
             return plan;
         }
         let plan = Arc::new(self.make_plan(&schema, sql));
-        if plan.analysis.read == Err(Bypass::UnknownRelation) && self.prefix.get().is_some() && self.loading.due(RELOAD_AGAIN) {
-            // A table that somebody else created, perhaps.
-            let shared = Arc::clone(self);
-            tokio::spawn(async move { shared.reload().await });
-        }
+        // A table that somebody else created, perhaps.
+        self.reload_for(&plan);
         schema.memo.insert(sql.into(), Arc::clone(&plan));
         plan
+    }
+
+    /// Reads the catalog anew, in the background and not too often, if this plan is of a read that names a relation which it does not know.
+    fn reload_for(self: &Arc<Self>, plan: &Plan) {
+        if let (Err(Bypass::UnknownRelation), Some(engine), Some(_)) = (&plan.analysis.read, &self.engine, self.prefix.get())
+            && self.loading.due(RELOAD_AGAIN)
+        {
+            let shared = Arc::clone(self);
+            engine.spawn(async move { shared.reload().await });
+        }
     }
 
     /// Whether the schema is still the one that this plan was made with.
@@ -171,6 +185,8 @@ impl<DB: Backend> Shared<DB> {
         };
         let writes = match &analysis.writes {
             _ if analysis.changes_schema => [Tag::all(), Tag::schema()].into(),
+            // Whatever a transaction that was opened by hand has written on the connection that it meets.
+            Writes::Nothing if analysis.commits => [Tag::all()].into(),
             Writes::Nothing => Arc::default(),
             Writes::Tables(tables) => Arc::clone(tables),
             Writes::Everything => [Tag::all()].into(),
@@ -212,6 +228,20 @@ impl<DB: Backend> Shared<DB> {
         match self.pool.acquire().await {
             Ok(mut connection) => self.reload_on(&mut connection).await,
             Err(error) => self.use_loaded(Err(error), Edition::default()),
+        }
+    }
+
+    /// The same for those who keep a caller waiting. Where the pool has no connection to spare, every name is unknown until it has: whoever holds its
+    /// last one may be waiting for that caller.
+    pub(crate) async fn reload_soon(self: &Arc<Self>) {
+        match tokio::time::timeout(SPARE_CONNECTION, self.pool.acquire()).await {
+            Ok(Ok(mut connection)) => self.reload_on(&mut connection).await,
+            Ok(Err(error)) => self.use_loaded(Err(error), Edition::default()),
+            Err(_) => {
+                self.use_loaded(Err(sqlx::Error::PoolTimedOut), Edition::default());
+                let shared = Arc::clone(self);
+                tokio::spawn(async move { shared.reload().await });
+            }
         }
     }
 
@@ -278,11 +308,12 @@ impl<DB: Backend> Shared<DB> {
     pub(crate) async fn load(&self) -> Result<(), sqlx::Error> {
         let Some(engine) = &self.engine else { return Ok(()) };
         {
+            // The connection before the lock, as everywhere: a writer that has changed the schema waits for the lock with the pool's only one, perhaps.
+            let mut connection = self.pool.acquire().await?;
             let _one = self.loading.one.lock().await;
             if self.prefix.get().is_some() {
                 return Ok(());
             }
-            let mut connection = self.pool.acquire().await?;
             let mut identity = DB::identity(&mut connection).await?;
             if let Some(id) = &self.database_id {
                 identity.database.clone_from(id);
@@ -302,9 +333,11 @@ impl<DB: Backend> Shared<DB> {
 
     /// Tries again to load, in the background and not too often.
     pub(crate) fn load_later(self: &Arc<Self>) {
-        if self.loading.due(LOAD_AGAIN) {
+        if let Some(engine) = &self.engine
+            && self.loading.due(LOAD_AGAIN)
+        {
             let shared = Arc::clone(self);
-            tokio::spawn(async move {
+            engine.spawn(async move {
                 if let Err(error) = shared.load().await {
                     tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached");
                 }

@@ -10,7 +10,7 @@ use crate::engine::{Engine, Span};
 use crate::policy::UnclearWrites;
 use crate::stats::count;
 use crate::tag::Tag;
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, future, stream};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Error};
 use std::sync::Arc;
@@ -42,15 +42,22 @@ impl<DB: Backend> Shared<DB> {
         let (shared, engine) = (Arc::clone(self), Arc::clone(engine));
         // Nothing starts before the stream is polled, as with a pool.
         async move {
+            // The connection first, and here: a fence should not stand while the pool is exhausted, and who gives up waiting for a connection wants nothing
+            // to be written later.
+            let connection = match shared.pool.acquire().await {
+                Ok(connection) => connection,
+                Err(error) => return stream::once(future::ready(Err(error))).left_stream(),
+            };
             let (sender, receiver) = mpsc::channel(WAITING);
-            let running = tokio::spawn(shared.run(engine, plan, request, sender));
-            stream::unfold((receiver, Some(running)), |(mut receiver, mut running)| async move {
+            let running = engine.finish(shared.run(Arc::clone(&engine), plan, request, connection, sender)).boxed();
+            let steps = stream::unfold((receiver, Some(running)), |(mut receiver, mut running)| async move {
                 if let Some(step) = receiver.recv().await {
                     return Some((step, (receiver, running)));
                 }
                 // The end of the rows, or of a task that panicked or whose runtime is gone: that must not pass for a success.
-                running.take()?.await.is_err().then_some((Err(Error::WorkerCrashed), (receiver, None)))
-            })
+                running.take()?.await.is_none().then_some((Err(Error::WorkerCrashed), (receiver, None)))
+            });
+            steps.right_stream()
         }
         .flatten_stream()
         .boxed()
@@ -61,16 +68,9 @@ impl<DB: Backend> Shared<DB> {
         engine: Arc<Engine>,
         plan: Arc<Plan>,
         request: Request<DB>,
+        mut connection: PoolConnection<DB>,
         sender: mpsc::Sender<Result<Step<DB>, Error>>,
     ) {
-        // The connection first: a fence should not stand while the pool is exhausted.
-        let mut connection = match self.pool.acquire().await {
-            Ok(connection) => connection,
-            Err(error) => {
-                let _ = sender.send(Err(error)).await;
-                return;
-            }
-        };
         count(&self.counters.writes);
         let sql = request.sql.clone();
         if self.asks_at_commit(&plan) {

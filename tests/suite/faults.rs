@@ -1,9 +1,12 @@
 //! What goes wrong, on purpose: races on fixed schedules, writers that die, servers that lie. After each fault no read is stale, and caching resumes.
 
+mod begun_by_hand;
 mod by_hand;
+mod cancelled;
 mod degraded;
 mod drained;
 mod evidence;
+mod handed_out;
 mod identities;
 mod killed;
 pub mod kit;
@@ -11,5 +14,7 @@ mod late;
 mod lost;
 mod proxy;
 mod races;
+mod runtimes;
+mod scarce;
 mod smoke;
 mod transactions;

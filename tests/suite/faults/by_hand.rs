@@ -53,6 +53,21 @@ async fn by_the_executor<DB: Server>(cache: Cache) {
     assert_eq!(one.stats().hits, hits + 1);
 }
 
+/// Whoever refreshes has been told that the answer is another. If that one is too large to be kept, the old one must not come back.
+#[tokio::test]
+async fn a_refresh_whose_answer_can_not_be_kept() {
+    const TEXT: &str = "SELECT t FROM texts";
+    let home = Sqlite::home().await;
+    home.run("CREATE TABLE texts (t TEXT); INSERT INTO texts VALUES ('short')").await;
+    let executor = home.build(|builder| builder.max_entry_bytes(1000)).await;
+    let length = async |executor: &CachingExecutor<Sqlite>| sqlx::query_scalar::<_, String>(TEXT).fetch_one(executor).await.unwrap().len();
+    assert_eq!((length(&executor).await, length(&executor).await, executor.stats().hits), (5, 5, 1));
+    home.run("UPDATE texts SET t = hex(zeroblob(1000))").await;
+    assert_eq!(length(&executor).await, 5, "a write past the executor is not seen");
+    assert_eq!(length(&executor.refresh()).await, 2000);
+    assert_eq!(length(&executor).await, 2000);
+}
+
 #[tokio::test]
 async fn by_raw_commands() {
     let cache = Cache::redis();
