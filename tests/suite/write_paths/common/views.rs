@@ -1,7 +1,7 @@
 //! Views over what is written.
 
 use super::{REPLACED_VIEW, REPLACED_VIEW_AND_ITS_BASE_WRITTEN};
-use crate::write_paths::case::But::{Inexact, NeedsClosure};
+use crate::write_paths::case::But::{Inexact, NeedsClosure, PreparesAnew};
 use crate::write_paths::case::Step::{Fill, Run, Transaction};
 use crate::write_paths::case::{End, READ_T, READ_U, Step, T, U, cases};
 
@@ -77,14 +77,14 @@ cases! {
         setup: [T, U, SEEN, SEEN_TWICE],
         reads: [READ_SEEN, READ_SEEN_TWICE],
         steps: REPLACED_VIEW,
-        but: [Inexact],
+        but: [Inexact, PreparesAnew],
     }
     the_new_base_of_a_replaced_view_written {
         setup: [T, U, SEEN, SEEN_TWICE],
         reads: [READ_SEEN, READ_SEEN_TWICE],
         bystanders: [READ_T],
         steps: REPLACED_VIEW_AND_ITS_BASE_WRITTEN,
-        but: [NeedsClosure],
+        but: [NeedsClosure, PreparesAnew],
     }
     dropped {
         setup: [T, SEEN],
