@@ -7,9 +7,14 @@
 //!
 //! A schema serves for [`WRITES_PER_SCHEMA`] writes; then comes the next, by the next seed. A failure names the seed of its schema.
 //!
-//! - `CLOSURE_SEED` repeats a run from that schema on; `CLOSURE_WRITES` is the number of writes per database, 300 unless said otherwise.
-//! - The long campaign, of 10,000 writes on each database:
-//!   `CLOSURE_WRITES=10000 cargo test --all-features --test suite closure:: -- --nocapture --test-threads 1`.
+//! `CLOSURE_SEED` repeats a run from that schema on; `CLOSURE_WRITES` is the number of writes per database, 300 unless said otherwise; with `CLOSURE_ERRORS`
+//! it also prints why statements were refused and answers not kept.
+//!
+//! The long campaign, of 10,000 writes on each database, takes some minutes each:
+//!
+//! ```text
+//! CLOSURE_WRITES=10000 cargo test --all-features --test suite closure:: -- --nocapture --skip around
+//! ```
 
 mod bodies;
 mod mysql;

@@ -51,10 +51,9 @@ impl World {
         match (self.flavour, random.below(9)) {
             (Flavour::Postgres, 0) => format!("FOR i IN 1..2 LOOP {body}; END LOOP"),
             (Flavour::Postgres, 1) => format!("IF {key} > 2 THEN {body}; ELSE NULL; END IF"),
-            (Flavour::Postgres, 2) => format!("-- UPDATE t0 SET n = 1;\n {body}"),
+            (Flavour::Postgres | Flavour::MariaDb, 2) => format!("-- UPDATE t0 SET n = 1;\n {body}"),
             (Flavour::Postgres, 3) => format!("PERFORM length('; DELETE FROM t0;'); {body}"),
             (Flavour::MariaDb, 0 | 1) => format!("IF {key} > 2 THEN {body}; END IF"),
-            (Flavour::MariaDb, 2) => format!("-- UPDATE t0 SET n = 1;\n {body}"),
             (Flavour::Sqlite, 0) => format!("SELECT '; DELETE FROM t0;'; {body}"),
             _ => body,
         }

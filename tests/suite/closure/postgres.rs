@@ -22,7 +22,7 @@ pub async fn emptied(home: Home) -> Home {
     let pool = home.pool().await;
     raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&pool).await.expect("an empty schema");
     // Deferred triggers that set each other off have no depth to be bounded by.
-    let limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = ''4s''', current_database()); END $$";
+    let limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = ''10s''', current_database()); END $$";
     raw_sql(limit).execute(&pool).await.expect("a limit");
     pool.close().await;
     home

@@ -165,6 +165,9 @@ impl World {
     fn swap(&mut self, random: &mut Random) -> Option<Vec<String>> {
         let simple: Vec<_> =
             (0..self.roots()).filter(|table| self.tables[*table].split.is_none() && !self.tables[*table].inherited).collect();
+        if simple.is_empty() {
+            return None;
+        }
         let (one, two) = (*random.pick(&simple), *random.pick(&simple));
         if one == two {
             return None;

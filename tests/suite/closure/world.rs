@@ -142,7 +142,10 @@ impl World {
         world.ids = vec![(1..=ROWS).collect(); world.tables.len()];
         for _ in 0..4 {
             let join = world.join(random);
-            world.joins.push(join);
+            // Read twice in a row, the second would say nothing.
+            if !world.joins.contains(&join) {
+                world.joins.push(join);
+            }
         }
         (world, statements)
     }
