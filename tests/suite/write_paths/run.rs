@@ -5,7 +5,7 @@ use crate::write_paths::case::{But, CASE, Case, End, READ_T, Step, T};
 use futures_util::future::{BoxFuture, join_all};
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Column, Connection, Error, Executor, Pool, Row};
-use sqlx_cached::{Builder, CachingExecutor, CachingTransaction};
+use sqlx_cached::{CachingExecutor, CachingTransaction};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 

@@ -76,6 +76,6 @@ cases! {
             CREATE TRIGGER {db}_far.back AFTER INSERT ON {db}_far.t FOR EACH ROW DELETE FROM {db}.u;"],
         reads: [READ_U],
         steps: [Run("INSERT INTO {db}_far.t VALUES (1)")],
-        but: [NeedsClosure, Inexact],
+        but: [Inexact],
     }
 }
