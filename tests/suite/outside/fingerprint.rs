@@ -24,13 +24,17 @@ async fn check<DB: Server>(pool: &Pool<DB>, statements: &[&str], changes: bool) 
 #[tokio::test]
 async fn postgres() {
     let home = Postgres::home().await;
-    let role = crate::support::postgres().await.role("").await;
+    let server = crate::support::postgres().await;
+    let (role, other) = (server.role("").await, server.role("").await);
     let roles = [
         format!("GRANT SELECT ON t TO {role}"),
         format!("GRANT SELECT (a) ON u TO {role}"),
-        format!("ALTER ROLE {role} BYPASSRLS"),
-        format!("ALTER ROLE {role} SET search_path = s"),
         format!("ALTER TABLE t OWNER TO {role}"),
+        format!("ALTER ROLE {role} BYPASSRLS"),
+        format!("GRANT {other} TO {role}"),
+        format!("ALTER ROLE {other} SUPERUSER"),
+        format!("REVOKE {other} FROM {role}"),
+        format!("ALTER DATABASE {} SET search_path = s, public", home.database.name),
         format!("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {role}; CREATE TABLE granted ()"),
     ];
     check(
@@ -94,6 +98,7 @@ async fn postgres() {
     )
     .await;
     check(&home.plain, &roles.iter().map(String::as_str).collect::<Vec<_>>(), true).await;
+    // Of one connection, so that what is temporary is still there.
     let pool = PgPoolOptions::new().max_connections(1).connect_with(home.database.options.clone()).await.expect("a pool");
     check(
         &pool,
@@ -117,6 +122,9 @@ async fn postgres() {
             "CREATE DOMAIN pg_temp.z AS int CHECK (VALUE > 0)",
             "DROP TABLE passing CASCADE",
             "BEGIN; CREATE TABLE undone (a int); ROLLBACK",
+            // Who has nothing to do with this database.
+            &format!("CREATE ROLE {other}_too; GRANT {role} TO {other}_too; ALTER ROLE {other}_too SET work_mem = '4MB'"),
+            &format!("DROP ROLE {other}_too"),
             "SELECT count(*) FROM counters",
             "CHECKPOINT",
         ],
