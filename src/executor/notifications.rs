@@ -16,7 +16,7 @@ const WITHOUT: &str = "
         SELECT CASE WHEN h.inhparent = c.oid THEN h.inhrelid ELSE h.inhparent END
         FROM chosen c JOIN pg_catalog.pg_inherits h ON c.oid IN (h.inhparent, h.inhrelid)
     )
-    SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+    SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), pg_catalog.current_setting('server_version_num')::pg_catalog.int4
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE CASE WHEN $1 IS NULL
                THEN c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -50,7 +50,7 @@ impl CachingExecutor<Postgres> {
     ///
     /// A migration may do the same; the function's body must stay as it is to the letter, or the catalog takes it for one that may write anything.
     ///
-    /// A transaction that notifies takes a lock of the whole server at its commit and can't be prepared for a commit in two phases. What logical replication
+    /// Each table is locked for a moment against writers, and the lock waits for those that are at work. A transaction that notifies takes a lock of the whole server at its commit and can't be prepared for a commit in two phases. What logical replication
     /// brings fires no statement's triggers.
     ///
     /// # Errors
@@ -63,22 +63,29 @@ impl CachingExecutor<Postgres> {
     pub async fn install_change_notifications(&self, tables: Option<&[&str]>) -> Result<usize, Error> {
         let chosen: Option<Vec<String>> = tables.map(|tables| tables.iter().map(|&table| table.to_owned()).collect());
         let without = sqlx::query(WITHOUT).bind(chosen).bind(BODY).persistent(false).fetch_all(self.pool()).await?;
-        let without = without.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
         if without.is_empty() {
             return Ok(0);
         }
-        let mut script =
-            vec![format!("CREATE OR REPLACE FUNCTION sqlx_cached_notify() RETURNS trigger LANGUAGE plpgsql AS $notify${BODY}$notify$")];
-        for table in &without {
+        let function =
+            format!("CREATE OR REPLACE FUNCTION sqlx_cached_notify() RETURNS trigger LANGUAGE plpgsql AS $notify${BODY}$notify$");
+        let mut scripts = vec![vec![function]];
+        for row in &without {
+            let (table, version): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
+            let mut script = Vec::new();
             for (name, events) in [("sqlx_cached_changed", "INSERT OR UPDATE OR DELETE"), ("sqlx_cached_truncated", "TRUNCATE")] {
-                script.push(format!("DROP TRIGGER IF EXISTS {name} ON {table}"));
+                // To drop one takes a lock that readers wait for, too, and was the only way before PostgreSQL 14.
+                let create = if version >= 140_000 { "CREATE OR REPLACE" } else { "CREATE" };
+                if version < 140_000 {
+                    script.push(format!("DROP TRIGGER IF EXISTS {name} ON {table}"));
+                }
                 script.push(format!(
-                    "CREATE TRIGGER {name} AFTER {events} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION sqlx_cached_notify()"
+                    "{create} TRIGGER {name} AFTER {events} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION sqlx_cached_notify()"
                 ));
                 script.push(format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"));
             }
+            scripts.push(script);
         }
-        self.change_schema(script).await?;
+        self.change_schema(scripts).await?;
         Ok(without.len())
     }
 
@@ -93,11 +100,11 @@ impl CachingExecutor<Postgres> {
     /// Dropped half-way it goes on, on a task of its own.
     pub async fn uninstall_change_notifications(&self) -> Result<(), Error> {
         // The triggers depend on it.
-        self.change_schema(vec!["DROP FUNCTION IF EXISTS sqlx_cached_notify() CASCADE".to_owned()]).await
+        self.change_schema(vec![vec!["DROP FUNCTION IF EXISTS sqlx_cached_notify() CASCADE".to_owned()]]).await
     }
 
-    /// Runs a script of ours in one transaction, within a span, as DDL of the program's would be.
-    async fn change_schema(&self, script: Vec<String>) -> Result<(), Error> {
+    /// Runs scripts of ours, each in a transaction, within one span, as DDL of the program's would be.
+    async fn change_schema(&self, scripts: Vec<Vec<String>>) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let changing = tokio::spawn(async move {
             let mut connection = shared.pool.acquire().await?;
@@ -106,12 +113,16 @@ impl CachingExecutor<Postgres> {
                 None => None,
             };
             let changed = async {
-                let mut transaction = connection.begin().await?;
-                sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
-                for statement in script {
-                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+                // One by one: nobody waits for a lock on one table while he holds one on another.
+                for script in scripts {
+                    let mut transaction = connection.begin().await?;
+                    sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
+                    for statement in script {
+                        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+                    }
+                    transaction.commit().await?;
                 }
-                transaction.commit().await
+                Ok(())
             };
             let changed = changed.await;
             let Some(span) = span else { return changed };

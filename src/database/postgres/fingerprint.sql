@@ -1,12 +1,25 @@
 -- The schema's fingerprint. Compiling the query would take longer than running it; LOCAL ends with the message, which is one transaction.
 SET LOCAL jit = off;
-WITH
+WITH RECURSIVE
 -- Other sessions' temporary objects come and go, and mean nothing to us.
 passing_namespace(oid) AS MATERIALIZED (
     SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname ~ '^pg_(toast_)?temp_'
 ),
 passing(oid) AS MATERIALIZED (
     SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relpersistence = 't'
+),
+-- Those whose rights matter: who asks, whose views and functions are asked, and the roles that they are members of. Elsewhere roles come and go.
+concerned(oid) AS (
+    SELECT who.oid
+    FROM (
+        SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname IN (current_user, session_user)
+        UNION
+        SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid >= 16384
+        UNION
+        SELECT f.proowner FROM pg_catalog.pg_proc f WHERE f.oid >= 16384
+    ) AS who(oid)
+    UNION
+    SELECT m.roleid FROM concerned c JOIN pg_catalog.pg_auth_members m ON m.member = c.oid
 ),
 -- Rows whose xmin changes with DDL and with nothing else. What is built in (below 16384) never changes.
 object(row) AS (
@@ -66,9 +79,11 @@ object(row) AS (
     SELECT pg_catalog.concat_ws(' ', 'namespace', n.oid, n.xmin) FROM pg_catalog.pg_namespace n
     WHERE n.oid NOT IN (SELECT oid FROM passing_namespace)
     UNION ALL
-    SELECT pg_catalog.concat_ws(' ', 'member', m.roleid, m.member, m.xmin) FROM pg_catalog.pg_auth_members m
+    SELECT pg_catalog.concat_ws(' ', 'member', m.roleid, m.member, m.xmin) FROM pg_catalog.pg_auth_members m WHERE m.member IN (SELECT oid FROM concerned)
     UNION ALL
     SELECT pg_catalog.concat_ws(' ', 'settings', s.setdatabase, s.setrole, s.xmin) FROM pg_catalog.pg_db_role_setting s
+    WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))
+      AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = session_user))
     UNION ALL
     -- TRUNCATE, VACUUM FULL, CLUSTER and REINDEX write these rows too, so it is their contents that count.
     SELECT pg_catalog.concat_ws(' ', 'relation', c.oid, c.relnamespace, c.relowner, c.relkind, c.relam, c.relnatts, c.relpersistence, c.relispartition,
@@ -78,5 +93,6 @@ object(row) AS (
     UNION ALL
     -- Row-level security asks these. Who wrote them is hidden, as is the table of roles itself.
     SELECT pg_catalog.concat_ws(' ', 'role', r.oid, r.rolsuper, r.rolinherit, r.rolbypassrls) FROM pg_catalog.pg_roles r
+    WHERE r.oid IN (SELECT oid FROM concerned)
 )
 SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(o.row, 0))) FROM object o;

@@ -138,14 +138,14 @@ async fn keys_are_as_promised() {
         let parts: Vec<_> = key.split(':').collect();
         match parts[..] {
             ["sql", _, "gen"] => drop(kinds.insert("gen".to_owned())),
-            ["sql", _, kind @ ("data" | "count" | "schema" | "metadata"), hash] => {
+            ["sql", _, kind @ ("data" | "count" | "schema" | "metadata" | "fingerprint"), hash] => {
                 assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)), "{key}");
                 kinds.insert(kind.to_owned());
             }
             _ => panic!("{key}"),
         }
     }
-    for kind in ["fence", "gen", "data", "count"] {
+    for kind in ["fence", "gen", "data", "count", "fingerprint"] {
         assert!(kinds.contains(kind), "{kind}: {keys:?}");
     }
 }
