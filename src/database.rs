@@ -14,6 +14,7 @@ use std::fmt::Debug;
 /// A database that [`CachingExecutor`](crate::CachingExecutor) can stand in front of: `Postgres`, `MySql` and `Sqlite`. Sealed.
 pub trait Backend:
     Database<Arguments: Debug + Clone + Sync + 'static, Statement: 'static, QueryResult: Debug, Connection: sqlx::migrate::Migrate>
+    + sqlx::database::HasStatementCache
     + sealed::Sealed
 {
     /// A query without tables whose one row has a column of every kind that the codec tells apart.

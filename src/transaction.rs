@@ -195,8 +195,8 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             notes.unclear = true;
         } else if writes {
             notes.tags.extend(plan.writes.iter().cloned());
+            notes.changes_schema |= analysis.changes_schema;
         }
-        notes.changes_schema |= analysis.changes_schema;
         // What can do anything can commit, where a procedure may.
         let everything = analysis.writes == Writes::Everything && DB::DIALECT == Dialect::MySql;
         notes.over |= everything || analysis.commits;

@@ -1,13 +1,16 @@
-//! PostgreSQL's statements that write and that the parser does not know: DO and REFRESH. Read from the tokens.
+//! Statements that may write and that the parser does not know: DO, and PostgreSQL's REFRESH. Read from the tokens.
 
 use super::body::{self, Language};
-use super::parse::is_keyword;
+use super::parse::{self, is_keyword};
 use super::{Analysis, Bypass, Dialect, Session, Writes, statements, unparsed};
 use crate::catalog::{Catalog, Code, Ident, Name, Ops};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// The meaning of such a statement; `None` for every other.
 pub(super) fn analyse(dialect: Dialect, tokens: &[TokenWithSpan], catalog: &Catalog) -> Option<Analysis> {
+    if dialect == Dialect::MySql {
+        return expressions(tokens, catalog);
+    }
     let mut tokens: Vec<&Token> = tokens.iter().map(|token| &token.token).collect();
     while let Some(Token::EOF | Token::SemiColon) = tokens.last() {
         tokens.pop();
@@ -20,6 +23,16 @@ pub(super) fn analyse(dialect: Dialect, tokens: &[TokenWithSpan], catalog: &Cata
         return block(rest, catalog);
     }
     is_keyword(first, "refresh").then(|| refresh(rest, catalog))?
+}
+
+/// MySQL's `DO f(1), g(2)`: a SELECT whose rows nobody gets.
+fn expressions(tokens: &[TokenWithSpan], catalog: &Catalog) -> Option<Analysis> {
+    let first = tokens.first().filter(|first| is_keyword(&first.token, "do"))?;
+    let mut tokens = tokens.to_vec();
+    tokens[0] = TokenWithSpan { token: Token::make_keyword("SELECT"), span: first.span };
+    let parsed = parse::parse(Dialect::MySql, tokens)?;
+    let [statement] = parsed.statements.as_slice() else { return None };
+    Some(Analysis { read: Err(Bypass::NotAQuery), ..statements::analyse(Dialect::MySql, catalog, statement, None) })
 }
 
 /// `DO $$ ... $$`, with the language before or after it.

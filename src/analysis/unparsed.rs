@@ -115,7 +115,9 @@ fn calls_what_is_known(dialect: Dialect, text: &str, catalog: &Catalog) -> bool 
         let before = rest[..at].trim_end();
         let word = &before[before.trim_end_matches(is_word).len()..];
         let qualified = before.trim_end_matches(is_word).trim_end().ends_with('.');
-        let known = word.is_empty() || words::is_clause(word) || functions::effect(dialect, word, 1) != Effect::Unknown;
+        // `INSERT INTO t (a, b)`
+        let listed = before.trim_end_matches(is_word).trim_end().ends_with("into");
+        let known = word.is_empty() || listed || words::is_clause(word) || functions::effect(dialect, word, 1) != Effect::Unknown;
         // `"f"(x)`: a name in quotes may be any function's.
         if !known || qualified || before.ends_with('\'') || catalog.is_user_function(word) {
             return false;

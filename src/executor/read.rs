@@ -36,6 +36,8 @@ struct Open<DB: Backend> {
     checked: bool,
     /// Whether the end of the answer was seen. sqlx's SQLite worker may panic, and then the rows just stop coming, without an error.
     complete: bool,
+    /// Whether a column came from a table that the plan does not name.
+    astray: bool,
     since: Instant,
 }
 
@@ -162,6 +164,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             recording: shared.codec.record(shared.policy.max_entry),
             checked: false,
             complete: false,
+            astray: false,
             since: Instant::now(),
         }))))
     }
@@ -240,10 +243,14 @@ async fn read_to_the_end<DB: Backend>(
 impl<DB: Backend> Filling<DB> {
     /// A row has come, in its order.
     fn push(&mut self, row: &DB::Row) {
-        let Some(open) = &mut self.0 else { return };
+        let Some(open) = self.0.as_mut().filter(|open| !open.astray) else { return };
         if let Err(reason) = open.push(row) {
             open.executor.shared.counters.not_stored(reason);
-            self.0 = None;
+            if reason == Reason::Origin {
+                open.astray = true;
+            } else {
+                self.0 = None;
+            }
         }
     }
 
@@ -267,6 +274,13 @@ impl<DB: Backend> Filling<DB> {
         let Some(open) = self.0.take() else { return };
         let shared = &open.executor.shared;
         let cost = open.since.elapsed();
+        if open.astray {
+            // Tables that swapped their names, perhaps: a connection that prepared the statement before tells of the old ones as long as it keeps it.
+            if let Err(error) = connection.clear_cached_statements().await {
+                tracing::debug!(%error, "a connection does not forget what it prepared");
+            }
+            return;
+        }
         if !open.complete {
             shared.counters.not_stored(Reason::Unfinished);
             return;
@@ -298,7 +312,7 @@ impl<DB: Backend> Filling<DB> {
 /// Rows that stopped coming, because the caller or the database gave up, are not an answer.
 impl<DB: Backend> Drop for Filling<DB> {
     fn drop(&mut self) {
-        if let Some(open) = &self.0 {
+        if let Some(open) = self.0.as_ref().filter(|open| !open.astray) {
             open.executor.shared.counters.not_stored(Reason::Unfinished);
         }
     }

@@ -66,6 +66,8 @@ pub enum But {
     PreparesAnew,
     /// The steps need one and the same connection.
     OneConnection,
+    /// The database is asked what can't be seen.
+    Asks,
 }
 
 impl Case {

@@ -3,6 +3,7 @@
 use super::case::{Case, Step};
 pub use crate::databases::postgres::*;
 
+mod asked;
 mod callables;
 mod inheritance;
 #[path = "common/keys.rs"]
@@ -55,6 +56,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     views::CASES,
     schema::CASES,
     statements::CASES,
+    asked::CASES,
     callables::CASES,
     more_keys::CASES,
     more_triggers::CASES,

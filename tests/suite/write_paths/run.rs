@@ -5,7 +5,7 @@ use crate::write_paths::case::{But, CASE, Case, End, READ_T, Step, T};
 use futures_util::future::{BoxFuture, join_all};
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Column, Connection, Error, Executor, Pool, Row};
-use sqlx_cached::{CachingExecutor, CachingTransaction};
+use sqlx_cached::{CachingExecutor, CachingTransaction, UnclearWrites};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
@@ -265,7 +265,8 @@ async fn run(home: &Home, case: &Case, mode: Mode) -> Report {
     }
     // Only now: connections take what the setup made their default.
     let (pool, direct) = (pool(home, case).await, pool(home, case).await);
-    let builder = CachingExecutor::builder(pool.clone()).closure(mode != Mode::WithoutClosure);
+    let unclear = if case.is(But::Asks) { UnclearWrites::Ask } else { UnclearWrites::Forget };
+    let builder = CachingExecutor::builder(pool.clone()).closure(mode != Mode::WithoutClosure).unclear_writes(unclear);
     let executor = builder.build().await.expect("an executor");
     let writer = match mode {
         Mode::Around => CachingExecutor::builder(pool).enabled(false).build().await.expect("an executor"),

@@ -5,6 +5,7 @@ pub use crate::databases::sqlite::*;
 
 #[path = "common/keys.rs"]
 mod keys;
+mod asked;
 mod more_keys;
 mod more_schema;
 mod more_triggers;
@@ -40,6 +41,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     views::CASES,
     schema::CASES,
     statements::CASES,
+    asked::CASES,
     more_keys::CASES,
     more_triggers::CASES,
     more_schema::CASES,

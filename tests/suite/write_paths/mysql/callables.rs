@@ -70,7 +70,6 @@ cases! {
         setup: [T, CHANGE],
         reads: [READ_T],
         steps: [Run("DO change_it(2)")],
-        but: [Inexact, EndsCaching],
     }
     a_function_in_set {
         setup: [T, CHANGE],

@@ -1,8 +1,8 @@
 //! Names: in quotes, with a schema, found by the search path.
 
-use crate::write_paths::case::But::{Inexact, NeedsClosure};
-use crate::write_paths::case::Step::Run;
-use crate::write_paths::case::{READ_T, T, cases};
+use crate::write_paths::case::But::{Inexact, NeedsClosure, OneConnection};
+use crate::write_paths::case::Step::{Fill, Raw, Run};
+use crate::write_paths::case::{READ_T, READ_U, T, U, cases};
 
 const MIXED: &str = "
     CREATE TABLE \"Mixed Case\" (id INT PRIMARY KEY, \"Value\" VARCHAR(40)); INSERT INTO \"Mixed Case\" VALUES (1, 'one');
@@ -84,5 +84,16 @@ cases! {
         also: [READ_ONE],
         steps: [Run("ALTER TABLE t SET SCHEMA one")],
         but: [Inexact],
+    }
+    swapped_on_a_connection_that_knew_them_before {
+        setup: [T, U],
+        reads: [READ_T],
+        bystanders: [READ_U],
+        steps: [
+            Raw("ALTER TABLE t RENAME TO swapping; ALTER TABLE u RENAME TO t; ALTER TABLE swapping RENAME TO u"),
+            Fill,
+            Run("UPDATE t SET v = 'both' WHERE id = 2"),
+        ],
+        but: [OneConnection],
     }
 }
