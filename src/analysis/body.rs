@@ -74,7 +74,8 @@ const BEFORE_PARENTHESES: &str = "values value if elsif elseif while until retur
     instead also time timestamp timetz timestamptz datetime year binary varbinary text tinytext mediumtext longtext enum blob real precision cursor duplicate";
 
 /// Types that text becomes by the clock in PostgreSQL, and times of day that become dates by it in MySQL.
-const MOMENTS: &[&str] = &["date", "time", "timestamp", "timestamptz", "timetz", "datetime", "daterange", "tsrange", "tstzrange", "curdate"];
+const MOMENTS: &[&str] =
+    &["date", "time", "timestamp", "timestamptz", "timetz", "datetime", "daterange", "tsrange", "tstzrange", "curdate"];
 
 impl Body<'_> {
     fn token(&self, at: usize) -> Option<&Token> {
@@ -106,8 +107,10 @@ impl Body<'_> {
         let keyword = if word.quote_style.is_none() { word.value.to_ascii_lowercase() } else { String::new() };
         let called = self.token(at + 1) == Some(&Token::LParen);
         match keyword.as_str() {
-            "insert" if !called => self.insert(at),
-            "replace" if !called && self.dialect != Dialect::Postgres && !self.after(at, &["or"]) => self.target(at + 1, Ops::INSERT | Ops::DELETE),
+            "insert" if !called || self.dialect == Dialect::Postgres => self.insert(at),
+            "replace" if !called && self.dialect != Dialect::Postgres && !self.after(at, &["or"]) => {
+                self.target(at + 1, Ops::INSERT | Ops::DELETE)
+            }
             "update" if !called => self.update(at),
             "delete" if !called => self.delete(at),
             "merge" if self.is(at + 1, &["into"]) => self.target(at + 1, Ops::ROWS),
@@ -152,10 +155,10 @@ impl Body<'_> {
             let clause = name.len() == 1
                 && !keyword.is_empty()
                 && (words::is_clause(keyword) || BEFORE_PARENTHESES.split_ascii_whitespace().any(|word| word == keyword));
-            if !clause {
+            let lists = name.len() == 1 && self.names_columns(at, end);
+            if !clause && !lists {
                 self.call(&name);
             }
-            // `INTO t (a, b)`, `FROM t (a, b)` and `WITH t (a, b)` are no calls, and yet names.
         }
         if let Some(key) = self.relation(&name) {
             let key = key.clone();
@@ -168,6 +171,35 @@ impl Body<'_> {
             self.code.call(last.text.to_lowercase());
         }
         end
+    }
+
+    /// Whether a name before a parenthesis lists columns: an alias after AS or after another parenthesis, a common table expression.
+    fn names_columns(&self, at: usize, open: usize) -> bool {
+        let closed = at.checked_sub(1).is_some_and(|before| self.token(before) == Some(&Token::RParen));
+        if closed || self.after(at, &["as"]) {
+            return true;
+        }
+        let mut depth = 0_usize;
+        let Some(close) = (open..self.tokens.len()).find(|&at| {
+            match self.token(at) {
+                Some(Token::LParen) => depth += 1,
+                Some(Token::RParen) => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        }) else {
+            return false;
+        };
+        let mut at = close + 1;
+        if !self.is(at, &["as"]) {
+            return false;
+        }
+        while self.is(at, &["as", "not", "materialized"]) {
+            at += 1;
+        }
+        // `f(1) AS (a int)` defines what a function returns.
+        self.token(at) == Some(&Token::LParen)
+            && self.is(at + 1, &["select", "with", "values", "insert", "update", "delete", "merge", "table"])
     }
 
     /// The parts of a name, and where it ends.
@@ -227,14 +259,18 @@ impl Body<'_> {
 
     /// A relation that is written, after words that say how.
     fn target(&mut self, mut at: usize, ops: Ops) -> usize {
-        while self.is(at, &["into", "low_priority", "high_priority", "delayed", "ignore", "only"]) || self.token(at) == Some(&Token::LParen) {
+        while self.is(at, &["into", "low_priority", "high_priority", "delayed", "ignore", "only"]) || self.token(at) == Some(&Token::LParen)
+        {
             at += 1;
         }
         if self.is(at, &["or"]) {
             // SQLite's `OR REPLACE` and its kin.
             return self.target(at + 2, ops);
         }
-        let (name, end) = self.name(at);
+        let (name, mut end) = self.name(at);
+        if self.is(end, &["as"]) {
+            end += 2;
+        }
         match self.relation(&name) {
             Some(key) => {
                 let key = key.clone();
@@ -320,8 +356,11 @@ impl Body<'_> {
     /// MySQL's SET gives variables their values; what it says of the session is not ours to follow in a procedure.
     fn set(&mut self, at: usize) -> usize {
         let setting = self.dialect != Dialect::MySql
-            || self.is(at + 1, &["global", "session", "local", "password", "role", "names", "character", "transaction", "statement", "default"])
-            || self.token(at + 1) == Some(&Token::AtAt);
+            || self.is(
+                at + 1,
+                &["global", "session", "local", "password", "role", "names", "character", "transaction", "statement", "default"],
+            )
+            || matches!(self.token(at + 1), Some(Token::Word(word)) if word.quote_style.is_none() && word.value.starts_with("@@"));
         if setting {
             self.hide("SET");
         }

@@ -234,8 +234,7 @@ impl Context<'_> {
 /// A statement that writes, whatever it reads.
 pub(super) fn written(setting: bool, closure: Closure) -> Analysis {
     let session = if setting { Session::Changed } else { Session::Unchanged };
-    let commits = closure.stays;
-    Analysis { read: Err(Bypass::Write), session, commits, ..Analysis::closed(closure, |_| super::Category::Data) }
+    Analysis { read: Err(Bypass::Write), session, ..Analysis::closed(closure, |_| super::Category::Data) }
 }
 
 /// `EXPLAIN (ANALYZE ...)`, whatever its argument says.

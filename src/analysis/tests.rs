@@ -1,5 +1,6 @@
 //! Tables of statements and what they mean, per database; see [`say`] for the notation.
 
+mod bodies;
 mod hostile;
 mod mysql;
 mod postgres;

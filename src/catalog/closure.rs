@@ -50,6 +50,7 @@ pub struct Routine {
 
 /// All that a statement depends on and changes.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings, not states")]
 pub struct Closure {
     /// What the answer depends on, each once: the relation named first comes first.
     pub reads: Vec<Member>,
@@ -89,7 +90,7 @@ impl Catalog {
             written: HashMap::new(),
             called: HashSet::new(),
         };
-        closing.run(code, None);
+        closing.run(code, &None);
         while let Some((step, because)) = closing.steps.pop_front() {
             match step {
                 Step::Read(key) => closing.read(&key, because),
@@ -146,8 +147,8 @@ struct Closing<'a> {
 }
 
 impl Closing<'_> {
-    fn run(&mut self, code: &Code, because: Because) {
-        let said = |what: &str| match &because {
+    fn run(&mut self, code: &Code, because: &Because) {
+        let said = |what: &str| match because {
             Some(because) => format!("{because}: {what}"),
             None => what.to_owned(),
         };
@@ -194,10 +195,10 @@ impl Closing<'_> {
         }
         match &relation.reads {
             Reads::Plain | Reads::Schema => {}
-            Reads::View(code) => self.run(code, Some(format!("view {name}").into())),
+            Reads::View(code) => self.run(code, &Some(format!("view {name}").into())),
             Reads::Secured(code) => {
                 self.closure.secured = true;
-                self.run(code, Some(format!("policy of {name}").into()));
+                self.run(code, &Some(format!("policy of {name}").into()));
             }
             Reads::Opaque => self.refuse(Bypass::NotATable, || format!("reads {name}")),
             Reads::Hazard => {
@@ -224,10 +225,10 @@ impl Closing<'_> {
         }
         match &relation.reads {
             // What the query calls, a write through it calls as well.
-            Reads::View(code) => self.run(code, Some(format!("view {}", key.1).into())),
+            Reads::View(code) => self.run(code, &Some(format!("view {}", key.1).into())),
             reads => {
                 match reads {
-                    Reads::Secured(code) => self.run(code, Some(format!("policy of {}", key.1).into())),
+                    Reads::Secured(code) => self.run(code, &Some(format!("policy of {}", key.1).into())),
                     Reads::Hazard => self.hide(format!("writes {}, which may run anything", key.1), self.is_postgres()),
                     _ => {}
                 }
@@ -246,7 +247,7 @@ impl Closing<'_> {
                 Does::Write(other, ops) => self.steps.push_back((Step::Write(other.clone(), *ops), because)),
                 Does::Quietly(other, ops) => self.steps.push_back((Step::Quietly(other.clone(), *ops), because)),
                 Does::Run(_) | Does::Call(_) if !fires => {}
-                Does::Run(code) => self.run(code, because),
+                Does::Run(code) => self.run(code, &because),
                 Does::Call(name) => self.steps.push_back((Step::Call(name.clone()), because)),
             }
         }
@@ -280,7 +281,7 @@ impl Closing<'_> {
                 if !routine.stable {
                     self.refuse(Bypass::Function, || format!("calls {name}(), which is not declared to be stable"));
                 }
-                self.run(&routine.code, Some(format!("function {name}").into()));
+                self.run(&routine.code, &Some(format!("function {name}").into()));
             }
             None => {
                 self.refuse(Bypass::Function, || format!("calls {name}()"));

@@ -168,6 +168,7 @@ impl fmt::Debug for Ops {
             (Self::TRUNCATE, "TRUNCATE"),
             (Self::CASCADE, "CASCADE"),
         ];
-        f.debug_set().entries(names.into_iter().filter(|(op, _)| self.meets(*op)).map(|(_, name)| name)).finish()
+        let names: Vec<_> = names.into_iter().filter(|(op, _)| self.meets(*op)).map(|(_, name)| name).collect();
+        write!(f, "{{{}}}", names.join(", "))
     }
 }

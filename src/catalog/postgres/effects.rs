@@ -21,7 +21,7 @@ const KEYS: &str = "
 /// Table, name, kind, and each function that it runs: its own, and those that its condition calls.
 const TRIGGERS: &str = "
     SELECT t.tgrelid::pg_catalog.text, t.tgname::pg_catalog.text, t.tgtype::pg_catalog.text, p.proname::pg_catalog.text,
-           (p.oid >= 16384)::pg_catalog.text
+           (l.lanname NOT IN ('c', 'internal') OR p.oid <> t.tgfoid)::pg_catalog.text
     FROM pg_catalog.pg_trigger t
     JOIN (
         SELECT own.oid, own.tgfoid FROM pg_catalog.pg_trigger own
@@ -30,10 +30,20 @@ const TRIGGERS: &str = "
         WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
     ) AS runs(trigger, function) ON runs.trigger = t.oid
     JOIN pg_catalog.pg_proc p ON p.oid = runs.function
+    JOIN pg_catalog.pg_language l ON l.oid = p.prolang
     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'";
 
-/// Those of PostgreSQL itself, which change nothing but the row.
-const HARMLESS_TRIGGERS: [&str; 3] = ["tsvector_update_trigger", "tsvector_update_trigger_column", "suppress_redundant_updates_trigger"];
+/// Functions in C, of PostgreSQL itself and its own extensions, that change nothing but the row. Others may write: `versioning` of `temporal_tables` does.
+const HARMLESS_TRIGGERS: [&str; 8] = [
+    "tsvector_update_trigger",
+    "tsvector_update_trigger_column",
+    "suppress_redundant_updates_trigger",
+    "moddatetime",
+    "autoinc",
+    "insert_username",
+    "triggered_change_notification",
+    "lo_manage",
+];
 
 const RULES: &str = "
     SELECT r.ev_class::pg_catalog.text, r.rulename::pg_catalog.text, r.ev_type::pg_catalog.text,

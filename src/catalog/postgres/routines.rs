@@ -23,6 +23,7 @@ const ROUTINES: &str = "
                     WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid AND e.deptype = 'e'
                       AND e.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
                       AND x.extname NOT IN ('dblink', 'pg_background', 'pg_cron', 'adminpack', 'spi', 'refint', 'autoinc')) THEN 'harmless'
+                WHEN p.prokind = 'p' THEN 'opaque procedure'
                 ELSE 'opaque'
            END,
            p.provolatile::pg_catalog.text,
@@ -62,7 +63,8 @@ pub(super) async fn load(connection: &mut PgConnection, catalog: &mut Catalog) -
             "plpgsql" => body::read(Dialect::Postgres, Language::Procedural, &source, resolving),
             "aggregate" => Code { calls: text(row, 6)?.lines().map(str::to_lowercase).collect(), ..Code::default() },
             "harmless" => Code::default(),
-            _ => Code::opaque("a body in another language", true),
+            // A procedure may commit, and to ask what it wrote would forbid it to.
+            kind => Code { ends_transaction: kind == "opaque procedure", ..Code::opaque("a body in another language", true) },
         };
         let readable = matches!(kind.as_str(), "sql" | "plpgsql");
         if readable && signature.split(|c: char| !c.is_alphanumeric()).any(|word| MOMENTS.contains(&word)) {

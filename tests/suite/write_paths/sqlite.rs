@@ -3,9 +3,9 @@
 use super::case::{Case, Step};
 pub use crate::databases::sqlite::*;
 
+mod asked;
 #[path = "common/keys.rs"]
 mod keys;
-mod asked;
 mod more_keys;
 mod more_schema;
 mod more_triggers;

@@ -2,7 +2,7 @@
 
 use crate::write_paths::case::But::{EndsCaching, Inexact, NeedsClosure};
 use crate::write_paths::case::End::{Commit, Drop, Rollback};
-use crate::write_paths::case::Step::{Raw, Run, Transaction};
+use crate::write_paths::case::Step::{Fetch, Raw, Run, Transaction};
 use crate::write_paths::case::{READ_T, READ_U, Step, T, U, cases};
 
 const WRITE_T: Step = Run("UPDATE t SET v = 'TWO' WHERE id = 2");
@@ -46,6 +46,13 @@ cases! {
         setup: [T, MYISAM],
         reads: [READ_M],
         steps: [Transaction(&[WRITE_M], Drop)],
+        but: [Inexact],
+    }
+    myisam_written_by_a_function_that_a_select_calls {
+        setup: [T, MYISAM, "
+            CREATE FUNCTION add_it() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO m VALUES (2, 'two'); RETURN 1; END;"],
+        reads: [READ_M],
+        steps: [Transaction(&[Fetch("SELECT add_it() FROM t LIMIT 1")], Drop)],
         but: [Inexact],
     }
     myisam_in_a_savepoint_rolled_back {
