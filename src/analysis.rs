@@ -291,7 +291,9 @@ impl Analysis {
         let members = if read.is_ok() { &closure.reads } else { &closure.writes };
         let members = members.iter().filter_map(|member| Some((member.tag.clone(), member.because.clone()?))).collect();
         let everything = closure.everything.map(|(what, _)| what).unwrap_or_default();
-        Self { read, writes, askable, why: Why { bypass: detail, everything, members }, ..Self::harmless(Bypass::Write) }
+        // What a rollback leaves written is as good as committed.
+        let commits = closure.stays && writes != Writes::Nothing;
+        Self { read, writes, commits, askable, why: Why { bypass: detail, everything, members }, ..Self::harmless(Bypass::Write) }
     }
 
     /// Writes any table, but leaves schema and session alone.
