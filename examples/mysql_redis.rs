@@ -2,8 +2,9 @@
 //!
 //!     DATABASE_URL=mysql://root@localhost/scratch REDIS_URL=redis://localhost cargo run --example mysql_redis --features mysql
 //!
-//! **It creates its tables in that database and leaves them there**: `users`, `products`, `orders`, `order_items` and sqlx's own `_sqlx_migrations`.
-//! Give it one that was made for trying things. A database that has tables of these names already is refused by the migration, and stays as it is.
+//! **It creates its tables in that database and leaves them there**: `users`, `products`, `orders`, `order_items`, `price_changes`, two views, a trigger,
+//! and sqlx's own `_sqlx_migrations`. Give it one that was made for trying things. A database that has tables of these names already is refused
+//! by the migration, and stays as it is. Where the server keeps a binary log, the trigger needs a privileged user or `log_bin_trust_function_creators`.
 
 mod shop;
 #[path = "shop/story.rs"]
@@ -54,6 +55,9 @@ async fn order_history(db: impl MySqlExecutor<'_>, user: i64) -> sqlx::Result<Ve
 /// No two answers need be alike: not to be cached.
 const RANDOM_PRODUCT: &str = "SELECT name FROM products ORDER BY RAND() LIMIT 1";
 
+/// The answer changes with the clock, and no write tells: not to be cached, either.
+const RECENT_ORDERS: &str = "SELECT COUNT(*) FROM orders WHERE created_at > NOW() - INTERVAL 1 DAY";
+
 async fn price(db: impl MySqlExecutor<'_>, product: i64) -> sqlx::Result<i64> {
     sqlx::query_scalar("SELECT price_cents FROM products WHERE id = ?").bind(product).fetch_one(db).await
 }
@@ -81,8 +85,9 @@ async fn main() -> Result {
     a_type_of_ones_own(&db).await?;
     story::times(&db).await?;
     story::a_write(&db).await?;
+    story::what_follows(&db).await?;
     story::transactions(&db).await?;
-    story::explanations(&db);
+    story::explanations(&db)?;
     story::the_end(&db);
     println!("\nThe tables stay in the database: a second run finds them.");
     db.close().await;

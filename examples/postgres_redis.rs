@@ -2,8 +2,9 @@
 //!
 //!     DATABASE_URL=postgres://localhost/scratch REDIS_URL=redis://localhost cargo run --example postgres_redis --features postgres
 //!
-//! **It creates its tables in that database and leaves them there**: `users`, `products`, `orders`, `order_items` and sqlx's own `_sqlx_migrations`.
-//! Give it one that was made for trying things. A database that has tables of these names already is refused by the migration, and stays as it is.
+//! **It creates its tables in that database and leaves them there**: `users`, `products`, `orders`, `order_items`, `price_changes`, `visits`, two views, a
+//! trigger, and sqlx's own `_sqlx_migrations`. Give it one that was made for trying things. A database that has tables of these names
+//! already is refused by the migration, and stays as it is.
 
 mod shop;
 #[path = "shop/story.rs"]
@@ -54,6 +55,9 @@ async fn order_history(db: impl PgExecutor<'_>, user: i64) -> sqlx::Result<Vec<O
 /// No two answers need be alike: not to be cached.
 const RANDOM_PRODUCT: &str = "SELECT name FROM products ORDER BY random() LIMIT 1";
 
+/// The answer changes with the clock, and no write tells: not to be cached, either.
+const RECENT_ORDERS: &str = "SELECT COUNT(*) FROM orders WHERE created_at > now() - interval '1 day'";
+
 async fn price(db: impl PgExecutor<'_>, product: i64) -> sqlx::Result<i64> {
     sqlx::query_scalar("SELECT price_cents FROM products WHERE id = $1").bind(product).fetch_one(db).await
 }
@@ -81,8 +85,10 @@ async fn main() -> Result {
     a_type_of_ones_own(&db).await?;
     story::times(&db).await?;
     story::a_write(&db).await?;
+    story::what_follows(&db).await?;
+    partitions(&db).await?;
     story::transactions(&db).await?;
-    story::explanations(&db);
+    story::explanations(&db)?;
     story::the_end(&db);
     println!("\nThe tables stay in the database: a second run finds them.");
     db.close().await;
@@ -101,6 +107,23 @@ async fn seed(db: &Db) -> Result {
     sqlx::raw_sql(include_str!("shop/postgres.sql")).execute(&mut *tx).await?;
     tx.commit().await?;
     println!("A shop in PostgreSQL: 2,000 users, 500 products, 50,000 orders, 150,000 order items (in {:.1?}).", started.elapsed());
+    Ok(())
+}
+
+/// Whoever writes to a part writes to the whole, and the other way round; one part is no other.
+async fn partitions(db: &Db) -> Result {
+    shop::heading("A partitioned table: visits, kept by the month");
+    let visitors = || story::number(db, "SELECT COALESCE(SUM(visitors), 0)::bigint FROM visits WHERE product_id = 5");
+    let january = || story::number(db, "SELECT COALESCE(SUM(visitors), 0)::bigint FROM visits_2026_01");
+    // A Redis may still have what a former run left.
+    db.invalidate_table("visits").await?;
+    let old = shop::expect(db, shop::Answer::Miss, "the visitors of product 5", visitors()).await?;
+    assert_eq!(shop::expect(db, shop::Answer::Hit, "the visitors of product 5", visitors()).await?, old);
+    january().await?;
+    story::write(db, "INSERT INTO visits_2026_02 (product_id, day, visitors) VALUES (5, '2026-02-07', 3)").await?;
+    assert_eq!(shop::expect(db, shop::Answer::Miss, "the visitors of product 5", visitors()).await?, old + 3);
+    println!("         it was {old}, it is {}", old + 3);
+    shop::expect(db, shop::Answer::Hit, "the visits of January: another part", january()).await?;
     Ok(())
 }
 

@@ -53,6 +53,9 @@ async fn order_history(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<V
 /// No two answers need be alike: not to be cached.
 const RANDOM_PRODUCT: &str = "SELECT name FROM products ORDER BY random() LIMIT 1";
 
+/// The answer changes with the clock, and no write tells: not to be cached, either.
+const RECENT_ORDERS: &str = "SELECT COUNT(*) FROM orders WHERE created_at > datetime('now', '-1 day')";
+
 async fn price(db: impl SqliteExecutor<'_>, product: i64) -> sqlx::Result<i64> {
     sqlx::query_scalar("SELECT price_cents FROM products WHERE id = ?").bind(product).fetch_one(db).await
 }
@@ -84,8 +87,9 @@ async fn main() -> Result {
     );
     println!("  could. Let it; what pays is what it has to compute. (`db.uncached()` is a clone whose reads all go to the database.)");
     story::a_write(&db).await?;
+    story::what_follows(&db).await?;
     story::transactions(&db).await?;
-    story::explanations(&db);
+    story::explanations(&db)?;
     story::the_end(&db);
     db.close().await;
     Ok(())

@@ -1,8 +1,9 @@
 //! What the cache makes of a statement, for people.
 
-use crate::analysis::{Category, Writes};
+use crate::analysis::{Bypass, Category, Dialect, Writes};
 use crate::database::Backend;
 use crate::executor::CachingExecutor;
+use crate::policy::UnclearWrites;
 use crate::stats::Reason;
 use std::fmt;
 use std::time::Duration;
@@ -13,12 +14,12 @@ use std::time::Duration;
 pub struct Explanation {
     /// How its answer is kept, or why it is not.
     pub read: Result<ReadExplanation, Reason>,
-    /// What in the statement gives the reason that it is not kept: `calls now()`. Empty where the reason says it all.
+    /// What gives the reason that its answer is not kept: `calls now()`, `view late: calls now()`. Empty where the reason says it all.
     pub because: String,
     /// What it makes invalid.
     pub invalidates: Invalidates,
-    /// What brought in each table that the statement does not name: `("orders", "ON DELETE CASCADE from users")`; and, under `*`, what may
-    /// write anything.
+    /// What brought in each table that the statement does not name: `("orders", "ON DELETE CASCADE from users")`; and, under `*`, why everything is
+    /// forgotten.
     pub causes: Vec<(String, String)>,
 }
 
@@ -58,10 +59,23 @@ impl Explanation {
             Writes::Everything => Invalidates::Everything,
         };
         let why = &plan.analysis.why;
-        let because = if plan.analysis.read.is_err() { why.bypass.clone() } else { String::new() };
+        // A write is not kept because it writes, whatever it calls besides.
+        let because = match plan.analysis.read {
+            Ok(_) | Err(Bypass::Write | Bypass::NotAQuery | Bypass::Hint) => String::new(),
+            Err(_) => why.bypass.clone(),
+        };
         let mut causes: Vec<_> = why.members.iter().map(|(tag, because)| (tag.to_string(), because.to_string())).collect();
-        if invalidates == Invalidates::Everything && !why.everything.is_empty() {
-            causes.push(("*".to_owned(), why.everything.clone()));
+        if invalidates == Invalidates::Everything {
+            let why = match () {
+                () if !why.everything.is_empty() => &why.everything,
+                () if plan.analysis.read == Err(Bypass::Unparsed) => "what is not understood may do anything",
+                () if plan.analysis.changes_schema => "it may change the schema, or who may see what",
+                () => "its text does not tell what it writes",
+            };
+            let asks = plan.analysis.askable && executor.shared.policy.unclear == UnclearWrites::Ask && DB::DIALECT != Dialect::MySql;
+            let unless = if asks { ", unless the database, asked, tells what was written" } else { "" };
+            // The tables that are certain would say that others are not forgotten.
+            causes = vec![("*".to_owned(), format!("{why}{unless}"))];
         }
         let read = match (&plan.analysis.read, executor.refusal_of_text().or_else(|| executor.refusal_of_plan(&plan))) {
             (Err(bypass), _) => Err((*bypass).into()),
@@ -73,6 +87,10 @@ impl Explanation {
                 ttl: executor.time_to_live(&plan),
             }),
         };
+        if read.is_err() && invalidates == Invalidates::Nothing {
+            // It depends on them in vain.
+            causes.clear();
+        }
         Self { read, because, invalidates, causes }
     }
 }
@@ -87,7 +105,7 @@ impl fmt::Display for Explanation {
                 }
             }
             Err(reason) if self.because.is_empty() => write!(f, "not cached: {reason}")?,
-            Err(reason) => write!(f, "not cached: {} ({reason})", self.because)?,
+            Err(_) => write!(f, "not cached: {}", self.because)?,
         }
         match &self.invalidates {
             Invalidates::Nothing => {}
@@ -95,7 +113,10 @@ impl fmt::Display for Explanation {
             Invalidates::Everything => f.write_str("; invalidates everything")?,
         }
         for (table, because) in &self.causes {
-            write!(f, "; {table}: {because}")?;
+            match table.as_str() {
+                "*" => write!(f, ": {because}")?,
+                _ => write!(f, "; {table}: {because}")?,
+            }
         }
         Ok(())
     }

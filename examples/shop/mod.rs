@@ -25,8 +25,8 @@ impl Debug for Failure {
     }
 }
 
-/// Every table of `migrations/`.
-pub const TABLES: [&str; 4] = ["users", "products", "orders", "order_items"];
+/// Every table of `migrations/` that all three databases have.
+pub const TABLES: [&str; 5] = ["users", "products", "orders", "order_items", "price_changes"];
 
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 pub struct User {

@@ -1,4 +1,4 @@
--- A shop: who buys, what there is, and what was ordered. Plain foreign keys: nothing cascades.
+-- A shop: who buys, what there is, and what was ordered. Who deletes a user deletes the orders, and so their items.
 CREATE TABLE users (
     id         BIGINT PRIMARY KEY,
     name       VARCHAR(100) NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE orders (
     user_id    BIGINT NOT NULL,
     status     ENUM ('new', 'paid', 'shipped') NOT NULL,
     created_at DATETIME NOT NULL,
-    FOREIGN KEY (user_id) REFERENCES users (id)
+    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 ) ENGINE = InnoDB;
 
 CREATE TABLE order_items (
@@ -29,6 +29,6 @@ CREATE TABLE order_items (
     product_id  BIGINT NOT NULL,
     quantity    BIGINT NOT NULL,
     price_cents BIGINT NOT NULL,
-    FOREIGN KEY (order_id) REFERENCES orders (id),
+    FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE,
     FOREIGN KEY (product_id) REFERENCES products (id)
 ) ENGINE = InnoDB;

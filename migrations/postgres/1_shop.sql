@@ -1,4 +1,4 @@
--- A shop: who buys, what there is, and what was ordered. Plain foreign keys: nothing cascades.
+-- A shop: who buys, what there is, and what was ordered. Who deletes a user deletes the orders, and so their items.
 CREATE TYPE order_status AS ENUM ('new', 'paid', 'shipped');
 
 CREATE TABLE users (
@@ -18,14 +18,14 @@ CREATE TABLE products (
 
 CREATE TABLE orders (
     id         bigint PRIMARY KEY,
-    user_id    bigint NOT NULL REFERENCES users (id),
+    user_id    bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     status     order_status NOT NULL,
     created_at timestamptz NOT NULL
 );
 
 CREATE TABLE order_items (
     id          bigint PRIMARY KEY,
-    order_id    bigint NOT NULL REFERENCES orders (id),
+    order_id    bigint NOT NULL REFERENCES orders (id) ON DELETE CASCADE,
     product_id  bigint NOT NULL REFERENCES products (id),
     quantity    bigint NOT NULL,
     price_cents bigint NOT NULL

@@ -1,4 +1,4 @@
--- A shop: who buys, what there is, and what was ordered. Plain foreign keys: nothing cascades.
+-- A shop: who buys, what there is, and what was ordered. Who deletes a user deletes the orders, and so their items.
 CREATE TABLE users (
     id         INTEGER PRIMARY KEY,
     name       TEXT NOT NULL,
@@ -16,14 +16,14 @@ CREATE TABLE products (
 
 CREATE TABLE orders (
     id         INTEGER PRIMARY KEY,
-    user_id    INTEGER NOT NULL REFERENCES users (id),
+    user_id    INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     status     TEXT NOT NULL,
     created_at TEXT NOT NULL
 );
 
 CREATE TABLE order_items (
     id          INTEGER PRIMARY KEY,
-    order_id    INTEGER NOT NULL REFERENCES orders (id),
+    order_id    INTEGER NOT NULL REFERENCES orders (id) ON DELETE CASCADE,
     product_id  INTEGER NOT NULL REFERENCES products (id),
     quantity    INTEGER NOT NULL,
     price_cents INTEGER NOT NULL

@@ -24,13 +24,18 @@ pub enum Language {
 pub fn read(dialect: Dialect, language: Language, text: &str, catalog: &Catalog) -> Code {
     let scan = Scan::new(dialect, text);
     let askable = dialect == Dialect::Postgres;
-    let Some(tokens) = parse::lex(dialect, &scan) else { return Code::opaque("a body that can't be read", askable) };
+    let Some(tokens) = parse::lex(dialect, &scan) else { return Code::opaque("its text can't be read", askable) };
     let mut code = Code::default();
     if let Some(bypass) = words::bypass(dialect, &tokens) {
-        code.refuse(bypass, String::new());
+        let what = match bypass {
+            Bypass::Function => "asks the clock, the user or the session",
+            Bypass::Volatile => "reads a system column",
+            _ => "",
+        };
+        code.refuse(bypass, what);
     }
     if catalog.has_opaque_operators() {
-        code.hide("an operator, a cast or a domain may run anything", askable);
+        code.hide("an operator, a cast or a domain may call any function", askable);
     }
     let mut body = Body { dialect, language, catalog, tokens: &tokens, code };
     let mut at = 0;
@@ -121,7 +126,7 @@ impl Body<'_> {
                 end
             }
             "execute" | "immediate" => {
-                self.hide("dynamic SQL");
+                self.hide("runs dynamic SQL");
                 at + 1
             }
             "commit" | "rollback" | "autocommit" => {
@@ -133,12 +138,12 @@ impl Body<'_> {
                 at + 2
             }
             "into" if self.language == Language::Sql => {
-                self.hide("SELECT INTO");
+                self.hide("may create a table (INTO)");
                 at + 1
             }
             "set" if self.begins(at) => self.set(at),
             _ if self.begins(at) && OTHER_STATEMENTS.split_ascii_whitespace().any(|other| other == keyword) => {
-                self.hide(keyword.to_ascii_uppercase());
+                self.hide(format!("runs {}", keyword.to_ascii_uppercase()));
                 at + 1
             }
             _ => self.mention(at, &keyword),
@@ -148,7 +153,7 @@ impl Body<'_> {
     /// A name: a call, a relation, or nothing to us.
     fn mention(&mut self, at: usize, keyword: &str) -> usize {
         if MOMENTS.contains(&keyword) {
-            self.code.refuse(Bypass::Function, format!("names the type {keyword}"));
+            self.code.refuse(Bypass::Function, format!("uses {keyword}, which may ask the clock"));
         }
         let (name, end) = self.name(at);
         if self.token(end) == Some(&Token::LParen) {
@@ -229,7 +234,7 @@ impl Body<'_> {
     }
 
     fn call(&mut self, name: &[Ident]) {
-        let Some(last) = name.last() else { return self.hide("a call that is not understood") };
+        let Some(last) = name.last() else { return self.hide("calls something that is not understood") };
         let function = last.text.to_lowercase();
         let home = match name {
             [_] => true,
@@ -303,7 +308,7 @@ impl Body<'_> {
             end = next.max(end + 1);
         }
         if !found {
-            self.hide("writes something that the catalog does not know");
+            self.hide("writes a table that the catalog does not know");
         }
         // The words in between may call or write, too.
         at
@@ -362,7 +367,7 @@ impl Body<'_> {
             )
             || matches!(self.token(at + 1), Some(Token::Word(word)) if word.quote_style.is_none() && word.value.starts_with("@@"));
         if setting {
-            self.hide("SET");
+            self.hide("changes a setting (SET)");
         }
         at + 1
     }

@@ -10,6 +10,8 @@ use crate::catalog::{Catalog, Code};
 use sqlparser::ast::{Function, FunctionArguments, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor};
 use std::ops::ControlFlow;
 
+const SAMPLES: &str = "TABLESAMPLE draws by chance";
+
 /// What a walk found.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent findings, not states")]
@@ -54,14 +56,16 @@ impl<'a> Walk<'a> {
             walk.distrust(Bypass::Function);
         }
         if walk.date && (walk.time_of_day || catalog.has_time_of_day()) {
-            walk.refuse(Bypass::Function);
+            walk.refuse_for(Bypass::Function, "may make a date of a time of day, by adding today's".to_owned());
         }
         walk
     }
 
     /// Notes a reason not to keep the answer.
     pub(super) fn refuse(&mut self, reason: Bypass) {
-        self.refuse_for(reason, String::new());
+        // Elsewhere a call is refused by its name.
+        let what = if reason == Bypass::Function { "casts to a type whose input depends on more than the text" } else { "" };
+        self.refuse_for(reason, what.to_owned());
     }
 
     /// The same, with what it is about.
@@ -71,7 +75,12 @@ impl<'a> Walk<'a> {
 
     /// Notes something that nobody listed: it is not kept, and it may write.
     pub(super) fn distrust(&mut self, reason: Bypass) {
-        self.distrust_for(reason, "something of which nothing is known".to_owned());
+        let what = match reason {
+            Bypass::Function => "uses an operator, a cast or a type that may call any function",
+            Bypass::UnknownRelation => "names something that is no relation",
+            _ => "has syntax of which nothing is known",
+        };
+        self.distrust_for(reason, what.to_owned());
     }
 
     /// The same, with what it is about.
@@ -91,7 +100,7 @@ impl<'a> Walk<'a> {
         }
         let dual = self.dialect == Dialect::MySql && written.0.len() == 1 && tables::last_lower(written) == "dual";
         if meaning == Meaning::Relation && !dual {
-            let what = format!("{written} is unknown");
+            let what = format!("names {written}, which the catalog does not know");
             if self.dialect == Dialect::Postgres {
                 // A view calls the functions in it, and PostgreSQL's functions can write.
                 self.distrust_for(Bypass::UnknownRelation, what);
@@ -222,7 +231,7 @@ impl Visitor for Walk<'_> {
             self.refuse(Bypass::Write);
         }
         if select.select_modifiers.as_ref().is_some_and(|modifiers| modifiers.sql_calc_found_rows) {
-            self.refuse(Bypass::Function);
+            self.refuse_for(Bypass::Function, "SQL_CALC_FOUND_ROWS is for the statement after it".to_owned());
         }
         let foreign = !select.lateral_views.is_empty()
             || select.prewhere.is_some()
@@ -255,10 +264,10 @@ impl Visitor for Walk<'_> {
                     self.skip_name = true;
                 }
                 if version.is_some() {
-                    self.refuse(Bypass::Volatile);
+                    self.refuse_for(Bypass::Volatile, format!("reads a version of {name}"));
                 }
                 if sample.is_some() {
-                    self.refuse(Bypass::Function);
+                    self.refuse_for(Bypass::Function, SAMPLES.to_owned());
                 }
                 if json_path.is_some() {
                     self.distrust(Bypass::Unparsed);
@@ -266,14 +275,15 @@ impl Visitor for Walk<'_> {
             }
             TableFactor::Derived { sample, .. } => {
                 if sample.is_some() {
-                    self.refuse(Bypass::Function);
+                    self.refuse_for(Bypass::Function, SAMPLES.to_owned());
                 }
             }
             TableFactor::Function { name, .. } => self.table_function(name),
             TableFactor::UNNEST { .. } if self.dialect == Dialect::Postgres => self.call_keyword("unnest"),
             TableFactor::JsonTable { .. } if self.dialect == Dialect::MySql => {}
             TableFactor::NestedJoin { .. } => {}
-            TableFactor::XmlTable { .. } | TableFactor::JsonTable { .. } => self.refuse(Bypass::Function),
+            TableFactor::XmlTable { .. } => self.refuse_for(Bypass::Function, "calls xmltable()".to_owned()),
+            TableFactor::JsonTable { .. } => self.refuse_for(Bypass::Function, "calls json_table()".to_owned()),
             _ => self.distrust(Bypass::Unparsed),
         }
         ControlFlow::Continue(())

@@ -7,6 +7,7 @@
 use super::code::{Code, Key, Ops};
 use super::{Catalog, Reach, Reads, Relation};
 use crate::analysis::{Bypass, Dialect};
+use crate::stats::Reason;
 use crate::tag::Tag;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -96,7 +97,7 @@ impl Catalog {
                 Step::Read(key) => closing.read(&key, because),
                 Step::Write(key, ops) => closing.write(&key, ops, true, because),
                 Step::Quietly(key, ops) => closing.write(&key, ops, false, because),
-                Step::Call(name) => closing.call(&name),
+                Step::Call(name) => closing.call(&name, because.as_deref()),
             }
         }
         closing.closure
@@ -126,6 +127,8 @@ impl Catalog {
     }
 }
 
+const CHANGES_UNSEEN: &str = "whose changes can't be followed";
+
 /// What brought a step about.
 type Because = Option<Arc<str>>;
 
@@ -148,12 +151,13 @@ struct Closing<'a> {
 
 impl Closing<'_> {
     fn run(&mut self, code: &Code, because: &Because) {
-        let said = |what: &str| match because {
-            Some(because) => format!("{because}: {what}"),
-            None => what.to_owned(),
-        };
+        let said = |what: &str| within(because.as_deref(), what);
         if let Some((bypass, what)) = &code.bypass {
-            self.refuse(*bypass, || said(what));
+            self.refuse(*bypass, || match because {
+                // Of a view or a function the reason alone would not say where it is.
+                Some(because) if what.is_empty() => format!("{because}: {}", Reason::from(*bypass)),
+                _ => said(what),
+            });
         }
         if let Some(opaque) = &code.opaque {
             self.hide(said(&opaque.what), opaque.askable);
@@ -200,9 +204,9 @@ impl Closing<'_> {
                 self.closure.secured = true;
                 self.run(code, &Some(format!("policy of {name}").into()));
             }
-            Reads::Opaque => self.refuse(Bypass::NotATable, || format!("reads {name}")),
+            Reads::Opaque => self.refuse(Bypass::NotATable, || within(because.as_deref(), &format!("reads {name}, {CHANGES_UNSEEN}"))),
             Reads::Hazard => {
-                self.refuse(Bypass::NotATable, || format!("reads {name}"));
+                self.refuse(Bypass::NotATable, || within(because.as_deref(), &format!("reads {name}, which may run anything")));
                 self.hide(format!("reads {name}, which may run anything"), self.is_postgres());
             }
         }
@@ -221,7 +225,7 @@ impl Closing<'_> {
             return;
         };
         if relation.writes == Reach::Unknown {
-            self.hide(format!("writes {}, which is no ordinary table", key.1), false);
+            self.hide(within(because.as_deref(), &format!("writes {}, {CHANGES_UNSEEN}", key.1)), false);
         }
         match &relation.reads {
             // What the query calls, a write through it calls as well.
@@ -272,20 +276,28 @@ impl Closing<'_> {
         }
     }
 
-    fn call(&mut self, name: &str) {
+    fn call(&mut self, name: &str, because: Option<&str>) {
         if !self.called.insert(name.to_owned()) {
             return;
         }
         match self.catalog.routines.get(name) {
             Some(routine) => {
                 if !routine.stable {
-                    self.refuse(Bypass::Function, || format!("calls {name}(), which is not declared to be stable"));
+                    let word = if self.is_postgres() { "STABLE or IMMUTABLE" } else { "DETERMINISTIC" };
+                    self.refuse(Bypass::Function, || within(because, &format!("calls {name}(), which is not declared {word}")));
                 }
-                self.run(&routine.code, &Some(format!("function {name}").into()));
+                // Not the whole chain: one that calls another that calls another would have a name as long as the way.
+                let own = format!("{name}()");
+                let because = match because {
+                    Some(because) if because.ends_with(&own) => because.to_owned(),
+                    because => within(because.filter(|because| !because.ends_with("()")), &own),
+                };
+                self.run(&routine.code, &Some(because.into()));
             }
             None => {
-                self.refuse(Bypass::Function, || format!("calls {name}()"));
-                self.hide(format!("calls {name}()"), self.is_postgres());
+                let what = within(because, &format!("calls {name}()"));
+                self.refuse(Bypass::Function, || what.clone());
+                self.hide(what, self.is_postgres());
             }
         }
     }
@@ -293,6 +305,14 @@ impl Closing<'_> {
     /// Only there a function's writes show in what the database says of the transaction.
     fn is_postgres(&self) -> bool {
         self.catalog.dialect == Dialect::Postgres
+    }
+}
+
+/// What, and where it is.
+fn within(because: Option<&str>, what: &str) -> String {
+    match because {
+        Some(because) => format!("{because}: {what}"),
+        None => what.to_owned(),
     }
 }
 

@@ -10,6 +10,7 @@ mod closure;
 mod databases;
 mod differential;
 mod examples;
+mod explained;
 mod faults;
 mod outside;
 mod round_trip;
