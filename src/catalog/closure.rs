@@ -102,9 +102,7 @@ impl Catalog {
         }
         closing.closure
     }
-}
 
-impl Catalog {
     /// The tags of relations that are known to have been changed, and of those that they are parts of; `None` if that may be anything.
     pub fn changed(&self, keys: &[Key]) -> Option<Vec<Tag>> {
         let mut tags = Vec::new();
