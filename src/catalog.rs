@@ -4,6 +4,7 @@
 
 mod closure;
 mod code;
+mod keys;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "postgres")]

@@ -122,17 +122,7 @@ async fn foreign_keys(connection: &mut SqliteConnection, catalog: &mut Catalog) 
     for row in sqlx::raw_sql(KEYS).fetch_all(connection).await? {
         let (child, parent) = (catalog.key("main", &text(&row, 0)?), catalog.key("main", &text(&row, 1)?));
         let (column, on_update, on_delete) = (text(&row, 2)?, text(&row, 3)?, text(&row, 4)?);
-        let follows = |action: &str| !matches!(action, "NO ACTION" | "RESTRICT");
-        let mut add = |on, because: String, ops| {
-            catalog.add_effect(&parent, Effect { on, because: because.into(), does: Does::Write(child.clone(), ops) });
-        };
-        if follows(&on_delete) {
-            let ops = if on_delete == "CASCADE" { Ops::DELETE } else { Ops::UPDATE | Ops::KEYS };
-            add(Ops::DELETE, format!("ON DELETE {on_delete} from {}", parent.1), ops);
-        }
-        if follows(&on_update) {
-            add(Ops::KEYS, format!("ON UPDATE {on_update} from {}", parent.1), Ops::UPDATE | Ops::KEYS);
-        }
+        catalog.add_foreign_key(&parent, &child, &on_update, &on_delete, true);
         let referred = columns.entry(parent.clone()).or_default();
         // An integer primary key has these names, too.
         referred.extend(["rowid", "oid", "_rowid_"].map(str::to_owned));

@@ -125,18 +125,7 @@ async fn foreign_keys(connection: &mut MySqlConnection, database: &str, catalog:
         let parent = text(&row, 3)?.map(|name| catalog.key(database, &name));
         match (own(&child_schema), own(&parent_schema), parent) {
             (true, true, Some(parent)) => {
-                let (on_update, on_delete) = (string(&row, 4)?, string(&row, 5)?);
-                let follows = |action: &str| !matches!(action, "NO ACTION" | "RESTRICT");
-                let mut add = |on, because: String, ops| {
-                    catalog.add_effect(&parent, Effect { on, because: because.into(), does: Does::Quietly(child.clone(), ops) });
-                };
-                if follows(&on_delete) {
-                    let ops = if on_delete == "CASCADE" { Ops::DELETE } else { Ops::UPDATE | Ops::KEYS };
-                    add(Ops::DELETE, format!("ON DELETE {on_delete} from {}", parent.1), ops);
-                }
-                if follows(&on_update) {
-                    add(Ops::KEYS, format!("ON UPDATE {on_update} from {}", parent.1), Ops::UPDATE | Ops::KEYS);
-                }
+                catalog.add_foreign_key(&parent, &child, &string(&row, 4)?, &string(&row, 5)?, false);
                 inside.push((parent.1, child.1));
             }
             (true, ..) => {

@@ -130,24 +130,17 @@ impl Keys {
 async fn foreign_keys(connection: &mut PgConnection, catalog: &mut Catalog, keys: &mut Keys) -> Result<(), Error> {
     for row in sqlx::raw_sql(KEYS).fetch_all(connection).await? {
         let (Some(parent), Some(child)) = (key(catalog, &row, 0)?, key(catalog, &row, 1)?) else { continue };
-        let (on_delete, on_update) = (text(&row, 2)?, text(&row, 3)?);
         let action = |code: &str| match code {
-            "c" => Some("CASCADE"),
-            "n" => Some("SET NULL"),
-            "d" => Some("SET DEFAULT"),
-            _ => None,
+            "c" => "CASCADE",
+            "n" => "SET NULL",
+            "d" => "SET DEFAULT",
+            _ => "NO ACTION",
         };
-        let mut add = |on, because: String, ops| {
-            catalog.add_effect(&parent, Effect { on, because: because.into(), does: Does::Write(child.clone(), ops) });
-        };
-        if let Some(action) = action(&on_delete) {
-            let ops = if on_delete == "c" { Ops::DELETE } else { Ops::UPDATE | Ops::KEYS };
-            add(Ops::DELETE, format!("ON DELETE {action} from {}", parent.1), ops);
-        }
-        if let Some(action) = action(&on_update) {
-            add(Ops::KEYS, format!("ON UPDATE {action} from {}", parent.1), Ops::UPDATE | Ops::KEYS);
-        }
-        add(Ops::CASCADE, format!("TRUNCATE ... CASCADE from {}", parent.1), Ops::TRUNCATE | Ops::CASCADE);
+        catalog.add_foreign_key(&parent, &child, action(&text(&row, 3)?), action(&text(&row, 2)?), true);
+        // Whatever the actions are.
+        let because = format!("TRUNCATE ... CASCADE from {}", parent.1).into();
+        let does = Does::Write(child, Ops::TRUNCATE | Ops::CASCADE);
+        catalog.add_effect(&parent, Effect { on: Ops::CASCADE, because, does });
         keys.columns.entry(parent.clone()).or_default().extend(serde_json::from_str::<Vec<String>>(&text(&row, 4)?).unwrap_or_default());
         if text(&row, 5)? == "true" {
             keys.unsure.insert(parent);
