@@ -44,6 +44,37 @@ fn no_text_makes_it_panic() {
     }
 }
 
+/// What could swallow the statement after it, or pass for more than it is; the fuzzer's own check.
+#[test]
+fn no_write_hides_behind_another_text() {
+    let databases = Databases::default();
+    for text in [
+        "COPY users FROM STDIN",
+        "COPY users FROM STDIN; 1\t2\n\\.",
+        "EXPLAIN SELECT 1",
+        "SELECT * FROM users WHERE a = 'x\\",
+        "SELECT * FROM users WHERE a = E'x\\''",
+        "SELECT $$ FROM users",
+        "SELECT * FROM users /* /*",
+        "SELECT * FROM users /*! */",
+        "SELECT * FROM users -- x",
+        "SELECT * FROM users #",
+        "SELECT * FROM users --",
+        "SELECT [a FROM users",
+        "CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT 1",
+        "CREATE PROCEDURE p() BEGIN SELECT 1",
+        "BEGIN NOT ATOMIC SELECT 1",
+        "DELIMITER //",
+        "PREPARE p AS SELECT 1",
+        "SHOW TABLES",
+        "SET LOCAL a = 1",
+        "",
+        ";",
+    ] {
+        databases.check(text);
+    }
+}
+
 /// A worker thread of tokio has 2 MiB of stack; a chain or a nest of anything must fit, or be refused.
 #[test]
 fn depth_does_not_overflow_the_stack() {
