@@ -1,5 +1,6 @@
 //! [`CachingExecutor`]: what stands where the pool was.
 
+mod bench;
 #[cfg(feature = "postgres")]
 mod copy;
 mod execute;

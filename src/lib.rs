@@ -63,6 +63,9 @@ mod entry;
 mod error;
 mod executor;
 mod explain;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod key;
 mod policy;

@@ -123,3 +123,9 @@ fn after_comments(sql: &str) -> &str {
         }
     }
 }
+
+/// Reads a payload, and leaves it at that.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn check(bytes: &Bytes) {
+    let _ = Payload::parse(bytes);
+}

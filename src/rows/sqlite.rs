@@ -172,5 +172,11 @@ fn statement(columns: &[(Box<str>, u8)], height: usize) -> String {
     text
 }
 
+/// Reads a payload, and leaves it at that.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn check(bytes: &Bytes) {
+    let _ = Payload::parse(bytes, MOST_VALUES);
+}
+
 #[cfg(test)]
 mod tests;
