@@ -29,13 +29,38 @@
 //! A read that starts after a write was acknowledged sees the write, in this process and in every other one with the same Redis. What can't be proved cacheable
 //! is not cached; what can't be proved untouched is forgotten. No cache error reaches the program: if the store is slow, gone or lying, the database answers.
 //!
+//! # What a write forgets
+//!
+//! The table that it names, and what the database's own catalog says follows from that: the tables that foreign keys, triggers and rules change, the whole that a partition
+//! is a part of, what the bodies of functions and procedures write. A read depends on what it names and on all that lies beneath: a view on its tables. Code
+//! that can't be read forgets everything, or the database is asked ([`UnclearWrites`]). Answers that depend on the clock, on chance, on the user or on the session are never cached.
+//! [`explain`](CachingExecutor::explain) says what a statement depends on, what it forgets, and why.
+//!
+#![cfg_attr(feature = "sqlite", doc = "```")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+//! # use sqlx_cached::CachingExecutor;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let url = format!("sqlite:{}?mode=rwc", directory.path().join("shop.db").display());
+//! # let pool = sqlx::SqlitePool::connect(&url).await?;
+//! # sqlx::raw_sql("CREATE TABLE users (id INTEGER PRIMARY KEY);
+//! #     CREATE TABLE orders (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users (id) ON DELETE CASCADE)").execute(&pool).await?;
+//! # let db = CachingExecutor::builder(pool).build().await?;
+//! assert_eq!(
+//!     db.explain("DELETE FROM users WHERE id = 7").to_string(),
+//!     "not cached: it writes; invalidates users, orders; orders: ON DELETE CASCADE from users"
+//! );
+//! # Ok(()) }
+//! ```
+//!
 //! # How it works
 //!
 //! ```text
 //! executor -> analysis (+ catalog) -> key -> engine -> store -> rows
 //! ```
 //!
-//! The executor asks what a statement means: `sqlparser` reads its text, and the catalog, read from the database, says which names are plain tables. A read gets a key,
+//! The executor asks what a statement means: `sqlparser` reads its text, and the catalog, read from the database, says what each name depends on and brings about. A read gets a key,
 //! a SHA-256 over the database's identity, the session, the SQL and the arguments. The engine holds the validity protocol: an entry is valid if and only if every
 //! *generation* (one random token per table) it was read under still stands, and a write is a span that is *fenced* from before it starts until its
 //! outcome is known. The [store](store::CacheStore) keeps bytes. Rows are made of them by sqlx's own driver, to whose private connection we play the server.

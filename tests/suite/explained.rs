@@ -4,7 +4,23 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use sqlx_cached::{Backend, CachingExecutor};
+use sqlx_cached::{Backend, CachingExecutor, Invalidates};
+
+/// Compares what is made invalid, which is what the README's table "What a write forgets" says; then says all that differ.
+fn assert_forgotten<DB: Backend>(executor: &CachingExecutor<DB>, forgotten: &[(&str, &str)]) {
+    let mut wrong = String::new();
+    for (sql, expected) in forgotten {
+        let said = match executor.explain(sql).invalidates {
+            Invalidates::Tables(tables) => tables.join(", "),
+            Invalidates::Everything => "*".to_owned(),
+            _ => String::new(),
+        };
+        if said != *expected {
+            wrong.push_str(&format!("{sql}\n  expected: {expected}\n  said:     {said}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
 
 /// Compares what is said of statements, without the keys, whose hashes differ from one database to the next; then says all that differ.
 fn assert_said<DB: Backend>(executor: &CachingExecutor<DB>, said: &[(&str, &str)]) {

@@ -1,4 +1,4 @@
-use super::assert_said;
+use super::{assert_forgotten, assert_said};
 use crate::databases::mysql::Home;
 use sqlx_cached::{CachingExecutor, UnclearWrites};
 
@@ -36,6 +36,51 @@ async fn what_is_said_on_mysql() {
             // There nothing would tell, whatever the setting.
             ("CALL build()", "not cached: is no query; invalidates everything: build(): runs dynamic SQL"),
             ("SELECT id FROM nowhere", "not cached: names nowhere, which the catalog does not know"),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn what_the_readme_says_is_forgotten() {
+    let home = Home::new().await;
+    let pool = home.pool().await;
+    sqlx::raw_sql(SCHEMA).execute(&pool).await.unwrap();
+    sqlx::raw_sql(
+        "
+        CREATE TRIGGER ordered AFTER DELETE ON orders FOR EACH ROW INSERT INTO log VALUES ('gone');
+        CREATE TABLE parted (id INT) PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (100));
+        CREATE VIEW simple AS SELECT id, user_id FROM orders;
+        CREATE PROCEDURE clear() DELETE FROM log;
+        CREATE TABLE passing (a INT) ENGINE = MEMORY",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let executor = CachingExecutor::builder(pool).build().await.unwrap();
+    assert_forgotten(
+        &executor,
+        &[
+            // The trigger on orders: not fired by the cascade.
+            ("DELETE FROM users", "users, orders"),
+            ("DELETE FROM orders", "orders, log"),
+            ("REPLACE INTO users VALUES (1, 'x')", "users, orders"),
+            ("UPDATE users SET id = 1", "users, log"),
+            ("INSERT INTO parted VALUES (1)", "parted"),
+            ("UPDATE simple SET user_id = 1", "orders"),
+            ("TRUNCATE log", "log"),
+            ("CALL clear()", "log"),
+            ("CALL build()", "*"),
+            ("LOAD DATA INFILE 'x' INTO TABLE log", "*"),
+            ("INSERT INTO mysql.help_topic (name) VALUES ('x')", "*"),
+            ("DELETE FROM nowhere", "*"),
+            ("GRANT SELECT ON log TO nobody", "*"),
+        ],
+    );
+    assert_said(
+        &executor,
+        &[
+            ("SELECT a FROM passing", "not cached: reads passing, whose changes can't be followed"),
+            ("SELECT name FROM mysql.help_topic", "not cached: reads help_topic, whose changes can't be followed"),
         ],
     );
 }

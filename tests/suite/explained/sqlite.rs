@@ -1,4 +1,4 @@
-use super::assert_said;
+use super::{assert_forgotten, assert_said};
 use crate::databases::sqlite::Home;
 use sqlx_cached::{CachingExecutor, UnclearWrites};
 
@@ -66,5 +66,36 @@ async fn what_is_said_where_the_database_is_asked() {
     assert_eq!(
         said,
         "not cached: the statement is not understood; invalidates everything: what is not understood may do anything, unless the database, asked, tells what was written"
+    );
+}
+
+#[tokio::test]
+async fn what_the_readme_says_is_forgotten() {
+    let home = Home::new().await;
+    let pool = home.pool().await;
+    sqlx::raw_sql(SCHEMA).execute(&pool).await.unwrap();
+    sqlx::raw_sql(
+        "
+        CREATE TABLE replaced (id INTEGER PRIMARY KEY ON CONFLICT REPLACE);
+        CREATE TABLE under (id INTEGER REFERENCES replaced (id) ON DELETE CASCADE);
+        CREATE TRIGGER bought INSTEAD OF INSERT ON buyers BEGIN INSERT INTO orders (user_id) VALUES (new.id); END",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let executor = CachingExecutor::builder(pool).build().await.unwrap();
+    assert_forgotten(
+        &executor,
+        &[
+            ("INSERT INTO log VALUES ('x')", "log"),
+            ("INSERT OR REPLACE INTO orders VALUES (1, 1)", "orders, items"),
+            ("INSERT INTO replaced VALUES (1)", "replaced, under"),
+            ("UPDATE orders SET user_id = 1", "orders"),
+            ("UPDATE orders SET id = 1", "orders, items"),
+            // The conflict clause of the statement that fires a trigger replaces those in its body, so any insert there may delete.
+            ("INSERT INTO buyers VALUES (1)", "orders, items"),
+            ("INSERT INTO temp.t VALUES (1)", "*"),
+            ("DELETE FROM nowhere", "*"),
+        ],
     );
 }
