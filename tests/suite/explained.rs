@@ -5,6 +5,7 @@ mod postgres;
 mod sqlite;
 
 use sqlx_cached::{Backend, CachingExecutor, Invalidates};
+use std::fmt::Write;
 
 /// Compares what is made invalid, which is what the README's table "What a write forgets" says; then says all that differ.
 fn assert_forgotten<DB: Backend>(executor: &CachingExecutor<DB>, forgotten: &[(&str, &str)]) {
@@ -16,7 +17,7 @@ fn assert_forgotten<DB: Backend>(executor: &CachingExecutor<DB>, forgotten: &[(&
             _ => String::new(),
         };
         if said != *expected {
-            wrong.push_str(&format!("{sql}\n  expected: {expected}\n  said:     {said}\n"));
+            let _ = writeln!(wrong, "{sql}\n  expected: {expected}\n  said:     {said}");
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
@@ -30,7 +31,7 @@ fn assert_said<DB: Backend>(executor: &CachingExecutor<DB>, said: &[(&str, &str)
         let without_key: Vec<_> = explanation.split("; ").filter(|part| !part.starts_with("key sql:")).collect();
         let without_key = without_key.join("; ");
         if without_key != *expected {
-            wrong.push_str(&format!("{sql}\n  expected: {expected}\n  said:     {without_key}\n"));
+            let _ = writeln!(wrong, "{sql}\n  expected: {expected}\n  said:     {without_key}");
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
