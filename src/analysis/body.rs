@@ -151,6 +151,7 @@ impl Body<'_> {
         if self.token(end) == Some(&Token::LParen) {
             let clause = name.len() == 1
                 && !keyword.is_empty()
+                && !self.catalog.is_user_function(keyword)
                 && (words::is_clause(keyword) || BEFORE_PARENTHESES.split_ascii_whitespace().any(|word| word == keyword));
             if !clause {
                 self.call(&name);
@@ -161,13 +162,22 @@ impl Body<'_> {
             let key = key.clone();
             self.code.read(&key);
         }
-        // `row.f` is `f(row)` in PostgreSQL where the row has no such column.
-        if let (Dialect::Postgres, [_, .., last]) = (self.dialect, name.as_slice())
-            && self.catalog.is_user_function(&last.text)
-        {
-            self.code.call(last.text.to_lowercase());
+        if self.dialect == Dialect::Postgres {
+            // `row.f` and `(row).f` are `f(row)` where the row has no such column.
+            let field = at.checked_sub(1).is_some_and(|before| self.token(before) == Some(&Token::Period));
+            for part in name.iter().skip(usize::from(!field)).filter(|part| self.catalog.is_user_function(&part.text)) {
+                self.code.call(part.text.to_lowercase());
+            }
+            if name.last().is_some_and(|last| last.text.eq_ignore_ascii_case("set_config")) && !self.is_custom_setting(end + 1) {
+                self.hide("set_config()");
+            }
         }
         end
+    }
+
+    /// Whether the name of a setting is given, and one that no name and no value depends on: `app.user`.
+    fn is_custom_setting(&self, at: usize) -> bool {
+        matches!(self.token(at), Some(Token::SingleQuotedString(setting)) if setting.contains('.'))
     }
 
     /// The parts of a name, and where it ends.
@@ -191,8 +201,10 @@ impl Body<'_> {
         match name {
             [] => None,
             [relation] => find(None, relation),
-            // `schema.relation`, perhaps with a column after it, or `relation.column`.
-            [first, second, ..] => find(Some(first), second).or_else(|| find(None, first)),
+            // `schema.relation`, perhaps with a column after it or the database before it, or `relation.column`.
+            [first, second, rest @ ..] => find(Some(first), second)
+                .or_else(|| find(Some(second), rest.first()?))
+                .or_else(|| find(None, first)),
         }
     }
 
@@ -227,7 +239,13 @@ impl Body<'_> {
 
     /// A relation that is written, after words that say how.
     fn target(&mut self, mut at: usize, ops: Ops) -> usize {
-        while self.is(at, &["into", "low_priority", "high_priority", "delayed", "ignore", "only"]) || self.token(at) == Some(&Token::LParen) {
+        // Elsewhere these are names like others.
+        let skipped: &[&str] = match self.dialect {
+            Dialect::Postgres => &["into", "only"],
+            Dialect::MySql => &["into", "low_priority", "high_priority", "delayed", "ignore"],
+            Dialect::Sqlite => &["into"],
+        };
+        while self.is(at, skipped) || self.token(at) == Some(&Token::LParen) {
             at += 1;
         }
         if self.is(at, &["or"]) {
@@ -284,13 +302,27 @@ impl Body<'_> {
     }
 
     fn update(&mut self, at: usize) -> usize {
-        let clause = self.after(at, &["for", "on", "before", "after", "of", "key"]);
-        // `DO UPDATE SET`, or a branch of MERGE.
-        if clause || self.is(at + 1, &["set", "of", "on"]) {
+        // `DO UPDATE SET`, a branch of MERGE, `FOR UPDATE`, a trigger's event; but `OPEN c FOR UPDATE t SET ...` and `UPDATE set SET ...` change a table.
+        let clause = self.after(at, &["for", "on", "before", "after", "of", "key"]) || self.is(at + 1, &["set", "of", "on"]);
+        if clause && !self.is_set_after_name(at + 1) {
             return at + 1;
         }
         let ops = Ops::UPDATE | Ops::KEYS;
         if self.dialect == Dialect::MySql { self.targets(at + 1, &["set"], ops) } else { self.target(at + 1, ops) }
+    }
+
+    /// Whether a name stands here, perhaps with an alias, and then SET.
+    fn is_set_after_name(&self, at: usize) -> bool {
+        let mut end = if self.is(at, &["only"]) { at + 1 } else { at };
+        while matches!(self.token(end), Some(Token::LParen)) {
+            end += 1;
+        }
+        let (name, mut end) = self.name(end);
+        while matches!(self.token(end), Some(Token::Mul | Token::RParen)) || self.is(end, &["as"]) {
+            end += 1;
+        }
+        let aliased = matches!(self.token(end), Some(Token::Word(_))) && self.is(end + 1, &["set"]);
+        !name.is_empty() && (aliased || self.is(end, &["set"]))
     }
 
     fn delete(&mut self, at: usize) -> usize {

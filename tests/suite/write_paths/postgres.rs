@@ -3,6 +3,7 @@
 use super::case::{Case, Step};
 pub use crate::databases::postgres::*;
 
+mod adversary;
 mod callables;
 mod inheritance;
 #[path = "common/keys.rs"]
@@ -61,6 +62,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     more_views::CASES,
     partitions::CASES,
     inheritance::CASES,
+    adversary::CASES,
     names::CASES,
     never::CASES,
 ];
