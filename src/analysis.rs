@@ -234,8 +234,17 @@ pub(crate) fn query(dialect: Dialect, sql: &str, catalog: &Catalog) -> Code {
         }
         Some(code)
     });
+    if let Some(code) = parsed {
+        return code;
+    }
+    if dialect == Dialect::Sqlite && body::lex(dialect, &scan).is_none() {
+        // No view of its writes.
+        let mut code = Code::default();
+        code.refuse(Bypass::Unparsed, "its text can't be read");
+        return code;
+    }
     // Its names are all that matters.
-    parsed.unwrap_or_else(|| body::read(dialect, body::Language::Sql, sql.trim_start().trim_start_matches("CREATE"), catalog))
+    body::read(dialect, body::Language::Sql, sql.trim_start().trim_start_matches("CREATE"), catalog)
 }
 
 fn understand_tokens(dialect: Dialect, tokens: Vec<TokenWithSpan>, catalog: &Catalog) -> Option<Analysis> {
@@ -291,13 +300,7 @@ impl Analysis {
         let members = if read.is_ok() { &closure.reads } else { &closure.writes };
         let members = members.iter().filter_map(|member| Some((member.tag.clone(), member.because.clone()?))).collect();
         let everything = closure.everything.map(|(what, _)| what).unwrap_or_default();
-        Self {
-            read,
-            writes,
-            askable,
-            why: Why { bypass: detail, everything, members },
-            ..Self::harmless(Bypass::Write)
-        }
+        Self { read, writes, askable, why: Why { bypass: detail, everything, members }, ..Self::harmless(Bypass::Write) }
     }
 
     /// Writes any table, but leaves schema and session alone.

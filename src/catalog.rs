@@ -271,6 +271,11 @@ impl Catalog {
         self.relations.keys().filter(|key| key.0 == schema).cloned().collect()
     }
 
+    /// The keys of those that unqualified names may mean.
+    pub fn home_keys(&self) -> impl Iterator<Item = &Key> {
+        self.relations.keys().filter(|(schema, _)| self.search_path.iter().any(|home| self.fold(home) == *schema))
+    }
+
     /// The relation of this PostgreSQL object identifier.
     pub fn by_oid(&self, oid: u32) -> Option<&Relation> {
         self.relations.get(self.by_oid.get(&oid)?)

@@ -68,7 +68,11 @@ pub trait Backend:
 
     /// The relations that the statement of this text would write, asked for before it runs; `None` where the database doesn't tell.
     #[doc(hidden)]
-    fn foresee<'c>(connection: &'c mut Self::Connection, catalog: &'c Catalog, sql: &'c str) -> BoxFuture<'c, Result<Option<Vec<Key>>, Error>> {
+    fn foresee<'c>(
+        connection: &'c mut Self::Connection,
+        catalog: &'c Catalog,
+        sql: &'c str,
+    ) -> BoxFuture<'c, Result<Option<Vec<Key>>, Error>> {
         let _ = (connection, catalog, sql);
         Box::pin(std::future::ready(Ok(None)))
     }

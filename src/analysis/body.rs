@@ -4,8 +4,15 @@
 //! the tokens that is a relation's counts as read and every name before a parenthesis as a call. What is written stands after one of a few
 //! words; where one of those is not understood, the body may do anything. Dynamic SQL, DDL and settings are opaque.
 
+mod tokens;
+
+#[cfg(feature = "sqlite")]
+pub use tokens::event;
+pub(super) use tokens::lex;
+use tokens::{BEFORE_PARENTHESES, MOMENTS, OTHER_STATEMENTS};
+
 use super::functions::{self, Effect};
-use super::parse::{self, is_keyword};
+use super::parse::is_keyword;
 use super::scan::Scan;
 use super::{Bypass, Dialect, words};
 use crate::catalog::{Catalog, Code, Ident, Key, Name, Ops};
@@ -24,7 +31,7 @@ pub enum Language {
 pub fn read(dialect: Dialect, language: Language, text: &str, catalog: &Catalog) -> Code {
     let scan = Scan::new(dialect, text);
     let askable = dialect == Dialect::Postgres;
-    let Some(tokens) = parse::lex(dialect, &scan) else { return Code::opaque("a body that can't be read", askable) };
+    let Some(tokens) = lex(dialect, &scan) else { return unreadable(dialect, text) };
     let mut code = Code::default();
     if let Some(bypass) = words::bypass(dialect, &tokens) {
         code.refuse(bypass, String::new());
@@ -37,21 +44,19 @@ pub fn read(dialect: Dialect, language: Language, text: &str, catalog: &Catalog)
     while at < tokens.len() {
         at = body.step(at).max(at + 1);
     }
+    if dialect == Dialect::MySql {
+        body.names_like_numbers(&scan.clean);
+    }
     body.code
 }
 
-/// The change that fires a trigger of SQLite's, by the trigger's text, and whether the trigger stands in for it.
-#[cfg(feature = "sqlite")]
-pub fn event(text: &str) -> Option<(Ops, bool)> {
-    let tokens = parse::lex(Dialect::Sqlite, &Scan::new(Dialect::Sqlite, text))?;
-    let is = |at: usize, words: &[&str]| tokens.get(at).is_some_and(|token| words.iter().any(|word| is_keyword(&token.token, word)));
-    let at = (1..tokens.len()).find(|&at| is(at, &["delete", "insert", "update"]) && is(at + 1, &["on", "of"]))?;
-    let ops = match () {
-        () if is(at, &["insert"]) => Ops::INSERT,
-        () if is(at, &["update"]) => Ops::UPDATE | Ops::KEYS,
-        () => Ops::DELETE,
-    };
-    Some((ops, is(at - 1, &["of"])))
+/// What a body does that may do anything.
+fn unreadable(dialect: Dialect, text: &str) -> Code {
+    let text = text.to_ascii_lowercase();
+    let ends_transaction = text.contains("commit") || text.contains("rollback");
+    let mut code = Code { ends_transaction, ..Code::opaque("a body that can't be read", dialect == Dialect::Postgres) };
+    code.refuse(Bypass::Unparsed, String::new());
+    code
 }
 
 struct Body<'a> {
@@ -61,20 +66,6 @@ struct Body<'a> {
     tokens: &'a [TokenWithSpan],
     code: Code,
 }
-
-/// Statements that are no reads and writes of rows.
-const OTHER_STATEMENTS: &str = "create alter drop grant revoke comment reindex vacuum analyze analyse cluster refresh rename import security reassign discard
-    reset copy load prepare deallocate handler install uninstall flush kill purge change stop xa attach detach pragma optimize repair checkpoint lock
-    unlock use";
-
-/// Words before a parenthesis that call nothing, besides those of queries.
-const BEFORE_PARENTHESES: &str = "values value if elsif elseif while until return returning perform exists array row rows key set new old range partition
-    unique primary index columns conflict returns setof table cast convert raise into do foreach slice next query unnest lateral recursive interval
-    char varchar character varying nvarchar nchar numeric decimal dec fixed bit float double int integer smallint bigint tinyint mediumint int2 int4 int8
-    instead also time timestamp timetz timestamptz datetime year binary varbinary text tinytext mediumtext longtext enum blob real precision cursor duplicate";
-
-/// Types that text becomes by the clock in PostgreSQL, and times of day that become dates by it in MySQL.
-const MOMENTS: &[&str] = &["date", "time", "timestamp", "timestamptz", "timetz", "datetime", "daterange", "tsrange", "tstzrange", "curdate"];
 
 impl Body<'_> {
     fn token(&self, at: usize) -> Option<&Token> {
@@ -100,6 +91,12 @@ impl Body<'_> {
             || self.is(before, &["begin", "then", "else", "loop", "do", "repeat", "atomic", "declare"])
     }
 
+    /// Whether this may be the statement of MySQL's `DECLARE ... HANDLER FOR condition statement`.
+    fn is_handled(&self, at: usize) -> bool {
+        let here = self.tokens[..at].iter().rev().take_while(|token| token.token != Token::SemiColon);
+        self.dialect == Dialect::MySql && here.into_iter().any(|token| is_keyword(&token.token, "handler"))
+    }
+
     /// Reads what begins at a token, and says where to go on.
     fn step(&mut self, at: usize) -> usize {
         let Some(Token::Word(word)) = self.token(at) else { return at + 1 };
@@ -107,7 +104,9 @@ impl Body<'_> {
         let called = self.token(at + 1) == Some(&Token::LParen);
         match keyword.as_str() {
             "insert" if !called => self.insert(at),
-            "replace" if !called && self.dialect != Dialect::Postgres && !self.after(at, &["or"]) => self.target(at + 1, Ops::INSERT | Ops::DELETE),
+            "replace" if !called && self.dialect != Dialect::Postgres && !self.after(at, &["or"]) => {
+                self.target(at + 1, Ops::INSERT | Ops::DELETE)
+            }
             "update" if !called => self.update(at),
             "delete" if !called => self.delete(at),
             "merge" if self.is(at + 1, &["into"]) => self.target(at + 1, Ops::ROWS),
@@ -134,7 +133,7 @@ impl Body<'_> {
                 at + 1
             }
             "set" if self.begins(at) => self.set(at),
-            _ if self.begins(at) && OTHER_STATEMENTS.split_ascii_whitespace().any(|other| other == keyword) => {
+            _ if OTHER_STATEMENTS.split_ascii_whitespace().any(|other| other == keyword) && (self.begins(at) || self.is_handled(at)) => {
                 self.hide(keyword.to_ascii_uppercase());
                 at + 1
             }
@@ -157,6 +156,11 @@ impl Body<'_> {
                 self.call(&name);
             }
             // `INTO t (a, b)`, `FROM t (a, b)` and `WITH t (a, b)` are no calls, and yet names.
+        }
+        // MariaDB's Oracle mode calls without CALL.
+        let alone = self.dialect == Dialect::MySql && self.token(end) == Some(&Token::SemiColon) && self.begins(at);
+        if alone && (name.len() > 1 || self.catalog.is_user_function(keyword)) {
+            self.call(&name);
         }
         if let Some(key) = self.relation(&name) {
             let key = key.clone();
@@ -202,9 +206,9 @@ impl Body<'_> {
             [] => None,
             [relation] => find(None, relation),
             // `schema.relation`, perhaps with a column after it or the database before it, or `relation.column`.
-            [first, second, rest @ ..] => find(Some(first), second)
-                .or_else(|| find(Some(second), rest.first()?))
-                .or_else(|| find(None, first)),
+            [first, second, rest @ ..] => {
+                find(Some(first), second).or_else(|| find(Some(second), rest.first()?)).or_else(|| find(None, first))
+            }
         }
     }
 
@@ -266,6 +270,19 @@ impl Body<'_> {
         end
     }
 
+    /// Names that begin with digits may look like numbers to the tokenizer.
+    fn names_like_numbers(&mut self, text: &str) {
+        let text = text.to_lowercase();
+        let names = self.catalog.home_keys().filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_digit()));
+        let named: Vec<_> = names.filter(|(_, name)| text.contains(&name.to_lowercase())).cloned().collect();
+        for key in named {
+            self.code.read(&key);
+            if !self.code.writes.is_empty() {
+                self.code.write(&key, Ops::ROWS);
+            }
+        }
+    }
+
     /// In SQLite the conflict clause of the statement that fires a trigger replaces those in its body.
     fn widened(&self, ops: Ops) -> Ops {
         if self.dialect == Dialect::Sqlite && ops.meets(Ops::INSERT | Ops::UPDATE) { ops | Ops::DELETE } else { ops }
@@ -274,6 +291,9 @@ impl Body<'_> {
     /// Every relation named from here to one of these words: which of them a multi-table statement writes is not asked.
     fn targets(&mut self, at: usize, ends: &[&str], ops: Ops) -> usize {
         let (mut end, mut found) = (at, false);
+        // `FOR PORTION OF` inserts what is left of a row's period.
+        let portion = self.tokens.iter().any(|token| is_keyword(&token.token, "portion"));
+        let ops = if portion { Ops::ROWS } else { ops };
         while end < self.tokens.len() && !self.is(end, ends) && !matches!(self.token(end), Some(Token::SemiColon | Token::EOF)) {
             let (name, next) = self.name(end);
             if let Some(key) = self.relation(&name) {
@@ -352,7 +372,10 @@ impl Body<'_> {
     /// MySQL's SET gives variables their values; what it says of the session is not ours to follow in a procedure.
     fn set(&mut self, at: usize) -> usize {
         let setting = self.dialect != Dialect::MySql
-            || self.is(at + 1, &["global", "session", "local", "password", "role", "names", "character", "transaction", "statement", "default"])
+            || self.is(
+                at + 1,
+                &["global", "session", "local", "password", "role", "names", "character", "transaction", "statement", "default"],
+            )
             || self.token(at + 1) == Some(&Token::AtAt);
         if setting {
             self.hide("SET");

@@ -23,7 +23,10 @@ pub(super) fn analyse(dialect: Dialect, tokens: &[TokenWithSpan], catalog: &Cata
 }
 
 fn schema_read(tables: Vec<Tag>) -> Analysis {
-    Analysis { read: Ok(Read { tables: tables.into(), category: Category::Schema, secured: false }), ..Analysis::harmless(Bypass::NotAQuery) }
+    Analysis {
+        read: Ok(Read { tables: tables.into(), category: Category::Schema, secured: false }),
+        ..Analysis::harmless(Bypass::NotAQuery)
+    }
 }
 
 /// Decided by the schema and a literal argument.
@@ -131,9 +134,9 @@ fn show(tokens: &[&Token], catalog: &Catalog) -> Option<Analysis> {
     // `SHOW STATUS WHERE f()` calls what it names.
     let qualified = rest.windows(3).any(|three| *three[0] == Token::Period && *three[2] == Token::LParen);
     let calls = qualified
-        || rest
-            .windows(2)
-            .any(|pair| *pair[1] == Token::LParen && ident(pair[0]).is_some_and(|name| name.quoted || catalog.is_user_function(&name.text)));
+        || rest.windows(2).any(|pair| {
+            *pair[1] == Token::LParen && ident(pair[0]).is_some_and(|name| name.quoted || catalog.is_user_function(&name.text))
+        });
     if calls {
         return Some(Analysis::everything(Bypass::NotAQuery));
     }

@@ -72,5 +72,6 @@ pub(super) fn is_clause(word: &str) -> bool {
     CLAUSES.split_ascii_whitespace().any(|clause| clause == word)
 }
 
-const CLAUSES: &str = "select from where and or not in as on using over by having join union all except intersect when then else case between like is limit
+const CLAUSES: &str =
+    "select from where and or not in as on using over by having join union all except intersect when then else case between like is limit
     offset distinct filter materialized any some with xor div escape";

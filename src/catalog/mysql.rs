@@ -49,12 +49,7 @@ pub async fn load(connection: &mut MySqlConnection) -> Result<Catalog, Error> {
     for name in SCHEMA_VIEWS {
         // In any case, whatever lower_case_table_names says of other names.
         for (schema, name) in [("information_schema", name.to_ascii_lowercase()), ("information_schema", name.to_owned())] {
-            catalog.add(
-                schema,
-                &name,
-                None,
-                Relation::new(Tag::schema(), Reads::Schema, Reach::Unknown),
-            );
+            catalog.add(schema, &name, None, Relation::new(Tag::schema(), Reads::Schema, Reach::Unknown));
         }
     }
     for row in sqlx::raw_sql(ELSEWHERE).fetch_all(&mut *connection).await? {

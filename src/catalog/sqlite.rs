@@ -26,6 +26,11 @@ const KEYS: &str = r#"
 const PRIMARY_KEYS: &str = "
     SELECT t.name, c.name FROM pragma_table_list AS t, pragma_table_info(t.name, t.schema) AS c WHERE t.schema = 'main' AND t.type = 'table' AND c.pk > 0";
 
+/// A table's update may change a column that is computed, though it does not name it.
+const COMPUTED: &str = "
+    SELECT DISTINCT t.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name, t.schema) AS c
+    WHERE t.schema = 'main' AND t.type = 'table' AND c.hidden IN (2, 3)";
+
 const FUNCTIONS: &str = "SELECT DISTINCT name FROM pragma_function_list WHERE NOT builtin";
 
 /// Virtual tables whose rows are all in tables of their own, in this database.
@@ -58,7 +63,10 @@ pub async fn load(connection: &mut SqliteConnection) -> Result<Catalog, Error> {
     for table in strings(connection, TEMPORARY_TRIGGERS).await? {
         let key = catalog.key("main", &table);
         let because = Arc::from("a temporary trigger");
-        catalog.add_effect(&key, Effect { on: Ops::ANY, because, does: Does::Run(Arc::new(Code::opaque("it is another connection's", false))) });
+        catalog.add_effect(
+            &key,
+            Effect { on: Ops::ANY, because, does: Does::Run(Arc::new(Code::opaque("it is another connection's", false))) },
+        );
     }
     Ok(catalog)
 }
@@ -86,9 +94,8 @@ async fn texts(connection: &mut SqliteConnection, catalog: &mut Catalog) -> Resu
                     catalog.add_effect(&key, Effect { on, because, does: Does::Write(key.clone(), Ops::DELETE) });
                 }
                 let module = sql.split_once(" using ").filter(|_| sql.starts_with("create virtual")).map(|(_, rest)| rest.trim_start());
-                let contained = module.is_some_and(|rest| {
-                    SELF_CONTAINED.contains(&rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default())
-                });
+                let contained = module
+                    .is_some_and(|rest| SELF_CONTAINED.contains(&rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default()));
                 if let Some(relation) = catalog.relation_mut(&key).filter(|_| contained) {
                     relation.writes = Reach::Itself;
                 }
@@ -111,6 +118,7 @@ async fn foreign_keys(connection: &mut SqliteConnection, catalog: &mut Catalog) 
         primary.entry(catalog.key("main", &text(&row, 0)?)).or_default().push(text(&row, 1)?);
     }
     let mut columns: HashMap<Key, HashSet<String>> = HashMap::new();
+    let computed: HashSet<Key> = strings(connection, COMPUTED).await?.iter().map(|name| catalog.key("main", name)).collect();
     for row in sqlx::raw_sql(KEYS).fetch_all(connection).await? {
         let (child, parent) = (catalog.key("main", &text(&row, 0)?), catalog.key("main", &text(&row, 1)?));
         let (column, on_update, on_delete) = (text(&row, 2)?, text(&row, 3)?, text(&row, 4)?);
@@ -135,7 +143,7 @@ async fn foreign_keys(connection: &mut SqliteConnection, catalog: &mut Catalog) 
         }
     }
     for (key, columns) in columns {
-        if let Some(relation) = catalog.relation_mut(&key) {
+        if let Some(relation) = catalog.relation_mut(&key).filter(|_| !computed.contains(&key)) {
             relation.keys = Some(columns.into_iter().collect());
         }
     }

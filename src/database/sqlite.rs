@@ -39,7 +39,11 @@ impl Backend for Sqlite {
         Box::pin(watch::begin(options))
     }
 
-    fn foresee<'c>(connection: &'c mut Self::Connection, catalog: &'c Catalog, sql: &'c str) -> BoxFuture<'c, Result<Option<Vec<Key>>, Error>> {
+    fn foresee<'c>(
+        connection: &'c mut Self::Connection,
+        catalog: &'c Catalog,
+        sql: &'c str,
+    ) -> BoxFuture<'c, Result<Option<Vec<Key>>, Error>> {
         Box::pin(foresee::foresee(connection, catalog, sql))
     }
 

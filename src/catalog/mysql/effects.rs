@@ -183,7 +183,12 @@ impl Further {
             let Ok(rows) = sqlx::raw_sql(query).fetch_all(&mut *connection).await else { continue };
             for row in rows {
                 let child = text(&row, 0).ok().flatten();
-                if child.as_deref().and_then(|name| name.split_once('/')).and_then(|(schema, _)| file_name(schema)).is_some_and(|schema| own(&schema)) {
+                if child
+                    .as_deref()
+                    .and_then(|name| name.split_once('/'))
+                    .and_then(|(schema, _)| file_name(schema))
+                    .is_some_and(|schema| own(&schema))
+                {
                     // Within the database it is known by its rules.
                     continue;
                 }

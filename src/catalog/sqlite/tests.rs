@@ -129,7 +129,10 @@ async fn hostile_names_are_only_names() {
         CREATE TABLE \"x'); DROP TABLE y; --\" (id PRIMARY KEY); CREATE TABLE \"\" (a); CREATE TABLE \"sqlit\u{e9}_\" (a); CREATE TABLE y (a);
         CREATE TABLE \"a \"\" b\" (r REFERENCES \"x'); DROP TABLE y; --\" ON DELETE CASCADE)")
     .await;
-    assert_eq!(writes("DELETE FROM \"x'); DROP TABLE y; --\"", &catalog), Tag::table("x'); DROP TABLE y; --").to_string() + ", " + Tag::table("a \" b").as_str());
+    assert_eq!(
+        writes("DELETE FROM \"x'); DROP TABLE y; --\"", &catalog),
+        Tag::table("x'); DROP TABLE y; --").to_string() + ", " + Tag::table("a \" b").as_str()
+    );
     for name in ["a \" b", "", "sqlit\u{e9}_", "y"] {
         assert_eq!(named(&catalog, None, name).unwrap().reads, Reads::Plain, "{name}");
     }

@@ -3,6 +3,7 @@
 use super::case::{Case, Step};
 pub use crate::databases::sqlite::*;
 
+mod adversary;
 #[path = "common/keys.rs"]
 mod keys;
 mod more_keys;
@@ -43,6 +44,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     more_keys::CASES,
     more_triggers::CASES,
     more_schema::CASES,
+    adversary::CASES,
     never::CASES,
 ];
 

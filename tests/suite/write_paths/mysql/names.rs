@@ -1,6 +1,6 @@
 //! Names: in quotes, with a database, in capitals.
 
-use crate::write_paths::case::But::{Inexact};
+use crate::write_paths::case::But::Inexact;
 use crate::write_paths::case::Step::Run;
 use crate::write_paths::case::{READ_T, READ_U, T, U, cases};
 

@@ -4,8 +4,10 @@ use crate::write_paths::case::But::{CachesNothing, Inexact, NeedsClosure};
 use crate::write_paths::case::Step::Run;
 use crate::write_paths::case::{CHILDREN, JOURNAL, PARENT, READ_CHILD, READ_JOURNAL, READ_PARENT, READ_T, READ_U, T, U, cases};
 
-const WRITER: &str = "CREATE FUNCTION writer() RETURNS INT LANGUAGE plpgsql AS $$ BEGIN INSERT INTO journal VALUES (9, 'written'); RETURN 9; END $$;";
-const FAR: &str = "CREATE SCHEMA far; CREATE TABLE far.t (id INT PRIMARY KEY, v VARCHAR(40)); INSERT INTO far.t VALUES (1, 'one'), (2, 'two');";
+const WRITER: &str =
+    "CREATE FUNCTION writer() RETURNS INT LANGUAGE plpgsql AS $$ BEGIN INSERT INTO journal VALUES (9, 'written'); RETURN 9; END $$;";
+const FAR: &str =
+    "CREATE SCHEMA far; CREATE TABLE far.t (id INT PRIMARY KEY, v VARCHAR(40)); INSERT INTO far.t VALUES (1, 'one'), (2, 'two');";
 const READ_FAR: &str = "SELECT id, v FROM far.t ORDER BY id";
 
 cases! {
