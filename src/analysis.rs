@@ -234,8 +234,17 @@ pub(crate) fn query(dialect: Dialect, sql: &str, catalog: &Catalog) -> Code {
         }
         Some(code)
     });
+    if let Some(code) = parsed {
+        return code;
+    }
+    if dialect == Dialect::Sqlite && body::lex(dialect, &scan).is_none() {
+        // No view of its writes.
+        let mut code = Code::default();
+        code.refuse(Bypass::Unparsed, "its text can't be read");
+        return code;
+    }
     // Its names are all that matters.
-    parsed.unwrap_or_else(|| body::read(dialect, body::Language::Sql, sql.trim_start().trim_start_matches("CREATE"), catalog))
+    body::read(dialect, body::Language::Sql, sql.trim_start().trim_start_matches("CREATE"), catalog)
 }
 
 fn understand_tokens(dialect: Dialect, tokens: Vec<TokenWithSpan>, catalog: &Catalog) -> Option<Analysis> {

@@ -21,6 +21,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+/// So many bytes of a name count in PostgreSQL: it cuts off the rest.
+pub const LONGEST_NAME: usize = 63;
+
 /// The relations and functions of one database, as one session sees them.
 #[derive(Debug, Clone)]
 pub struct Catalog {
@@ -136,6 +139,7 @@ impl Catalog {
 
     /// A temporary table of this name (in lower case) stands on some connection: relations of the name are not cached.
     pub fn shadow(&mut self, name: &str) {
+        let name = if self.dialect == Dialect::Postgres { cut_off(name) } else { name };
         for ((_, relation_name), relation) in &mut self.relations {
             // Other connections still reach the one that it hides, and what it runs they run.
             if relation_name.to_lowercase() == name {
@@ -268,6 +272,11 @@ impl Catalog {
         self.relations.keys().filter(|key| key.0 == schema).cloned().collect()
     }
 
+    /// The keys of those that unqualified names may mean.
+    pub fn home_keys(&self) -> impl Iterator<Item = &Key> {
+        self.relations.keys().filter(|(schema, _)| self.search_path.iter().any(|home| self.fold(home) == *schema))
+    }
+
     /// The relation of this PostgreSQL object identifier.
     pub fn by_oid(&self, oid: u32) -> Option<&Relation> {
         self.relations.get(self.by_oid.get(&oid)?)
@@ -313,8 +322,18 @@ impl Catalog {
     fn spelling(&self, ident: &Ident) -> String {
         match self.dialect {
             // The server folds nothing but ASCII in UTF-8.
-            Dialect::Postgres if !ident.quoted => ident.text.to_ascii_lowercase(),
+            Dialect::Postgres if !ident.quoted => cut_off(&ident.text).to_ascii_lowercase(),
+            Dialect::Postgres => cut_off(&ident.text).to_owned(),
             _ => self.fold(&ident.text),
         }
     }
+}
+
+/// As much of a name as PostgreSQL looks at.
+fn cut_off(name: &str) -> &str {
+    let mut end = name.len().min(LONGEST_NAME);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
 }

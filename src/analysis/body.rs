@@ -4,8 +4,15 @@
 //! the tokens that is a relation's counts as read and every name before a parenthesis as a call. What is written stands after one of a few
 //! words; where one of those is not understood, the body may do anything. Dynamic SQL, DDL and settings are opaque.
 
+mod tokens;
+
+#[cfg(feature = "sqlite")]
+pub use tokens::event;
+pub(super) use tokens::lex;
+use tokens::{BEFORE_PARENTHESES, MOMENTS, OTHER_STATEMENTS};
+
 use super::functions::{self, Effect};
-use super::parse::{self, is_keyword};
+use super::parse::is_keyword;
 use super::scan::Scan;
 use super::{Bypass, Dialect, words};
 use crate::catalog::{Catalog, Code, Ident, Key, Name, Ops};
@@ -24,7 +31,7 @@ pub enum Language {
 pub fn read(dialect: Dialect, language: Language, text: &str, catalog: &Catalog) -> Code {
     let scan = Scan::new(dialect, text);
     let askable = dialect == Dialect::Postgres;
-    let Some(tokens) = parse::lex(dialect, &scan) else { return Code::opaque("its text can't be read", askable) };
+    let Some(tokens) = lex(dialect, &scan) else { return unreadable(dialect, text) };
     let mut code = Code::default();
     if let Some(bypass) = words::bypass(dialect, &tokens) {
         let what = match bypass {
@@ -42,21 +49,19 @@ pub fn read(dialect: Dialect, language: Language, text: &str, catalog: &Catalog)
     while at < tokens.len() {
         at = body.step(at).max(at + 1);
     }
+    if dialect == Dialect::MySql {
+        body.names_like_numbers(&scan.clean);
+    }
     body.code
 }
 
-/// The change that fires a trigger of SQLite's, by the trigger's text, and whether the trigger stands in for it.
-#[cfg(feature = "sqlite")]
-pub fn event(text: &str) -> Option<(Ops, bool)> {
-    let tokens = parse::lex(Dialect::Sqlite, &Scan::new(Dialect::Sqlite, text))?;
-    let is = |at: usize, words: &[&str]| tokens.get(at).is_some_and(|token| words.iter().any(|word| is_keyword(&token.token, word)));
-    let at = (1..tokens.len()).find(|&at| is(at, &["delete", "insert", "update"]) && is(at + 1, &["on", "of"]))?;
-    let ops = match () {
-        () if is(at, &["insert"]) => Ops::INSERT,
-        () if is(at, &["update"]) => Ops::UPDATE | Ops::KEYS,
-        () => Ops::DELETE,
-    };
-    Some((ops, is(at - 1, &["of"])))
+/// What a body does that may do anything.
+fn unreadable(dialect: Dialect, text: &str) -> Code {
+    let text = text.to_ascii_lowercase();
+    let ends_transaction = text.contains("commit") || text.contains("rollback");
+    let mut code = Code { ends_transaction, ..Code::opaque("its text can't be read", dialect == Dialect::Postgres) };
+    code.refuse(Bypass::Unparsed, String::new());
+    code
 }
 
 struct Body<'a> {
@@ -66,21 +71,6 @@ struct Body<'a> {
     tokens: &'a [TokenWithSpan],
     code: Code,
 }
-
-/// Statements that are no reads and writes of rows.
-const OTHER_STATEMENTS: &str = "create alter drop grant revoke comment reindex vacuum analyze analyse cluster refresh rename import security reassign discard
-    reset copy load prepare deallocate handler install uninstall flush kill purge change stop xa attach detach pragma optimize repair checkpoint lock
-    unlock use";
-
-/// Words before a parenthesis that call nothing, besides those of queries.
-const BEFORE_PARENTHESES: &str = "values value if elsif elseif while until return returning perform exists array row rows key set new old range partition
-    unique primary index columns conflict returns setof table cast convert raise into do foreach slice next query unnest lateral recursive interval
-    char varchar character varying nvarchar nchar numeric decimal dec fixed bit float double int integer smallint bigint tinyint mediumint int2 int4 int8
-    instead also time timestamp timetz timestamptz datetime year binary varbinary text tinytext mediumtext longtext enum blob real precision cursor duplicate";
-
-/// Types that text becomes by the clock in PostgreSQL, and times of day that become dates by it in MySQL.
-const MOMENTS: &[&str] =
-    &["date", "time", "timestamp", "timestamptz", "timetz", "datetime", "daterange", "tsrange", "tstzrange", "curdate"];
 
 impl Body<'_> {
     fn token(&self, at: usize) -> Option<&Token> {
@@ -104,6 +94,12 @@ impl Body<'_> {
         let Some(before) = at.checked_sub(1) else { return true };
         matches!(self.token(before), Some(Token::SemiColon | Token::Colon | Token::ShiftRight))
             || self.is(before, &["begin", "then", "else", "loop", "do", "repeat", "atomic", "declare"])
+    }
+
+    /// Whether this may be the statement of MySQL's `DECLARE ... HANDLER FOR condition statement`.
+    fn is_handled(&self, at: usize) -> bool {
+        let here = self.tokens[..at].iter().rev().take_while(|token| token.token != Token::SemiColon);
+        self.dialect == Dialect::MySql && here.into_iter().any(|token| is_keyword(&token.token, "handler"))
     }
 
     /// Reads what begins at a token, and says where to go on.
@@ -142,7 +138,7 @@ impl Body<'_> {
                 at + 1
             }
             "set" if self.begins(at) => self.set(at),
-            _ if self.begins(at) && OTHER_STATEMENTS.split_ascii_whitespace().any(|other| other == keyword) => {
+            _ if OTHER_STATEMENTS.split_ascii_whitespace().any(|other| other == keyword) && (self.begins(at) || self.is_handled(at)) => {
                 self.hide(format!("runs {}", keyword.to_ascii_uppercase()));
                 at + 1
             }
@@ -159,21 +155,31 @@ impl Body<'_> {
         if self.token(end) == Some(&Token::LParen) {
             let clause = name.len() == 1
                 && !keyword.is_empty()
+                && !self.catalog.is_user_function(keyword)
                 && (words::is_clause(keyword) || BEFORE_PARENTHESES.split_ascii_whitespace().any(|word| word == keyword));
             let lists = name.len() == 1 && self.names_columns(at, end);
             if !clause && !lists {
                 self.call(&name);
             }
         }
+        // MariaDB's Oracle mode calls without CALL.
+        let alone = self.dialect == Dialect::MySql && self.token(end) == Some(&Token::SemiColon) && self.begins(at);
+        if alone && (name.len() > 1 || self.catalog.is_user_function(keyword)) {
+            self.call(&name);
+        }
         if let Some(key) = self.relation(&name) {
             let key = key.clone();
             self.code.read(&key);
         }
-        // `row.f` is `f(row)` in PostgreSQL where the row has no such column.
-        if let (Dialect::Postgres, [_, .., last]) = (self.dialect, name.as_slice())
-            && self.catalog.is_user_function(&last.text)
-        {
-            self.code.call(last.text.to_lowercase());
+        if self.dialect == Dialect::Postgres {
+            // `row.f` and `(row).f` are `f(row)` where the row has no such column.
+            let field = at.checked_sub(1).is_some_and(|before| self.token(before) == Some(&Token::Period));
+            for part in name.iter().skip(usize::from(!field)).filter(|part| self.catalog.is_user_function(&part.text)) {
+                self.code.call(part.text.to_lowercase());
+            }
+            if name.last().is_some_and(|last| last.text.eq_ignore_ascii_case("set_config")) && !self.is_custom_setting(end + 1) {
+                self.hide("set_config()");
+            }
         }
         end
     }
@@ -207,6 +213,11 @@ impl Body<'_> {
             && self.is(at + 1, &["select", "with", "values", "insert", "update", "delete", "merge", "table"])
     }
 
+    /// Whether the name of a setting is given, and one that no name and no value depends on: `app.user`.
+    fn is_custom_setting(&self, at: usize) -> bool {
+        matches!(self.token(at), Some(Token::SingleQuotedString(setting)) if setting.contains('.'))
+    }
+
     /// The parts of a name, and where it ends.
     fn name(&self, at: usize) -> (Vec<Ident>, usize) {
         let (mut parts, mut at) = (Vec::new(), at);
@@ -228,8 +239,10 @@ impl Body<'_> {
         match name {
             [] => None,
             [relation] => find(None, relation),
-            // `schema.relation`, perhaps with a column after it, or `relation.column`.
-            [first, second, ..] => find(Some(first), second).or_else(|| find(None, first)),
+            // `schema.relation`, perhaps with a column after it or the database before it, or `relation.column`.
+            [first, second, rest @ ..] => {
+                find(Some(first), second).or_else(|| find(Some(second), rest.first()?)).or_else(|| find(None, first))
+            }
         }
     }
 
@@ -264,8 +277,13 @@ impl Body<'_> {
 
     /// A relation that is written, after words that say how.
     fn target(&mut self, mut at: usize, ops: Ops) -> usize {
-        while self.is(at, &["into", "low_priority", "high_priority", "delayed", "ignore", "only"]) || self.token(at) == Some(&Token::LParen)
-        {
+        // Elsewhere these are names like others.
+        let skipped: &[&str] = match self.dialect {
+            Dialect::Postgres => &["into", "only"],
+            Dialect::MySql => &["into", "low_priority", "high_priority", "delayed", "ignore"],
+            Dialect::Sqlite => &["into"],
+        };
+        while self.is(at, skipped) || self.token(at) == Some(&Token::LParen) {
             at += 1;
         }
         if self.is(at, &["or"]) {
@@ -289,6 +307,19 @@ impl Body<'_> {
         end
     }
 
+    /// Names that begin with digits may look like numbers to the tokenizer.
+    fn names_like_numbers(&mut self, text: &str) {
+        let text = text.to_lowercase();
+        let names = self.catalog.home_keys().filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_digit()));
+        let named: Vec<_> = names.filter(|(_, name)| text.contains(&name.to_lowercase())).cloned().collect();
+        for key in named {
+            self.code.read(&key);
+            if !self.code.writes.is_empty() {
+                self.code.write(&key, Ops::ROWS);
+            }
+        }
+    }
+
     /// In SQLite the conflict clause of the statement that fires a trigger replaces those in its body.
     fn widened(&self, ops: Ops) -> Ops {
         if self.dialect == Dialect::Sqlite && ops.meets(Ops::INSERT | Ops::UPDATE) { ops | Ops::DELETE } else { ops }
@@ -297,6 +328,9 @@ impl Body<'_> {
     /// Every relation named from here to one of these words: which of them a multi-table statement writes is not asked.
     fn targets(&mut self, at: usize, ends: &[&str], ops: Ops) -> usize {
         let (mut end, mut found) = (at, false);
+        // `FOR PORTION OF` inserts what is left of a row's period.
+        let portion = self.tokens.iter().any(|token| is_keyword(&token.token, "portion"));
+        let ops = if portion { Ops::ROWS } else { ops };
         while end < self.tokens.len() && !self.is(end, ends) && !matches!(self.token(end), Some(Token::SemiColon | Token::EOF)) {
             let (name, next) = self.name(end);
             if let Some(key) = self.relation(&name) {
@@ -325,13 +359,27 @@ impl Body<'_> {
     }
 
     fn update(&mut self, at: usize) -> usize {
-        let clause = self.after(at, &["for", "on", "before", "after", "of", "key"]);
-        // `DO UPDATE SET`, or a branch of MERGE.
-        if clause || self.is(at + 1, &["set", "of", "on"]) {
+        // `DO UPDATE SET`, a branch of MERGE, `FOR UPDATE`, a trigger's event; but `OPEN c FOR UPDATE t SET ...` and `UPDATE set SET ...` change a table.
+        let clause = self.after(at, &["for", "on", "before", "after", "of", "key"]) || self.is(at + 1, &["set", "of", "on"]);
+        if clause && !self.is_set_after_name(at + 1) {
             return at + 1;
         }
         let ops = Ops::UPDATE | Ops::KEYS;
         if self.dialect == Dialect::MySql { self.targets(at + 1, &["set"], ops) } else { self.target(at + 1, ops) }
+    }
+
+    /// Whether a name stands here, perhaps with an alias, and then SET.
+    fn is_set_after_name(&self, at: usize) -> bool {
+        let mut end = if self.is(at, &["only"]) { at + 1 } else { at };
+        while matches!(self.token(end), Some(Token::LParen)) {
+            end += 1;
+        }
+        let (name, mut end) = self.name(end);
+        while matches!(self.token(end), Some(Token::Mul | Token::RParen)) || self.is(end, &["as"]) {
+            end += 1;
+        }
+        let aliased = matches!(self.token(end), Some(Token::Word(_))) && self.is(end + 1, &["set"]);
+        !name.is_empty() && (aliased || self.is(end, &["set"]))
     }
 
     fn delete(&mut self, at: usize) -> usize {
@@ -365,7 +413,8 @@ impl Body<'_> {
                 at + 1,
                 &["global", "session", "local", "password", "role", "names", "character", "transaction", "statement", "default"],
             )
-            || matches!(self.token(at + 1), Some(Token::Word(word)) if word.quote_style.is_none() && word.value.starts_with("@@"));
+            || matches!(self.token(at + 1), Some(Token::Word(word)) if word.quote_style.is_none() && word.value.starts_with("@@"))
+            || self.token(at + 1) == Some(&Token::AtAt);
         if setting {
             self.hide("changes a setting (SET)");
         }

@@ -17,6 +17,7 @@ impl Walk<'_> {
             }
             Expr::TypedString(typed) => self.cast(None, &typed.data_type),
             Expr::Convert { data_type, styles, .. } => {
+                self.call_keyword("convert");
                 if !styles.is_empty() {
                     self.distrust(Bypass::Unparsed);
                 }

@@ -109,7 +109,9 @@ impl Collector<'_> {
                 // In PostgreSQL `a.b` is a part of column `a`.
                 let plain = column.0.len() == 1 || self.dialect != Dialect::Postgres;
                 let column = tables::last_lower(column);
-                plain && !column.is_empty() && keys.is_some_and(|keys| keys.iter().all(|key| key.to_lowercase() != column))
+                // PostgreSQL cuts longer names off, and who folds the case of which letters is not asked.
+                let certain = column.is_ascii() && column.len() <= crate::catalog::LONGEST_NAME && !column.is_empty();
+                plain && certain && keys.is_some_and(|keys| keys.iter().all(|key| key.to_lowercase() != column))
             }
             AssignmentTarget::Tuple(_) => false,
         };

@@ -26,8 +26,8 @@ const KEYS: &str = r#"
 const PRIMARY_KEYS: &str = "
     SELECT t.name, c.name FROM pragma_table_list AS t, pragma_table_info(t.name, t.schema) AS c WHERE t.schema = 'main' AND t.type = 'table' AND c.pk > 0";
 
-/// Tables in which an update may change other columns than it names.
-const GENERATED: &str = "
+/// A table's update may change a column that is computed, though it does not name it.
+const COMPUTED: &str = "
     SELECT DISTINCT t.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name, t.schema) AS c
     WHERE t.schema = 'main' AND t.type = 'table' AND c.hidden IN (2, 3)";
 
@@ -117,8 +117,8 @@ async fn foreign_keys(connection: &mut SqliteConnection, catalog: &mut Catalog) 
     for row in sqlx::raw_sql(PRIMARY_KEYS).fetch_all(&mut *connection).await? {
         primary.entry(catalog.key("main", &text(&row, 0)?)).or_default().push(text(&row, 1)?);
     }
-    let generated: HashSet<Key> = strings(connection, GENERATED).await?.iter().map(|name| catalog.key("main", name)).collect();
     let mut columns: HashMap<Key, HashSet<String>> = HashMap::new();
+    let computed: HashSet<Key> = strings(connection, COMPUTED).await?.iter().map(|name| catalog.key("main", name)).collect();
     for row in sqlx::raw_sql(KEYS).fetch_all(connection).await? {
         let (child, parent) = (catalog.key("main", &text(&row, 0)?), catalog.key("main", &text(&row, 1)?));
         let (column, on_update, on_delete) = (text(&row, 2)?, text(&row, 3)?, text(&row, 4)?);
@@ -133,7 +133,7 @@ async fn foreign_keys(connection: &mut SqliteConnection, catalog: &mut Catalog) 
         }
     }
     for (key, columns) in columns {
-        if let Some(relation) = catalog.relation_mut(&key).filter(|_| !generated.contains(&key)) {
+        if let Some(relation) = catalog.relation_mut(&key).filter(|_| !computed.contains(&key)) {
             relation.keys = Some(columns.into_iter().collect());
         }
     }

@@ -116,7 +116,9 @@ SELECT r.schema::pg_catalog.text, r.name::pg_catalog.text, r.oid::pg_catalog.tex
 FROM named r
 UNION ALL
 SELECT DISTINCT '', 'relation calls', b.objid::pg_catalog.text, p.proname::pg_catalog.text, ''
-FROM calls b JOIN pg_catalog.pg_proc p ON p.oid = b.source JOIN pg_catalog.pg_class c ON c.oid = b.objid AND c.relkind <> 'v'
+FROM calls b JOIN pg_catalog.pg_proc p ON p.oid = b.source
+-- What a view calls its query tells, but for its defaults.
+JOIN pg_catalog.pg_class c ON c.oid = b.objid AND (c.relkind <> 'v' OR EXISTS (SELECT FROM pg_catalog.pg_attrdef a WHERE a.adrelid = c.oid))
 WHERE b.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
 UNION ALL
 SELECT DISTINCT '', CASE b.source WHEN 0 THEN 'opaque operators' ELSE 'operators call' END, '0', coalesce(p.proname::pg_catalog.text, ''), ''

@@ -8,23 +8,28 @@ use sqlx::Error;
 use sqlx::postgres::PgConnection;
 use std::collections::HashMap;
 
-/// Name, kind of body, volatility, body, settings, signature, what an aggregate calls.
+/// Name, kind of body, volatility, body, settings, signature, what an aggregate calls, and whether the body is the server's own text.
 ///
-/// Of a function in SQL's own syntax the server keeps no text but makes one. What an extension brings in C is trusted to write no table of its own accord,
-/// unless it is one of those that are there to do so over a connection of their own, which nobody sees.
+/// Of a function in SQL's own syntax the server keeps no text but makes one, with names as this session would write them. What an extension brings in C
+/// is trusted to write no table of its own accord where it is not volatile or takes nothing that could name one, or where the extension is known. Some
+/// are there to write, over a connection of their own that nobody sees (`opaque`), or to run SQL that they are given (`told`).
 const ROUTINES: &str = "
     SELECT p.proname::pg_catalog.text,
            CASE WHEN p.prokind = 'a' THEN 'aggregate'
                 WHEN l.lanname IN ('sql', 'plpgsql') THEN l.lanname::pg_catalog.text
                 WHEN l.lanname = 'internal' AND p.prosrc IN ('range_constructor2', 'range_constructor3', 'multirange_constructor0',
                                                              'multirange_constructor1', 'multirange_constructor2') THEN 'harmless'
-                WHEN l.lanname IN ('c', 'internal') AND EXISTS (
-                    SELECT FROM pg_catalog.pg_depend e JOIN pg_catalog.pg_extension x ON x.oid = e.refobjid
-                    WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid AND e.deptype = 'e'
-                      AND e.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-                      AND x.extname NOT IN ('dblink', 'pg_background', 'pg_cron', 'adminpack', 'spi', 'refint', 'autoinc')) THEN 'harmless'
-                WHEN p.prokind = 'p' THEN 'opaque procedure'
-                ELSE 'opaque'
+                WHEN l.lanname NOT IN ('c', 'internal') OR x.extname IS NULL THEN CASE p.prokind WHEN 'p' THEN 'opaque' ELSE 'told' END
+                WHEN x.extname IN ('dblink', 'pg_background', 'pg_cron', 'adminpack') THEN 'opaque'
+                WHEN x.extname IN ('spi', 'refint', 'autoinc') OR p.proname IN ('crosstab', 'crosstab_hash', 'connectby', 'xpath_table')
+                  OR p.proname ~ '^crosstab[0-9]+$' THEN 'told'
+                WHEN p.provolatile <> 'v' OR (p.pronargs = 0 AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype)
+                  OR x.extname ~ '^(postgis|address_standardizer|h3|btree_g|tsm_|pg_stat|pg_trgm|pg_hint_plan|pgrouting)' OR x.extname IN (
+                        'pgcrypto', 'uuid-ossp', 'hstore', 'citext', 'ltree', 'cube', 'seg', 'isn', 'intarray', 'intagg', 'bloom', 'unaccent',
+                        'fuzzystrmatch', 'earthdistance', 'dict_int', 'dict_xsyn', 'vector', 'tablefunc', 'xml2', 'amcheck', 'pageinspect',
+                        'pg_buffercache', 'pg_freespacemap', 'pg_prewarm', 'pg_visibility', 'pg_walinspect', 'pgrowlocks', 'old_snapshot', 'sslinfo',
+                        'tcn', 'moddatetime', 'insert_username', 'lo', 'file_fdw', 'postgres_fdw', 'hypopg', 'rum', 'pg_bigm') THEN 'harmless'
+                ELSE 'told'
            END,
            p.provolatile::pg_catalog.text,
            CASE WHEN p.prokind <> 'a' AND p.prosrc = '' THEN pg_catalog.pg_get_functiondef(p.oid) ELSE p.prosrc END,
@@ -33,10 +38,14 @@ const ROUTINES: &str = "
            coalesce((SELECT pg_catalog.string_agg(f.proname::pg_catalog.text, E'\\n')
                      FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc f ON f.oid = d.refobjid
                      WHERE p.prokind = 'a' AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
-                       AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass), '')
+                       AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass), ''),
+           (p.prosrc = '')::pg_catalog.text
     FROM pg_catalog.pg_proc p
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    LEFT JOIN (pg_catalog.pg_depend e JOIN pg_catalog.pg_extension x ON x.oid = e.refobjid)
+      ON e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid AND e.deptype = 'e'
+     AND e.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') OR p.oid >= 16384";
 
 /// Types that text becomes by the clock.
@@ -50,22 +59,44 @@ pub(super) async fn load(connection: &mut PgConnection, catalog: &mut Catalog) -
     for row in &rows {
         names.add_function(&text(row, 0)?);
     }
+    let setting = |row| Ok::<_, Error>(text(row, 4)?.lines().find_map(|setting| setting.strip_prefix("search_path=")).map(str::to_owned));
     let mut paths: HashMap<String, Catalog> = HashMap::new();
+    for path in rows.iter().filter_map(|row| setting(row).transpose()) {
+        let path = path?;
+        paths.entry(path).or_insert_with_key(|path| names.with_search_path(schemas(path)));
+    }
     for row in &rows {
         let (name, kind, volatility) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
         let (source, settings, signature) = (text(row, 3)?, text(row, 4)?, text(row, 5)?);
-        let resolving = match settings.lines().find_map(|setting| setting.strip_prefix("search_path=")) {
-            Some(path) => &*paths.entry(path.to_owned()).or_insert_with(|| names.with_search_path(schemas(path))),
-            None => &names,
+        // The server writes its own texts for this session.
+        let own_text = text(row, 7)? == "true";
+        let path = setting(row)?.filter(|_| !own_text);
+        let resolving = path.as_ref().and_then(|path| paths.get(path)).unwrap_or(&names);
+        let read = |language, source: &str| {
+            let mut code = body::read(Dialect::Postgres, language, source, resolving);
+            if path.is_none() && !own_text {
+                // Called by one that has a search path of its own, its names mean what they mean there. What is unknown there is an error.
+                for other in paths.values() {
+                    let Code { reads, writes, .. } = body::read(Dialect::Postgres, language, source, other);
+                    code.add(Code { reads, writes, ..Code::default() });
+                }
+            }
+            code
         };
         let mut code = match kind.as_str() {
-            "sql" => body::read(Dialect::Postgres, Language::Sql, without_create(&source), resolving),
-            "plpgsql" => body::read(Dialect::Postgres, Language::Procedural, &source, resolving),
+            "sql" => read(Language::Sql, without_create(&source)),
+            "plpgsql" => read(Language::Procedural, &source),
             "aggregate" => Code { calls: text(row, 6)?.lines().map(str::to_lowercase).collect(), ..Code::default() },
             "harmless" => Code::default(),
-            // A procedure may commit, and to ask what it wrote would forbid it to.
-            kind => Code { ends_transaction: kind == "opaque procedure", ..Code::opaque("a body in another language", true) },
+            // A procedure may commit by itself, which it can't in a transaction that was begun to ask.
+            kind => Code::opaque("a body in another language", kind == "told"),
         };
+        if signature.contains(" DEFAULT ") {
+            code.add(body::read(Dialect::Postgres, Language::Procedural, &signature, &names));
+        }
+        if path.is_some_and(|path| path.contains("$user")) {
+            code.hide("a search path that depends on the user", true);
+        }
         let readable = matches!(kind.as_str(), "sql" | "plpgsql");
         if readable && signature.split(|c: char| !c.is_alphanumeric()).any(|word| MOMENTS.contains(&word)) {
             code.refuse(Bypass::Function, "it may make a date out of text");

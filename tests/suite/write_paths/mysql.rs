@@ -3,6 +3,7 @@
 use super::case::{Case, Step};
 pub use crate::databases::mysql::*;
 
+mod adversary;
 mod callables;
 #[path = "common/keys.rs"]
 mod keys;
@@ -46,6 +47,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     more_triggers::CASES,
     more_transactions::CASES,
     more_schema::CASES,
+    adversary::CASES,
     names::CASES,
     never::CASES,
 ];

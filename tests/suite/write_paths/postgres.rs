@@ -3,6 +3,7 @@
 use super::case::{Case, Step};
 pub use crate::databases::postgres::*;
 
+mod adversary;
 mod asked;
 mod callables;
 mod inheritance;
@@ -63,6 +64,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     more_views::CASES,
     partitions::CASES,
     inheritance::CASES,
+    adversary::CASES,
     names::CASES,
     never::CASES,
 ];

@@ -3,6 +3,7 @@
 use super::case::{Case, Step};
 pub use crate::databases::sqlite::*;
 
+mod adversary;
 mod asked;
 #[path = "common/keys.rs"]
 mod keys;
@@ -45,6 +46,7 @@ const TABLE: &[&[(&str, Case)]] = &[
     more_keys::CASES,
     more_triggers::CASES,
     more_schema::CASES,
+    adversary::CASES,
     never::CASES,
 ];
 
