@@ -19,6 +19,8 @@ const KEYS: &str = "
     FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'";
 
 /// Table, name, kind, and each function that it runs: its own, and those that its condition calls.
+///
+/// A partition's copy of its parent's trigger counts as internal before version 15; it depends on the other, as copies of foreign keys do.
 const TRIGGERS: &str = "
     SELECT t.tgrelid::pg_catalog.text, t.tgname::pg_catalog.text, t.tgtype::pg_catalog.text, p.proname::pg_catalog.text,
            (p.oid >= 16384)::pg_catalog.text
@@ -30,7 +32,10 @@ const TRIGGERS: &str = "
         WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
     ) AS runs(trigger, function) ON runs.trigger = t.oid
     JOIN pg_catalog.pg_proc p ON p.oid = runs.function
-    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'";
+    WHERE t.tgenabled <> 'D' AND (NOT t.tgisinternal OR (p.oid >= 16384 AND EXISTS (
+        SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.objid = t.oid
+          AND d.refclassid = 'pg_catalog.pg_trigger'::pg_catalog.regclass)))";
 
 /// Those of PostgreSQL itself, which change nothing but the row.
 const HARMLESS_TRIGGERS: [&str; 3] = ["tsvector_update_trigger", "tsvector_update_trigger_column", "suppress_redundant_updates_trigger"];
