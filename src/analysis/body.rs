@@ -311,8 +311,8 @@ impl Body<'_> {
     fn names_like_numbers(&mut self, text: &str) {
         let text = text.to_lowercase();
         let names = self.catalog.home_keys().filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_digit()));
-        let named: Vec<_> = names.filter(|(_, name)| text.contains(&name.to_lowercase())).cloned().collect();
-        for key in named {
+        let found: Vec<_> = names.filter(|(_, name)| text.contains(&name.to_lowercase())).cloned().collect();
+        for key in found {
             self.code.read(&key);
             if !self.code.writes.is_empty() {
                 self.code.write(&key, Ops::ROWS);

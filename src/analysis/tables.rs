@@ -51,6 +51,8 @@ pub(super) struct Scopes {
 #[derive(Debug)]
 struct Scope {
     names: Vec<String>,
+    /// The same as they are written.
+    spelt: Vec<String>,
     /// How many of the WITH clause's own queries are still to be walked. They come before the body, in order.
     pending: usize,
 }
@@ -75,7 +77,8 @@ impl Scopes {
     pub fn enter(&mut self, query: &Query) {
         let tables = query.with.as_ref().map(|with| with.cte_tables.as_slice()).unwrap_or_default();
         let names = tables.iter().map(|table| self.key(&table.alias.name)).collect();
-        self.open.push(Scope { names, pending: tables.len() });
+        let spelt = tables.iter().map(|table| table.alias.name.value.clone()).collect();
+        self.open.push(Scope { names, spelt, pending: tables.len() });
     }
 
     /// Leaves a query.
@@ -91,8 +94,10 @@ impl Scopes {
         let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return Meaning::Relation };
         let key = self.key(ident);
         let mut meaning = Meaning::Relation;
+        // Which of the two counts where only the case differs depends on the server and its settings.
+        let exact = |scope: &Scope| self.dialect != Dialect::MySql || scope.spelt.contains(&ident.value);
         for scope in self.open.iter().rev().filter(|scope| scope.names.contains(&key)) {
-            if scope.pending == 0 {
+            if scope.pending == 0 && exact(scope) {
                 return if meaning == Meaning::Relation { Meaning::Expression } else { meaning };
             }
             meaning = Meaning::Either;

@@ -92,6 +92,10 @@ impl Catalog {
             called: HashSet::new(),
         };
         closing.run(code, &None);
+        if self.opaque_operators && !code.writes.is_empty() {
+            // What a trigger compares may call it, too.
+            closing.hide("an operator, a cast or a domain may call any function".to_owned(), closing.is_postgres());
+        }
         while let Some((step, because)) = closing.steps.pop_front() {
             match step {
                 Step::Read(key) => closing.read(&key, because),

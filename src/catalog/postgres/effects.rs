@@ -19,6 +19,8 @@ const KEYS: &str = "
     FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'";
 
 /// Table, name, kind, and each function that it runs: its own, and those that its condition calls.
+///
+/// A partition's copy of its parent's trigger counts as internal before version 15; it depends on the other, as copies of foreign keys do.
 const TRIGGERS: &str = "
     SELECT t.tgrelid::pg_catalog.text, t.tgname::pg_catalog.text, t.tgtype::pg_catalog.text, p.proname::pg_catalog.text,
            (l.lanname NOT IN ('c', 'internal') OR p.oid <> t.tgfoid)::pg_catalog.text
@@ -31,7 +33,10 @@ const TRIGGERS: &str = "
     ) AS runs(trigger, function) ON runs.trigger = t.oid
     JOIN pg_catalog.pg_proc p ON p.oid = runs.function
     JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'";
+    WHERE t.tgenabled <> 'D' AND (NOT t.tgisinternal OR (p.oid >= 16384 AND EXISTS (
+        SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.objid = t.oid
+          AND d.refclassid = 'pg_catalog.pg_trigger'::pg_catalog.regclass)))";
 
 /// Functions in C, of PostgreSQL itself and its own extensions, that change nothing but the row. Others may write: `versioning` of `temporal_tables` does.
 const HARMLESS_TRIGGERS: [&str; 8] = [

@@ -247,4 +247,186 @@ cases! {
         steps: [Run("SELECT change()")],
         but: [Inexact],
     }
+    an_operator_in_a_trigger_during_a_copy {
+        setup: [T, JOURNAL, "
+            CREATE FUNCTION beside(a INT, b INT) RETURNS INT LANGUAGE plpgsql AS $$ BEGIN INSERT INTO journal VALUES (a, 'beside'); RETURN a; END $$;
+            CREATE OPERATOR ### (LEFTARG = INT, RIGHTARG = INT, FUNCTION = beside);
+            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE x INT; BEGIN x := 1 ### 1; RETURN NULL; END $$;
+            CREATE TRIGGER noted AFTER INSERT ON t EXECUTE FUNCTION note();"],
+        also: [READ_JOURNAL],
+        steps: [Run("COPY t FROM '/dev/null'")],
+        but: [CachesNothing],
+    }
+    a_cast_in_a_trigger {
+        setup: [T, JOURNAL, "
+            CREATE TYPE pair AS (a INT, b INT);
+            CREATE FUNCTION to_pair(x INT) RETURNS pair LANGUAGE plpgsql AS $$ BEGIN INSERT INTO journal VALUES (x, 'cast'); RETURN (x, x)::pair; END $$;
+            CREATE CAST (INT AS pair) WITH FUNCTION to_pair(INT) AS ASSIGNMENT;
+            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE x pair; BEGIN x := NEW.id::pair; RETURN NULL; END $$;
+            CREATE TRIGGER noted AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION note();"],
+        also: [READ_JOURNAL],
+        steps: [Run("INSERT INTO t VALUES (3, 'three')")],
+        but: [CachesNothing],
+    }
+    an_aggregate_that_writes {
+        setup: [T, JOURNAL, "
+            CREATE FUNCTION more(state INT, x INT) RETURNS INT LANGUAGE plpgsql AS $$ BEGIN INSERT INTO journal VALUES (x, 'more'); RETURN state + x; END $$;
+            CREATE AGGREGATE total (INT) (SFUNC = more, STYPE = INT, INITCOND = '0');"],
+        reads: [READ_JOURNAL],
+        steps: [Run("SELECT total(id) OVER () FROM t")],
+    }
+    a_policy_that_writes {
+        setup: [T, JOURNAL, WRITER, "
+            ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;
+            CREATE POLICY odd ON t USING (true) WITH CHECK (writer() = 9);
+            CREATE ROLE plain_writer; GRANT ALL ON ALL TABLES IN SCHEMA public TO plain_writer; GRANT USAGE ON SCHEMA public TO plain_writer;
+            CREATE FUNCTION change() RETURNS VOID SECURITY DEFINER LANGUAGE sql AS $$ INSERT INTO t VALUES (3, 'three') $$;
+            ALTER FUNCTION change() OWNER TO plain_writer;"],
+        reads: [READ_JOURNAL],
+        steps: [Run("SELECT change()")],
+    }
+    a_history_of_old_and_new {
+        setup: [T, JOURNAL, "
+            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO journal SELECT o.id, n.v FROM was o JOIN is_now n USING (id); RETURN NULL; END $$;
+            CREATE TRIGGER noted AFTER UPDATE ON t REFERENCING OLD TABLE AS was NEW TABLE AS is_now FOR EACH STATEMENT EXECUTE FUNCTION note();"],
+        reads: [READ_T, READ_JOURNAL],
+        steps: [Run("UPDATE t SET v = upper(v)")],
+        but: [NeedsClosure],
+    }
 }
+
+/// Wherever in a statement a call stands, what it writes is seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_seen_wherever_it_stands() {
+    let home = super::Home::new().await;
+    let pool = home.pool().await;
+    for script in
+        [T, U, JOURNAL, WRITER, "CREATE VIEW calling AS SELECT writer() AS id; CREATE PROCEDURE nothing(x INT) LANGUAGE sql AS '';"]
+    {
+        sqlx::raw_sql(script).execute(&pool).await.expect(script);
+    }
+    let executor = sqlx_cached::CachingExecutor::builder(pool).build().await.expect("an executor");
+    let mut missed = Vec::new();
+    for sql in PLACES.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match executor.explain(sql).invalidates {
+            sqlx_cached::Invalidates::Everything => {}
+            sqlx_cached::Invalidates::Tables(tables) if tables.iter().any(|table| table == "journal") => {}
+            other => missed.push(format!("{sql}: {other:?}")),
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+const PLACES: &str = "
+    SELECT writer()
+    SELECT id FROM t WHERE id = writer()
+    SELECT id FROM t WHERE id IN (1, writer())
+    SELECT id FROM t WHERE id = ANY (ARRAY[writer()])
+    SELECT id FROM t WHERE id BETWEEN 1 AND writer()
+    SELECT id FROM t WHERE v LIKE 'x' ESCAPE writer()::text
+    SELECT id FROM t WHERE v SIMILAR TO writer()::text
+    SELECT id FROM t WHERE (id, 1) = (1, writer())
+    SELECT id FROM t WHERE writer() IS NULL
+    SELECT id FROM t WHERE writer() IS DISTINCT FROM 1
+    SELECT id FROM t ORDER BY writer()
+    SELECT id FROM t LIMIT writer()
+    SELECT id FROM t OFFSET writer()
+    SELECT id FROM t FETCH FIRST (writer()) ROWS ONLY
+    SELECT count(*) FROM t GROUP BY writer()
+    SELECT count(*) FROM t GROUP BY GROUPING SETS ((writer()), ())
+    SELECT count(*) FROM t GROUP BY CUBE (id, writer())
+    SELECT count(*) FROM t HAVING writer() > 1
+    SELECT DISTINCT ON (writer()) id FROM t
+    SELECT count(*) FILTER (WHERE writer() > 1) FROM t
+    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY writer()) FROM t
+    SELECT string_agg(v, ',' ORDER BY writer()) FROM t
+    SELECT sum(id) OVER (PARTITION BY writer()) FROM t
+    SELECT sum(id) OVER (ORDER BY writer()) FROM t
+    SELECT sum(id) OVER (ROWS writer() PRECEDING) FROM t
+    SELECT sum(id) OVER w FROM t WINDOW w AS (ORDER BY writer())
+    SELECT CASE writer() WHEN 1 THEN 2 END FROM t
+    SELECT CASE WHEN id = 1 THEN 2 ELSE writer() END FROM t
+    SELECT coalesce(id, writer()) FROM t
+    SELECT (ARRAY[1, 2])[writer()] FROM t
+    SELECT (ARRAY[1, 2])[1:writer()] FROM t
+    SELECT ROW(writer()) FROM t
+    SELECT ARRAY(SELECT writer()) FROM t
+    SELECT EXISTS (SELECT writer()) FROM t
+    SELECT substring(v FROM writer()) FROM t
+    SELECT overlay(v PLACING 'x' FROM writer()) FROM t
+    SELECT position('x' IN writer()::text) FROM t
+    SELECT trim(writer()::text FROM v) FROM t
+    SELECT extract(epoch FROM make_interval(secs => writer())) FROM t
+    SELECT now() AT TIME ZONE writer()::text FROM t
+    SELECT floor(writer()) FROM t
+    SELECT -writer() FROM t
+    SELECT writer()::text COLLATE \"C\" FROM t
+    SELECT '{}'::jsonb -> writer() FROM t
+    SELECT jsonb_build_object('a', writer()) FROM t
+    SELECT xmlelement(name a, writer()) FROM t
+    SELECT id FROM t WHERE id IN (SELECT writer())
+    SELECT t.id FROM t JOIN u ON writer() = u.id
+    SELECT t.id FROM t JOIN LATERAL (SELECT writer()) x ON true
+    SELECT * FROM writer()
+    SELECT * FROM t, writer() AS x(a)
+    SELECT * FROM writer() WITH ORDINALITY
+    SELECT * FROM ROWS FROM (writer(), writer())
+    SELECT * FROM generate_series(1, writer())
+    SELECT * FROM unnest(ARRAY[writer()])
+    SELECT * FROM t TABLESAMPLE bernoulli(writer())
+    SELECT * FROM calling
+    TABLE calling
+    VALUES (1), (writer())
+    WITH x AS (SELECT writer()) SELECT id FROM t
+    WITH RECURSIVE x AS (SELECT 1 UNION ALL SELECT writer() FROM x) SELECT * FROM x
+    SELECT id FROM t UNION SELECT writer()
+    (SELECT id FROM t) EXCEPT (SELECT writer())
+    SELECT public.writer()
+    SELECT \"writer\"()
+    SELECT WRITER ()
+    SELECT id FROM t WHERE id = writer() FOR UPDATE
+    INSERT INTO t VALUES (writer(), 'x')
+    INSERT INTO t SELECT writer(), 'x'
+    INSERT INTO t TABLE calling
+    INSERT INTO t VALUES (1, 'x') RETURNING writer()
+    INSERT INTO t VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = writer()
+    INSERT INTO t VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET v = 'x' WHERE writer() = 1
+    UPDATE t SET id = writer()
+    UPDATE t SET (id, v) = (SELECT writer(), 'x')
+    UPDATE t SET (id, v) = ROW(writer(), 'x')
+    UPDATE t SET v = 'x' FROM writer() AS w
+    UPDATE t SET v = 'x' WHERE id = writer()
+    UPDATE t SET v = 'x' RETURNING writer()
+    DELETE FROM t WHERE id = writer()
+    DELETE FROM t USING writer() AS w
+    DELETE FROM t RETURNING writer()
+    MERGE INTO t USING u ON t.id = writer() WHEN MATCHED THEN DELETE
+    MERGE INTO t USING (SELECT writer() AS id) u ON t.id = u.id WHEN MATCHED THEN DELETE
+    MERGE INTO t USING u ON t.id = u.id WHEN MATCHED AND writer() = 1 THEN DELETE
+    MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN UPDATE SET id = writer()
+    MERGE INTO t USING u ON t.id = u.id WHEN NOT MATCHED THEN INSERT VALUES (writer(), 'x')
+    CALL nothing(writer())
+    CALL nothing(x => writer())
+    EXPLAIN ANALYZE SELECT writer()
+    EXPLAIN (ANALYZE) SELECT writer()
+    EXPLAIN (COSTS OFF, ANALYZE true) SELECT writer()
+    COPY (SELECT writer()) TO STDOUT
+    COPY t FROM STDIN WHERE id = writer()
+    DECLARE c CURSOR FOR SELECT writer()
+    CREATE TABLE x AS SELECT writer()
+    CREATE TEMP TABLE x AS SELECT writer()
+    SELECT writer() INTO x
+    SELECT writer() INTO TEMP x
+    DO $$ BEGIN PERFORM writer(); END $$
+    DO $$ DECLARE x INT := writer(); BEGIN END $$
+    DO $$ DECLARE x INT DEFAULT writer(); BEGIN END $$
+    DO $$ BEGIN RAISE NOTICE '%', writer(); END $$
+    DO $$ BEGIN ASSERT writer() = 9; END $$
+    DO $$ BEGIN IF writer() = 9 THEN NULL; END IF; END $$
+    DO $$ BEGIN FOR i IN 1..writer() LOOP EXIT WHEN writer() = 9; END LOOP; END $$
+    DO $$ BEGIN WHILE writer() < 9 LOOP NULL; END LOOP; END $$
+    DO $$ BEGIN FOREACH x IN ARRAY ARRAY[writer()] LOOP NULL; END LOOP; END $$
+    DO LANGUAGE plpgsql 'BEGIN PERFORM writer(); END'
+    DO E'BEGIN PERFORM writer(); END'
+    SELECT set_config('x.y', writer()::text, false)
+";
