@@ -74,8 +74,12 @@ pub(super) fn parse(dialect: Dialect, mut tokens: Vec<TokenWithSpan>) -> Option<
             spell_out_is(&mut tokens);
         }
     }
-    let statements =
-        Parser::new(syntax(dialect)).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens).parse_statements().ok()?;
+    let mut parser = Parser::new(syntax(dialect)).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
+    let statements = parser.parse_statements().ok()?;
+    // It stops at END, which to PostgreSQL may be a column's name: `SELECT (SELECT ...) end, (SELECT ...)`.
+    if parser.peek_token().token != Token::EOF {
+        return None;
+    }
     Some(Parsed { statements, locks })
 }
 

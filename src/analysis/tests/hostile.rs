@@ -67,6 +67,8 @@ fn no_write_hides_behind_another_text() {
         "DELIMITER //",
         "PREPARE p AS SELECT 1",
         "SHOW TABLES",
+        "SELECT a b\nend",
+        "SELECT (SELECT count(*) FROM users) end",
         "SET LOCAL a = 1",
         "",
         ";",
@@ -153,6 +155,13 @@ fn long_chains_are_still_understood() {
     check(&ALL, &[(&format!("INSERT INTO users VALUES {rows}"), "no Write / users")]);
     let list = vec!["?"; 5_000].join(", ");
     check(&[Dialect::MySql, Dialect::Sqlite], &[(&format!("SELECT * FROM users WHERE id IN ({list})"), "data users")]);
+}
+
+/// The parser takes END for the end of a block, and what it had read until then for the whole.
+#[test]
+fn nothing_is_read_in_part() {
+    let sql = "SELECT (SELECT max(id) FROM users) END, (SELECT max(id) FROM orders)";
+    check(&[Dialect::Postgres], &[(sql, "no Unparsed / * schema")]);
 }
 
 #[test]
