@@ -125,6 +125,8 @@ pub enum Session {
     Unchanged,
     /// Something that ends with the transaction it runs in (SET LOCAL, SET TRANSACTION, savepoints, LOCK TABLE); alone it does nothing.
     Local,
+    /// The same, and until then names may mean other relations (SET LOCAL of `search_path` or role).
+    LocalNames,
     /// A temporary table of this name (as a key of comparison: lower case) stands on one connection: nothing that names it can be cached from now on.
     TemporaryTable(String),
     /// Role, search path, time zone and the like, or an open transaction: nothing can be cached from now on.

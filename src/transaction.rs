@@ -182,6 +182,8 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         let analysis = &plan.analysis;
         // A COMMIT or ROLLBACK as text among them: what follows may commit by itself.
         notes.over |= analysis.session == Session::Changed;
+        // The plans that follow are made with the names of the pool's sessions.
+        notes.renamed |= matches!(analysis.session, Session::Changed | Session::LocalNames);
         let writes = analysis.writes != Writes::Nothing || analysis.changes_schema;
         if !writes && !analysis.commits {
             executor.shared.note_session(&analysis.session);
@@ -191,11 +193,15 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             count(&executor.shared.counters.writes);
         }
         notes.schema.get_or_insert((plan.version, plan.epoch));
-        if writes && executor.shared.asks_at_commit(&plan) && !notes.over {
+        let asks = executor.shared.asks_at_commit(&plan) || (notes.renamed && executor.shared.may_ask_at_commit());
+        if writes && asks && !notes.over {
             notes.unclear = true;
         } else if writes {
             notes.tags.extend(plan.writes.iter().cloned());
             notes.changes_schema |= analysis.changes_schema;
+            if notes.renamed {
+                notes.tags.insert(Tag::all());
+            }
         }
         // What can do anything can commit, where a procedure may.
         let everything = analysis.writes == Writes::Everything && DB::DIALECT == Dialect::MySql;

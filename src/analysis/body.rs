@@ -116,6 +116,9 @@ impl Body<'_> {
             "delete" if !called => self.delete(at),
             "merge" if self.is(at + 1, &["into"]) => self.target(at + 1, Ops::ROWS),
             "truncate" if !called => self.truncate(at),
+            "refresh" if self.begins(at) && self.is(at + 1, &["materialized"]) && self.is(at + 2, &["view"]) => {
+                self.target(if self.is(at + 3, &["concurrently"]) { at + 4 } else { at + 3 }, Ops::INSERT)
+            }
             "call" if !called => {
                 let (name, end) = self.name(at + 1);
                 self.call(&name);
@@ -391,6 +394,8 @@ impl Body<'_> {
     }
 
     fn truncate(&mut self, at: usize) -> usize {
+        // In MySQL it commits.
+        self.code.ends_transaction |= self.dialect == Dialect::MySql;
         let cascades = self.tokens.iter().any(|token| is_keyword(&token.token, "cascade"));
         let ops = if cascades { Ops::TRUNCATE | Ops::CASCADE } else { Ops::TRUNCATE };
         let mut at = if self.is(at + 1, &["table"]) { at + 2 } else { at + 1 };

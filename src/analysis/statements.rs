@@ -85,6 +85,8 @@ pub(super) fn analyse(dialect: Dialect, catalog: &Catalog, statement: &Statement
             // MySQL knows no such view, and whoever runs this there is told so.
             ..Analysis::harmless(Bypass::NotAQuery)
         },
+        // `SET @x = f()` calls.
+        Statement::Set(_) if commits => Analysis { commits, read: Err(Bypass::NotAQuery), session: Session::Changed, ..context.write(statement) },
         _ => other(dialect, statement),
     }
 }
@@ -102,7 +104,10 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
             Analysis::local()
         }
         // Elsewhere LOCAL is another word for SESSION, and the next transaction's level stays behind on its connection.
-        Statement::Set(set) if dialect == Dialect::Postgres && ends_with_transaction(set) => Analysis::local(),
+        Statement::Set(set) if dialect == Dialect::Postgres && ends_with_transaction(set) => {
+            let session = if changes_names(&statement.to_string()) { Session::LocalNames } else { Session::Local };
+            Analysis { session, ..Analysis::local() }
+        }
         Statement::Rollback { .. } | Statement::Reset(_) | Statement::Use(_) => Analysis::session(),
         Statement::Commit { .. } => Analysis { writes: Writes::Everything, commits, ..Analysis::session() },
         // PostgreSQL's lasts as long as its transaction, and a transaction through the pool is this one statement.
@@ -132,6 +137,14 @@ fn other(dialect: Dialect, statement: &Statement) -> Analysis {
         // DDL, permissions, and everything that nobody has thought of yet.
         _ => Analysis::schema_change(dialect),
     }
+}
+
+/// Whether names may mean other relations after a `SET LOCAL` of this text: by the path itself, or by the user who is a part of it.
+pub(super) fn changes_names(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let mut words = text.split(|c: char| !is_word(c) && c != '.').filter(|word| !word.is_empty());
+    let setting = words.nth(2).unwrap_or_default();
+    !setting.contains('.') && ["search_path", "schema", "role", "session"].iter().any(|name| setting.starts_with(name))
 }
 
 /// Whether a setting of PostgreSQL's ends with the transaction that makes it.

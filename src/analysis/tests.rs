@@ -62,6 +62,7 @@ pub(super) fn say(analysis: &Analysis) -> String {
         Session::Unchanged => {}
         Session::TemporaryTable(name) => text = format!("{text} temp:{name}"),
         Session::Local => text += " local",
+        Session::LocalNames => text += " local-names",
         Session::Changed => text += " session",
     }
     if analysis.commits {

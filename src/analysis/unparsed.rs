@@ -22,7 +22,13 @@ pub(super) fn analyse(dialect: Dialect, sql: &str, scan: &Scan<'_>, catalog: &Ca
     }
     if certain && dialect == Dialect::Postgres && first == "set" && matches!(words.get(1), Some(&("local" | "transaction" | "constraints")))
     {
-        return Analysis::local();
+        // A name in quotes may be any.
+        let session = if super::statements::changes_names(text) || (words.get(1) == Some(&"local") && text.contains("''")) {
+            Session::LocalNames
+        } else {
+            Session::Local
+        };
+        return Analysis { session, ..Analysis::local() };
     }
     if certain && dialect == Dialect::MySql && matches!(first, "optimize" | "check" | "checksum") && words.get(1) == Some(&"table") {
         return Analysis { commits: true, ..Analysis::harmless(Bypass::NotAQuery) };

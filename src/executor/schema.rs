@@ -206,7 +206,7 @@ impl<DB: Backend> Shared<DB> {
     /// Takes note of what a statement does to the connection that runs it, before it runs.
     pub(crate) fn note_session(&self, session: &Session) {
         match session {
-            Session::Unchanged | Session::Local => {}
+            Session::Unchanged | Session::Local | Session::LocalNames => {}
             Session::Changed => {
                 if !self.session_changed.swap(true, SeqCst) {
                     tracing::warn!("the session was changed through the pool, so connections may differ: nothing is cached from now on");

@@ -92,7 +92,12 @@ impl<DB: Backend> Shared<DB> {
 
     /// Whether the database is to be asked before the commit what a statement wrote.
     pub(crate) fn asks_at_commit(&self, plan: &Plan) -> bool {
-        plan.analysis.askable && self.policy.unclear == UnclearWrites::Ask && DB::DIALECT == Dialect::Postgres
+        plan.analysis.askable && self.may_ask_at_commit()
+    }
+
+    /// Whether it can be asked, and is to be.
+    pub(crate) fn may_ask_at_commit(&self) -> bool {
+        self.policy.unclear == UnclearWrites::Ask && DB::DIALECT == Dialect::Postgres
     }
 
     /// What a statement whose text does not tell writes, where that can be known beforehand.

@@ -16,6 +16,8 @@ pub(super) struct Notes<DB: Backend> {
     pub(super) schema: Option<(u64, Option<Generation>)>,
     /// A statement ended the transaction behind sqlx's back (MySQL's DDL, a COMMIT as text): what follows commits by itself.
     pub(super) over: bool,
+    /// Names mean other relations than elsewhere (`SET LOCAL search_path`): what is written may be any.
+    pub(super) renamed: bool,
     /// The connection was handed out. It may have committed by itself (MySQL's DDL, a script with a COMMIT), so a rollback need not have undone everything.
     pub(super) unobserved: Option<Arc<Shared<DB>>>,
 }
@@ -24,7 +26,7 @@ impl<DB: Backend> Notes<DB> {
     /// Those of a transaction that has just begun. One was opened by hand through the pool, perhaps, and what it wrote will be committed with this one.
     pub(super) fn new(session_changed: bool) -> Self {
         let tags = session_changed.then(Tag::all).into_iter().collect();
-        Self { tags, changes_schema: false, unclear: false, schema: None, over: false, unobserved: None }
+        Self { tags, changes_schema: false, unclear: false, schema: None, over: false, renamed: false, unobserved: None }
     }
 
     pub(super) fn tags(&self) -> Arc<[Tag]> {

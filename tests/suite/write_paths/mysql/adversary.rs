@@ -1,8 +1,8 @@
 //! Spellings that a reader of tokens gets wrong.
 
 use crate::write_paths::case::But::{Inexact, NeedsClosure};
-use crate::write_paths::case::Step::{Raw, Run};
-use crate::write_paths::case::{JOURNAL, READ_JOURNAL, READ_T, READ_U, T, U, cases};
+use crate::write_paths::case::Step::{Raw, Run, Transaction};
+use crate::write_paths::case::{End, JOURNAL, READ_JOURNAL, READ_T, READ_U, T, U, cases};
 
 cases! {
     a_name_in_double_quotes_that_is_read {
@@ -142,4 +142,120 @@ cases! {
         reads: [READ_U, READ_JOURNAL],
         steps: [Run("CALL change_it()")],
     }
+    a_truncate_in_a_procedure_commits {
+        setup: [T, U, "CREATE PROCEDURE change_it() BEGIN TRUNCATE TABLE t; END"],
+        reads: [READ_T, READ_U],
+        steps: [Transaction(&[Run("DELETE FROM u"), Run("CALL change_it()")], End::Rollback)],
+        but: [Inexact],
+    }
+    a_statement_with_settings {
+        setup: [T, "CREATE PROCEDURE change_it() SET STATEMENT max_statement_time = 10 FOR UPDATE t SET v = 'TWO' WHERE id = 2;"],
+        reads: [READ_T],
+        steps: [Run("CALL change_it()")],
+        but: [Inexact],
+    }
+    a_function_called_from_a_call {
+        setup: [T, JOURNAL, "
+            CREATE FUNCTION writer() RETURNS INT BEGIN INSERT INTO journal VALUES (9, 'written'); RETURN 9; END;
+            CREATE PROCEDURE change_it(x INT) UPDATE t SET v = 'TWO' WHERE id = 2;"],
+        reads: [READ_T, READ_JOURNAL],
+        steps: [Run("CALL change_it(writer())")],
+    }
 }
+
+/// Wherever in a statement a call stands, what it writes is seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_seen_wherever_it_stands() {
+    let home = super::Home::new().await;
+    let pool = home.pool().await;
+    let writer = "CREATE FUNCTION writer() RETURNS INT BEGIN INSERT INTO journal VALUES (9, 'written'); RETURN 9; END";
+    for script in
+        [T, U, JOURNAL, writer, "CREATE VIEW calling AS SELECT writer() AS id, 'x' AS v", "CREATE PROCEDURE nothing(x INT) BEGIN END"]
+    {
+        sqlx::raw_sql(script).execute(&pool).await.expect(script);
+    }
+    let executor = sqlx_cached::CachingExecutor::builder(pool).build().await.expect("an executor");
+    let mut missed = Vec::new();
+    for sql in PLACES.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match executor.explain(sql).invalidates {
+            sqlx_cached::Invalidates::Everything => {}
+            sqlx_cached::Invalidates::Tables(tables) if tables.iter().any(|table| table == "journal") => {}
+            other => missed.push(format!("{sql}: {other:?}")),
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+const PLACES: &str = "
+    SELECT writer()
+    SELECT writer ()
+    SELECT `writer`()
+    SELECT writer() FROM DUAL
+    SELECT id FROM t WHERE id = writer()
+    SELECT id FROM t WHERE v REGEXP writer()
+    SELECT id FROM t WHERE v LIKE 'x' ESCAPE writer()
+    SELECT id FROM t WHERE MATCH (v) AGAINST (writer())
+    SELECT id FROM t WHERE id DIV writer() = 1
+    SELECT id FROM t WHERE id <=> writer()
+    SELECT id FROM t WHERE id = 1 XOR writer()
+    SELECT id FROM t WHERE NOT writer()
+    SELECT id FROM t WHERE id IN (SELECT writer())
+    SELECT id FROM t ORDER BY writer()
+    SELECT id FROM t GROUP BY writer() WITH ROLLUP
+    SELECT id FROM t HAVING writer() = 1
+    SELECT group_concat(v ORDER BY writer() SEPARATOR ',') FROM t
+    SELECT sum(id) OVER (PARTITION BY writer()) FROM t
+    SELECT IF(id, writer(), 1) FROM t
+    SELECT CASE id WHEN 1 THEN writer() END FROM t
+    SELECT CAST(writer() AS CHAR) FROM t
+    SELECT CONVERT(writer(), CHAR) FROM t
+    SELECT CONVERT(writer() USING utf8mb4) FROM t
+    SELECT BINARY writer() FROM t
+    SELECT now() + INTERVAL writer() DAY FROM t
+    SELECT date_add(now(), INTERVAL writer() DAY) FROM t
+    SELECT extract(YEAR FROM from_days(writer())) FROM t
+    SELECT trim(writer() FROM v) FROM t
+    SELECT substring(v FROM writer()) FROM t
+    SELECT position(writer() IN v) FROM t
+    SELECT v COLLATE utf8mb4_bin, writer() FROM t
+    SELECT json_extract(writer(), '$.a') FROM t
+    SELECT @x := writer() FROM t
+    SELECT id FROM t PROCEDURE ANALYSE(writer())
+    SELECT * FROM calling
+    SELECT * FROM JSON_TABLE(writer(), '$[*]' COLUMNS (a INT PATH '$')) j
+    SELECT t.id FROM t LEFT JOIN u ON writer() = u.id
+    SELECT STRAIGHT_JOIN t.id FROM t, u WHERE writer()
+    SELECT id FROM t UNION SELECT writer()
+    SELECT id FROM t INTERSECT SELECT writer()
+    VALUES (1), (writer())
+    WITH x AS (SELECT writer()) SELECT id FROM t
+    SELECT writer() INTO @x
+    SELECT id FROM t WHERE id = writer() LOCK IN SHARE MODE
+    SELECT id FROM t WHERE id = writer() FOR UPDATE
+    INSERT INTO t VALUES (writer(), 'x')
+    INSERT INTO t SET id = writer()
+    INSERT INTO t SELECT writer(), 'x'
+    INSERT INTO t VALUES (1, 'x') ON DUPLICATE KEY UPDATE id = writer()
+    INSERT INTO t VALUES (1, 'x') RETURNING writer()
+    INSERT IGNORE INTO t VALUES (writer(), 'x')
+    REPLACE INTO t VALUES (writer(), 'x')
+    REPLACE t SET id = writer()
+    UPDATE t SET id = writer()
+    UPDATE t SET v = 'x' WHERE id = writer()
+    UPDATE t SET v = 'x' ORDER BY writer() LIMIT 1
+    UPDATE t, u SET t.v = writer() WHERE t.id = u.id
+    UPDATE t JOIN u ON t.id = writer() SET t.v = 'x'
+    DELETE FROM t WHERE id = writer()
+    DELETE FROM t ORDER BY writer() LIMIT 1
+    DELETE t FROM t JOIN u ON t.id = writer()
+    DELETE FROM t RETURNING writer()
+    DELETE FROM t USING t JOIN u ON t.id = writer()
+    CALL nothing(writer())
+    DO writer()
+    SET @x = writer()
+    ANALYZE SELECT writer()
+    ANALYZE FORMAT=JSON SELECT writer()
+    SELECT 1 /*! , writer() */ FROM t
+    CREATE TABLE x AS SELECT writer()
+    CREATE TEMPORARY TABLE x SELECT writer() AS a
+";

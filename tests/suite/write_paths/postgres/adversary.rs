@@ -1,8 +1,8 @@
 //! Spellings that a reader of tokens gets wrong, and calls that no text names.
 
-use crate::write_paths::case::But::{CachesNothing, Inexact, NeedsClosure};
-use crate::write_paths::case::Step::Run;
-use crate::write_paths::case::{CHILDREN, JOURNAL, PARENT, READ_CHILD, READ_JOURNAL, READ_PARENT, READ_T, READ_U, T, U, cases};
+use crate::write_paths::case::But::{CachesNothing, EndsCaching, Inexact, NeedsClosure};
+use crate::write_paths::case::Step::{Run, Transaction};
+use crate::write_paths::case::{CHILDREN, End, JOURNAL, PARENT, READ_CHILD, READ_JOURNAL, READ_PARENT, READ_T, READ_U, T, U, cases};
 
 const WRITER: &str =
     "CREATE FUNCTION writer() RETURNS INT LANGUAGE plpgsql AS $$ BEGIN INSERT INTO journal VALUES (9, 'written'); RETURN 9; END $$;";
@@ -292,6 +292,60 @@ cases! {
         reads: [READ_T, READ_JOURNAL],
         steps: [Run("UPDATE t SET v = upper(v)")],
         but: [NeedsClosure],
+    }
+    a_refresh_in_a_trigger {
+        setup: [T, U, "
+            CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM t; CREATE UNIQUE INDEX ON kept (n);
+            CREATE FUNCTION renew() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN REFRESH MATERIALIZED VIEW CONCURRENTLY kept; RETURN NULL; END $$;
+            CREATE TRIGGER renewed AFTER INSERT OR DELETE ON t EXECUTE FUNCTION renew();"],
+        reads: [READ_T, "SELECT n FROM kept"],
+        bystanders: [READ_U],
+        steps: [Run("DELETE FROM t WHERE id = 1")],
+        but: [NeedsClosure],
+    }
+    a_search_path_within_a_transaction {
+        setup: [T, FAR],
+        reads: [READ_FAR],
+        steps: [Transaction(&[Run("SET LOCAL search_path = far"), Run("UPDATE t SET v = 'TWO' WHERE id = 2")], End::Commit)],
+        but: [Inexact],
+    }
+    a_quoted_search_path_within_a_transaction {
+        setup: [T, FAR],
+        reads: [READ_FAR],
+        steps: [Transaction(&[Run("SET LOCAL \"search_path\" TO far"), Run("UPDATE t SET v = 'TWO' WHERE id = 2")], End::Commit)],
+        but: [Inexact],
+    }
+    a_schema_within_a_transaction {
+        setup: [T, FAR],
+        reads: [READ_FAR],
+        steps: [Transaction(&[Run("SET LOCAL SCHEMA 'far'"), Run("UPDATE t SET v = 'TWO' WHERE id = 2")], End::Commit)],
+        but: [Inexact],
+    }
+    a_setting_of_ones_own_within_a_transaction {
+        setup: [T, FAR],
+        reads: [READ_T],
+        bystanders: [READ_FAR],
+        steps: [Transaction(&[Run("SET LOCAL app.role = 'far'"), Run("UPDATE t SET v = 'TWO' WHERE id = 2")], End::Commit)],
+    }
+    a_search_path_that_a_function_leaves_behind {
+        setup: [T, FAR, "CREATE FUNCTION go() RETURNS TEXT LANGUAGE sql AS $$ SELECT pg_catalog.set_config('search_path', 'far', true) $$;"],
+        reads: [READ_FAR],
+        steps: [Transaction(&[Run("SELECT go()"), Run("UPDATE t SET v = 'TWO' WHERE id = 2")], End::Commit)],
+        but: [Inexact],
+    }
+    a_search_path_that_a_callee_leaves_behind {
+        setup: [T, FAR, "
+            CREATE FUNCTION go() RETURNS TEXT STABLE LANGUAGE sql AS $$ SELECT set_config('search' || '_path', 'far', true) $$;
+            CREATE FUNCTION change() RETURNS VOID LANGUAGE plpgsql AS $$ BEGIN PERFORM go(); UPDATE t SET v = 'TWO' WHERE id = 2; END $$;"],
+        reads: [READ_FAR],
+        steps: [Run("SELECT change()")],
+        but: [Inexact],
+    }
+    a_search_path_in_a_query {
+        setup: [T, FAR],
+        reads: [READ_FAR],
+        steps: [Transaction(&[Run("SELECT set_config('search_path', 'far', true)"), Run("UPDATE t SET v = 'TWO' WHERE id = 2")], End::Commit)],
+        but: [Inexact, EndsCaching],
     }
 }
 
