@@ -175,16 +175,17 @@ impl Body<'_> {
             for part in name.iter().skip(usize::from(!field)).filter(|part| self.catalog.is_user_function(&part.text)) {
                 self.code.call(part.text.to_lowercase());
             }
-            if name.last().is_some_and(|last| last.text.eq_ignore_ascii_case("set_config")) && !self.is_custom_setting(end + 1) {
+            if name.last().is_some_and(|last| last.text.eq_ignore_ascii_case("set_config")) && !self.keeps_names(end + 1) {
                 self.hide("set_config()");
             }
         }
         end
     }
 
-    /// Whether the name of a setting is given, and one that no name and no value depends on: `app.user`.
-    fn is_custom_setting(&self, at: usize) -> bool {
-        matches!(self.token(at), Some(Token::SingleQuotedString(setting)) if setting.contains('.'))
+    /// Whether a setting is named that leaves names alone.
+    fn keeps_names(&self, at: usize) -> bool {
+        let changes = ["search_path", "role", "session_authorization"];
+        matches!(self.token(at), Some(Token::SingleQuotedString(setting)) if !changes.iter().any(|name| name.eq_ignore_ascii_case(setting)))
     }
 
     /// The parts of a name, and where it ends.
@@ -277,8 +278,8 @@ impl Body<'_> {
     fn names_like_numbers(&mut self, text: &str) {
         let text = text.to_lowercase();
         let names = self.catalog.home_keys().filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_digit()));
-        let named: Vec<_> = names.filter(|(_, name)| text.contains(&name.to_lowercase())).cloned().collect();
-        for key in named {
+        let found: Vec<_> = names.filter(|(_, name)| text.contains(&name.to_lowercase())).cloned().collect();
+        for key in found {
             self.code.read(&key);
             if !self.code.writes.is_empty() {
                 self.code.write(&key, Ops::ROWS);

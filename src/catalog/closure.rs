@@ -50,6 +50,7 @@ pub struct Routine {
 
 /// All that a statement depends on and changes.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings, not states")]
 pub struct Closure {
     /// What the answer depends on, each once: the relation named first comes first.
     pub reads: Vec<Member>,
@@ -150,6 +151,7 @@ struct Closing<'a> {
 }
 
 impl Closing<'_> {
+    #[expect(clippy::needless_pass_by_value, reason = "made for the call")]
     fn run(&mut self, code: &Code, because: Because) {
         let said = |what: &str| match &because {
             Some(because) => format!("{because}: {what}"),
