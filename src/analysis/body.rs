@@ -180,7 +180,7 @@ impl Body<'_> {
             for part in name.iter().skip(usize::from(!field)).filter(|part| self.catalog.is_user_function(&part.text)) {
                 self.code.call(part.text.to_lowercase());
             }
-            if name.last().is_some_and(|last| last.text.eq_ignore_ascii_case("set_config")) && !self.is_custom_setting(end + 1) {
+            if name.last().is_some_and(|last| last.text.eq_ignore_ascii_case("set_config")) && !self.keeps_names(end + 1) {
                 self.hide("set_config()");
             }
         }
@@ -216,9 +216,10 @@ impl Body<'_> {
             && self.is(at + 1, &["select", "with", "values", "insert", "update", "delete", "merge", "table"])
     }
 
-    /// Whether the name of a setting is given, and one that no name and no value depends on: `app.user`.
-    fn is_custom_setting(&self, at: usize) -> bool {
-        matches!(self.token(at), Some(Token::SingleQuotedString(setting)) if setting.contains('.'))
+    /// Whether a setting is named that leaves names alone.
+    fn keeps_names(&self, at: usize) -> bool {
+        let changes = ["search_path", "role", "session_authorization"];
+        matches!(self.token(at), Some(Token::SingleQuotedString(setting)) if !changes.iter().any(|name| name.eq_ignore_ascii_case(setting)))
     }
 
     /// The parts of a name, and where it ends.

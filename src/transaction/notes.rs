@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a transaction may have changed.
+#[expect(clippy::struct_excessive_bools, reason = "independent findings, not states")]
 pub(super) struct Notes<DB: Backend> {
     pub(super) tags: BTreeSet<Tag>,
     pub(super) changes_schema: bool,

@@ -239,7 +239,7 @@ fn sessions() {
         &[Dialect::Postgres],
         &[
             ("SET search_path TO x", changed),
-            ("SET LOCAL search_path TO x", "no NotAQuery local"),
+            ("SET LOCAL search_path TO x", "no NotAQuery local-names"),
             ("SET ROLE bob", changed),
             ("SET SESSION AUTHORIZATION bob", changed),
             ("SET TIME ZONE 'UTC'", changed),

@@ -279,9 +279,9 @@ cases! {
         setup: [T, JOURNAL, WRITER, "
             ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;
             CREATE POLICY odd ON t USING (true) WITH CHECK (writer() = 9);
-            CREATE ROLE plain_writer; GRANT ALL ON ALL TABLES IN SCHEMA public TO plain_writer; GRANT USAGE ON SCHEMA public TO plain_writer;
+            CREATE ROLE {db}_writer; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db}_writer; GRANT USAGE ON SCHEMA public TO {db}_writer;
             CREATE FUNCTION change() RETURNS VOID SECURITY DEFINER LANGUAGE sql AS $$ INSERT INTO t VALUES (3, 'three') $$;
-            ALTER FUNCTION change() OWNER TO plain_writer;"],
+            ALTER FUNCTION change() OWNER TO {db}_writer;"],
         reads: [READ_JOURNAL],
         steps: [Run("SELECT change()")],
     }
