@@ -219,7 +219,10 @@ impl Body<'_> {
     /// Whether a setting is named that leaves names alone.
     fn keeps_names(&self, at: usize) -> bool {
         let changes = ["search_path", "role", "session_authorization"];
-        matches!(self.token(at), Some(Token::SingleQuotedString(setting)) if !changes.iter().any(|name| name.eq_ignore_ascii_case(setting)))
+        let named = |setting: &str| !changes.iter().any(|name| name.eq_ignore_ascii_case(setting));
+        let literal = matches!(self.token(at), Some(Token::SingleQuotedString(setting)) if named(setting));
+        // Not `'search' || '_path'`.
+        literal && self.token(at + 1) == Some(&Token::Comma)
     }
 
     /// The parts of a name, and where it ends.
