@@ -166,7 +166,7 @@ impl CachingCopyIn {
             count(&shared.counters.writes);
             // As the schema is now: much may have happened since it began.
             let plan = shared.plan(&statement);
-            let span = engine.begin(Arc::clone(&plan.writes)).await;
+            let span = engine.begin(shared.covered(&plan)).await;
             let finished = copy.finish().await;
             shared.settle(&engine, None, Write::planned(&plan, &statement), span, finished.as_ref().err()).await;
             finished
@@ -247,7 +247,7 @@ async fn write_and_copy_out(
     sender: mpsc::Sender<Result<Bytes, Error>>,
 ) {
     count(&shared.counters.writes);
-    let span = engine.begin(Arc::clone(&plan.writes)).await;
+    let span = engine.begin(shared.covered(&plan)).await;
     let mut chunks = copy_out(connection, &statement);
     let mut failure = None;
     // A reader that went away does not stop the statement.

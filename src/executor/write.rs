@@ -14,6 +14,7 @@ use futures_util::{FutureExt, StreamExt, future, stream};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Error};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use tokio::sync::mpsc;
 
 /// Rows that wait for a slow reader of `INSERT ... RETURNING` and the like.
@@ -112,6 +113,15 @@ impl<DB: Backend> Shared<DB> {
                 Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "the database does not tell what a statement would write"),
             }
+        }
+        self.covered(plan)
+    }
+
+    /// What a write's span covers. Once the session was changed through the pool (`SET search_path`, `USE`), names may mean other tables than the plan says: this
+    /// executor caches nothing any more, but others do.
+    pub(super) fn covered(&self, plan: &Plan) -> Arc<[Tag]> {
+        if self.session_changed.load(SeqCst) && !plan.writes.contains(&Tag::all()) {
+            return [Tag::all()].into();
         }
         Arc::clone(&plan.writes)
     }

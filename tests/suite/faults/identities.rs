@@ -214,3 +214,24 @@ async fn sqlite_files_of_the_same_name() {
     }
     assert_eq!(said, ["10", "20"]);
 }
+
+/// Whoever moves the pool's sessions to another schema caches nothing any more, and writes other tables than its catalog says; others cache those.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_were_moved_through_the_pool() {
+    let cache = Cache::memory();
+    let home = <Postgres as Server>::home().await;
+    home.run("CREATE SCHEMA far").await;
+    home.run("CREATE TABLE far.counters AS SELECT * FROM counters").await;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(home.database.options.clone()).await.unwrap();
+    let mover = CachingExecutor::builder(pool).store(cache.store()).build().await.unwrap();
+    let reader = executor::<Postgres>(&cache, home.database.options.clone()).await;
+    let far = "SELECT v FROM far.counters WHERE id = 1";
+    for _ in 0..2 {
+        assert_eq!(Postgres::number(&reader, far).await.unwrap(), 0);
+    }
+    assert_eq!(reader.stats().hits, 1);
+    Postgres::run(&mover, "SET search_path = far").await.unwrap();
+    Postgres::run(&mover, WRITE).await.unwrap();
+    assert_eq!(home.direct(far).await, 1);
+    assert_eq!(Postgres::number(&reader, far).await.unwrap(), 1);
+}
