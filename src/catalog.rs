@@ -38,6 +38,8 @@ pub struct Catalog {
     /// The tables that a partition or child is a part of.
     wholes: HashMap<Key, Vec<Key>>,
     routines: HashMap<String, Routine>,
+    /// Built-in functions that are declared to write nothing (PostgreSQL).
+    quiet: HashSet<String>,
     enums: HashSet<String>,
     time_of_day: bool,
     by_oid: HashMap<u32, Key>,
@@ -121,6 +123,7 @@ impl Catalog {
             effects: HashMap::new(),
             wholes: HashMap::new(),
             routines: HashMap::new(),
+            quiet: HashSet::new(),
             enums: HashSet::new(),
             time_of_day: true,
             by_oid: HashMap::new(),
@@ -174,6 +177,16 @@ impl Catalog {
     pub fn add_function(&mut self, name: &str) {
         let askable = self.dialect == Dialect::Postgres;
         self.add_routine(name, Routine { code: Code::opaque(format!("{name}() can't be seen into"), askable), stable: false });
+    }
+
+    /// Adds a built-in function that is declared to write nothing, whatever else it depends on.
+    pub fn add_quiet(&mut self, name: String) {
+        self.quiet.insert(name);
+    }
+
+    /// Whether a built-in function of this lower-case name is declared to write nothing.
+    pub fn is_quiet(&self, name: &str) -> bool {
+        self.quiet.contains(name)
     }
 
     /// Adds what a change of a relation brings about.

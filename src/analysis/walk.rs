@@ -137,6 +137,7 @@ impl<'a> Walk<'a> {
                 self.setting = true;
                 self.refuse_for(Bypass::Function, format!("calls {builtin}()"));
             }
+            Effect::Unknown if self.catalog.is_quiet(&builtin) => self.refuse_for(Bypass::Function, format!("calls {builtin}()")),
             Effect::Unknown => self.distrust_for(Bypass::Function, format!("calls {builtin}()")),
         }
     }
@@ -184,7 +185,7 @@ impl<'a> Walk<'a> {
     fn table_function(&mut self, name: &ObjectName) {
         match self.builtin(name) {
             Some(name) if functions::is_pure_table_function(self.dialect, &name) => {}
-            Some(builtin) if functions::effect(self.dialect, &builtin, 1) != Effect::Unknown => {
+            Some(builtin) if functions::effect(self.dialect, &builtin, 1) != Effect::Unknown || self.catalog.is_quiet(&builtin) => {
                 self.refuse_for(Bypass::Function, format!("calls {builtin}()"));
             }
             // SQLite's table-valued functions read, whatever they are.

@@ -20,6 +20,11 @@ const SEARCH_PATH: &str = "SELECT s.name::pg_catalog.text FROM pg_catalog.unnest
 const ENUMS: &str = "
     SELECT pg_catalog.lower(t.typname::pg_catalog.text) FROM pg_catalog.pg_type t GROUP BY 1 HAVING pg_catalog.bool_and(t.typtype = 'e')";
 
+/// PostgreSQL's own functions that are STABLE or IMMUTABLE, and so write nothing; except that some of XML's run a view of any name.
+const QUIET: &str = "
+    SELECT p.proname::pg_catalog.text FROM pg_catalog.pg_proc p WHERE p.oid < 16384 AND p.proname !~ 'xml'
+    GROUP BY p.proname HAVING pg_catalog.bool_and(p.provolatile <> 'v')";
+
 /// The server's own text of each query, every name in it qualified unless the search path finds it.
 const VIEWS: &str = "
     SELECT c.oid::pg_catalog.text, pg_catalog.pg_get_viewdef(c.oid)
@@ -71,6 +76,9 @@ pub async fn load(connection: &mut PgConnection) -> Result<Catalog, Error> {
     }
     if opaque_operators {
         catalog.set_opaque_operators();
+    }
+    for row in sqlx::raw_sql(QUIET).fetch_all(&mut *connection).await? {
+        catalog.add_quiet(text(&row, 0)?);
     }
     routines::load(connection, &mut catalog).await?;
     // What operators call, any comparison may call.
