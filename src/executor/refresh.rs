@@ -133,20 +133,32 @@ impl<DB: Backend> Shared<DB> {
 }
 
 impl<DB: Backend> Shared<DB> {
-    /// Compares at once, after code that may have done anything. If that fails, the next look of the background finds out.
-    pub(super) async fn look_after_anything(&self, connection: &mut DB::Connection) {
-        if self.refresh.is_zero() {
+    /// Compares at once, after code that may have done anything. If that fails, or there is no connection to ask on, the next look of the background finds
+    /// out. Where no fingerprint is compared, the code counts as having changed the schema: the epoch ends, and the catalog is read anew.
+    pub(super) async fn look_after_anything(self: &Arc<Self>, connection: Option<&mut DB::Connection>) {
+        if !self.refresh.is_zero() {
+            if let Some(connection) = connection
+                && let Err(error) = self.look_on(connection).await
+            {
+                tracing::debug!(%error, "the schema's fingerprint can't be compared");
+            }
             return;
         }
-        if let Err(error) = self.look_on(connection).await {
-            tracing::debug!(%error, "the schema's fingerprint can't be compared");
+        if let Some(engine) = &self.engine {
+            // Before the catalog is read, so that it is read under the new epoch. An error is taken care of: it is delivered later.
+            let _ = engine.invalidate(&[Tag::schema()]).await;
+        }
+        match connection {
+            Some(connection) => self.reload_on(connection).await,
+            None => self.reload_soon().await,
         }
     }
 
-    /// Whether the transaction on this connection changed the schema, as far as the fingerprint tells.
+    /// Whether the transaction on this connection, which may have done anything, changed the schema, as far as the fingerprint tells. Where none is compared:
+    /// yes, for all that anybody knows.
     pub(crate) async fn changed_schema_on(&self, connection: &mut DB::Connection) -> bool {
         if self.refresh.is_zero() {
-            return false;
+            return true;
         }
         let known = self.schema.load().edition.fingerprint.clone();
         match (known, DB::fingerprint(connection).await) {

@@ -232,9 +232,9 @@ impl<DB: Backend> Shared<DB> {
                 let _ = engine.invalidate(&now.writes).await;
             }
         }
-        if let (false, true, Some(connection)) = (changes_schema, written.contains(&Tag::all()), &mut connection) {
+        if !changes_schema && written.contains(&Tag::all()) {
             // Code that may do anything may have changed the schema.
-            self.look_after_anything(connection).await;
+            self.look_after_anything(connection.as_deref_mut()).await;
         }
         let stands = span.end().await;
         if !changes_schema && Self::is_other_schema(stands, plan.epoch) {
