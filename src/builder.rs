@@ -201,7 +201,7 @@ impl<DB: Backend> Builder<DB> {
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,
-                None => open(&config, &keyspace)?,
+                None => open(&config, &keyspace, &counters)?,
             };
             let rules = Rules {
                 consistency: config.consistency,
@@ -243,19 +243,20 @@ impl<DB: Backend> Builder<DB> {
 }
 
 /// The store that the settings name.
-fn open(config: &Config, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+fn open(config: &Config, keyspace: &Keyspace, counters: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
     match &config.redis {
         None => {
             tracing::info!(bytes = config.memory, "no Redis is configured: entries are kept in this process's memory");
             Ok(Arc::new(MemoryStore::new(keyspace.clone(), config.memory)))
         }
-        Some(settings) => redis(settings, keyspace),
+        Some(settings) => redis(settings, keyspace, counters),
     }
 }
 
 #[cfg(feature = "redis")]
-fn redis(config: &RedisConfig, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
-    let store = crate::store::RedisStore::new(config, keyspace.clone()).map_err(|error| {
+fn redis(config: &RedisConfig, keyspace: &Keyspace, counters: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
+    use crate::store::{Breaker, RedisStore};
+    let store = RedisStore::new(config, keyspace.clone()).map_err(|error| {
         let variable = match error.setting() {
             "socket" => "REDIS_SOCKET_PATH",
             "timeout" => "REDIS_SOCKET_TIMEOUT",
@@ -266,11 +267,11 @@ fn redis(config: &RedisConfig, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore
         // The value stays out of the message: a URL may hold a password.
         Error::secret_setting(variable, error.reason())
     })?;
-    Ok(Arc::new(store))
+    Ok(Arc::new(Breaker::new(Arc::new(store), Arc::clone(counters))))
 }
 
 #[cfg(not(feature = "redis"))]
-fn redis(_: &RedisConfig, _: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+fn redis(_: &RedisConfig, _: &Keyspace, _: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
     Err(Error::secret_setting("Redis' address", "needs the crate's feature `redis`"))
 }
 

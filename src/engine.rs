@@ -91,6 +91,16 @@ pub(crate) enum Found {
     OtherSchema,
 }
 
+impl StoreError {
+    /// Why a read that met this error goes to the database.
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Open(_) => Reason::Open,
+            _ => Reason::Store,
+        }
+    }
+}
+
 /// The generations under which a read of the database that starts now may be stored.
 #[derive(Debug)]
 pub(crate) struct Permit(Vec<Generation>);
@@ -154,7 +164,7 @@ impl Engine {
             Ok(lookup) => lookup,
             Err(error) => {
                 self.failed("look_up", &error);
-                return Found::Direct(Reason::Store);
+                return Found::Direct(error.reason());
             }
         };
         if let (Some(_), None) = (&lookup.entry, max_age) {
@@ -224,7 +234,7 @@ impl Engine {
             Ok(_) => Found::Direct(Reason::Store),
             Err(error) => {
                 self.failed("create", &error);
-                Found::Direct(Reason::Store)
+                Found::Direct(error.reason())
             }
         }
     }
@@ -276,6 +286,10 @@ impl Engine {
     }
 
     fn failed(&self, operation: &'static str, error: &StoreError) {
+        if matches!(error, StoreError::Open(_)) {
+            // Said once, when it opened.
+            return;
+        }
         count(&self.counters.store_errors);
         tracing::warn!(operation, %error, "the cache store failed; the database answers");
     }

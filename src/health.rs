@@ -14,6 +14,8 @@ pub struct Health {
     pub database: Result<Duration, String>,
     /// How long the store took to answer, or what it said; `None` where the cache is switched off.
     pub store: Option<Result<Duration, String>>,
+    /// Whether the store kept failing and is left alone: reads go straight to the database until it answers a probe.
+    pub breaker_open: bool,
     /// Whether the catalog has been read, without which nothing is cached.
     pub catalog: bool,
     /// How many relations the catalog knows.
@@ -42,6 +44,7 @@ impl Health {
         Self {
             database: database.map_err(|error| error.to_string()),
             store,
+            breaker_open: shared.counters.breaker_open.load(Relaxed),
             catalog: shared.prefix.get().is_some(),
             relations: shared.schema.load().catalog.len(),
             rows: shared.replays.load(Relaxed),

@@ -182,6 +182,9 @@ async fn send(connection: &Connection, request: &Request<'_>) -> RedisResult<Val
 }
 
 fn backend(error: RedisError) -> StoreError {
+    if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) && !is_over(&error) {
+        return StoreError::Refused(Box::new(error));
+    }
     StoreError::Backend(Box::new(error))
 }
 
