@@ -8,7 +8,7 @@ use crate::engine::{Engine, Rules};
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared};
 use crate::key::Keyspace;
-use crate::policy::{Consistency, Invalidation, UnclearWrites};
+use crate::policy::{Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
 use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig};
@@ -161,6 +161,11 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.policy.unclear = unclear)
     }
 
+    /// What becomes of a write whose fence can't be set. Defaults to [`UnfencedWrites::Proceed`].
+    pub fn unfenced_writes(self, unfenced: UnfencedWrites) -> Self {
+        self.set(|config| config.unfenced = unfenced)
+    }
+
     /// How often the database is asked, by one cheap query, whether somebody changed the schema by other means than an executor. If so, everything is forgotten
     /// and the catalog read anew; entries of a shared store that are older than a change made while no executor ran are found at the start. Zero switches
     /// both off. Defaults to 10 s.
@@ -206,6 +211,7 @@ impl<DB: Backend> Builder<DB> {
             let rules = Rules {
                 consistency: config.consistency,
                 invalidation: config.invalidation,
+                unfenced: config.unfenced,
                 lease: config.lease,
                 fence_bound: config.fence_bound,
             };
@@ -286,6 +292,11 @@ impl Config {
             if duration < Duration::from_millis(30) {
                 return Err(Error::setting(name, format!("{duration:?}"), "is shorter than 30 ms"));
             }
+        }
+        if self.unfenced == UnfencedWrites::Refuse && self.consistency != Consistency::Fenced {
+            // Without a fence nothing can be known before the write is sent.
+            let setting = "unfenced_writes (CACHE_UNFENCED_WRITES)";
+            return Err(Error::setting(setting, "refuse", format!("needs the consistency fenced, and it is {:?}", self.consistency)));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
 use crate::error::Error;
-use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites};
+use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::{RedisAddress, RedisConfig};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) policy: Policy,
     pub(crate) consistency: Consistency,
     pub(crate) invalidation: Invalidation,
+    /// What becomes of a write without a fence.
+    pub(crate) unfenced: UnfencedWrites,
     pub(crate) database_id: Option<String>,
     /// Bytes that the embedded store may hold.
     pub(crate) memory: u64,
@@ -41,6 +43,7 @@ impl Default for Config {
             policy: Policy::default(),
             consistency: Consistency::default(),
             invalidation: Invalidation::default(),
+            unfenced: UnfencedWrites::default(),
             database_id: None,
             memory: 256 << 20,
             lease: Duration::from_secs(10),
@@ -83,6 +86,7 @@ const KNOWN: &[&str] = &[
     "CACHE_SCHEMA_REFRESH",
     "CACHE_EXTERNAL_WRITERS",
     "CACHE_UNCLEAR_WRITES",
+    "CACHE_UNFENCED_WRITES",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -168,6 +172,7 @@ impl Config {
                 &[("fenced", Consistency::Fenced), ("after_commit", Consistency::AfterCommit), ("ttl", Consistency::Ttl)],
             )?,
             invalidation: vars.choice("CACHE_INVALIDATION", &[("generation", Invalidation::Generation), ("scan", Invalidation::Scan)])?,
+            unfenced: vars.choice("CACHE_UNFENCED_WRITES", &[("proceed", UnfencedWrites::Proceed), ("refuse", UnfencedWrites::Refuse)])?,
             database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
@@ -320,6 +325,7 @@ mod tests {
             ("CACHE_INVALIDATION", "never"),
             ("CACHE_SCHEMA_REFRESH", "never"),
             ("CACHE_EXTERNAL_WRITERS", "some"),
+            ("CACHE_UNFENCED_WRITES", "maybe"),
         ] {
             let mut variables = vec![(name, value)];
             if name.starts_with("REDIS_") {

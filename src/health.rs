@@ -9,6 +9,7 @@ use tokio::time::Instant;
 /// The answer of [`CachingExecutor::health`](crate::CachingExecutor::health).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings, not states")]
 pub struct Health {
     /// How long the database took to answer, or what it said.
     pub database: Result<Duration, String>,

@@ -123,6 +123,7 @@ pub(crate) struct Counters {
     pub(crate) malformed: AtomicU64,
     pub(crate) undelivered: AtomicU64,
     pub(crate) breaker_opened: AtomicU64,
+    pub(crate) refused_writes: AtomicU64,
     /// No counter, but whether it is open now.
     pub(crate) breaker_open: AtomicBool,
     bypasses: Vec<AtomicU64>,
@@ -147,6 +148,7 @@ impl Default for Counters {
             malformed: AtomicU64::default(),
             undelivered: AtomicU64::default(),
             breaker_opened: AtomicU64::default(),
+            refused_writes: AtomicU64::default(),
             breaker_open: AtomicBool::default(),
             bypasses: zeros(),
             not_stored: zeros(),
@@ -194,6 +196,7 @@ impl Counters {
             malformed_entries: read(&self.malformed),
             undelivered_invalidations: read(&self.undelivered),
             breaker_opened: read(&self.breaker_opened),
+            refused_writes: read(&self.refused_writes),
             bypasses: by_reason(&self.bypasses),
             not_stored: by_reason(&self.not_stored),
             tables: tables
@@ -221,6 +224,7 @@ impl Counters {
             &self.malformed,
             &self.undelivered,
             &self.breaker_opened,
+            &self.refused_writes,
         ];
         for counter in single.into_iter().chain(&self.bypasses).chain(&self.not_stored) {
             counter.store(0, Relaxed);
@@ -265,6 +269,8 @@ pub struct Stats {
     pub undelivered_invalidations: u64,
     /// Times that the breaker opened since the store kept failing.
     pub breaker_opened: u64,
+    /// Writes that were not sent to the database since their fence could not be set.
+    pub refused_writes: u64,
     /// Reads that were not looked up, by reason.
     pub bypasses: BTreeMap<Reason, u64>,
     /// Reads whose answer was not stored, by reason.

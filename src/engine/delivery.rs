@@ -144,10 +144,18 @@ impl Distrust {
     fn keep(&self, tags: &Arc<[Tag]>, fence: Option<FenceId>) {
         let mut state = self.state();
         state.keep(tags);
-        if let Some(fence) = fence.filter(|_| state.fences.len() < KEPT_FENCES) {
-            state.fences.push_back((Arc::clone(tags), fence));
-        }
         self.size.store(state.tags.len(), SeqCst);
+        drop(state);
+        if let Some(fence) = fence {
+            self.keep_fence(Arc::clone(tags), fence);
+        }
+    }
+
+    fn keep_fence(&self, tags: Arc<[Tag]>, fence: FenceId) {
+        let mut state = self.state();
+        if state.fences.len() < KEPT_FENCES {
+            state.fences.push_back((tags, fence));
+        }
     }
 
     fn delivered(&self, delivered: &[(Tag, usize)], gatherings: u64) {
@@ -169,9 +177,15 @@ impl Engine {
     }
 
     /// Delivers the invalidation of these tags, which the caller has put under distrust, as soon as the store answers; then the distrust ends.
-    pub(super) fn deliver_later(self: &Arc<Self>, tags: Arc<[Tag]>, fence: Option<FenceId>) {
+    pub(super) fn deliver_later(self: &Arc<Self>, tags: &Arc<[Tag]>, fence: Option<FenceId>) {
         count(&self.counters.undelivered);
-        self.distrust.keep(&tags, fence);
+        self.distrust.keep(tags, fence);
+        self.deliver_on();
+    }
+
+    /// Ends a fence that may stand, of a write that is not sent, as soon as the store answers.
+    pub(super) fn withdraw(self: &Arc<Self>, tags: Arc<[Tag]>, fence: FenceId) {
+        self.distrust.keep_fence(tags, fence);
         self.deliver_on();
     }
 
@@ -202,28 +216,29 @@ impl Engine {
                 (state.undelivered.iter().map(|(tag, times)| (tag.clone(), *times)).collect(), state.gatherings)
             };
             let tags: Vec<Tag> = undelivered.iter().map(|(tag, _)| tag.clone()).collect();
-            match self.store.invalidate(&tags).await {
-                Ok(()) => pause = PAUSES.0,
-                Err(StoreError::Open(_)) => {
-                    pause = PAUSE_WHILE_OPEN;
-                    continue;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "kept invalidations can't be delivered yet");
-                    pause = (pause * 2).min(PAUSES.1);
-                    continue;
-                }
+            if let Err(error) = self.deliver_now(&tags, &undelivered, gatherings).await {
+                pause = match error {
+                    StoreError::Open(_) => PAUSE_WHILE_OPEN,
+                    _ => (pause * 2).min(PAUSES.1),
+                };
+                tracing::trace!(%error, "what is kept can't be delivered yet");
+                continue;
             }
-            self.distrust.delivered(&undelivered, gatherings);
+            pause = PAUSES.0;
+        }
+    }
+
+    async fn deliver_now(&self, tags: &[Tag], undelivered: &[(Tag, usize)], gatherings: u64) -> Result<(), StoreError> {
+        if !tags.is_empty() {
+            self.store.invalidate(tags).await?;
+            self.distrust.delivered(undelivered, gatherings);
             tracing::info!(tags = tags.len(), "kept invalidations were delivered");
-            loop {
-                let Some((tags, fence)) = self.distrust.state().fences.front().cloned() else { break };
-                // A fence that stands costs hits, never a stale row: on an error the next round goes on.
-                if self.store.end(&tags, &fence).await.is_err() {
-                    break;
-                }
-                self.distrust.state().fences.pop_front();
-            }
+        }
+        loop {
+            let Some((tags, fence)) = self.distrust.state().fences.front().cloned() else { return Ok(()) };
+            // A fence that stands costs hits, never a stale row: on an error the next round goes on.
+            self.store.end(&tags, &fence).await?;
+            self.distrust.state().fences.pop_front();
         }
     }
 }
@@ -276,7 +291,7 @@ mod tests {
         add(&distrust, &[numbered(1)]);
         let (under_way, gatherings) = kept(&distrust);
         distrust.add(&[numbered(1)]);
-        for number in 0..KEPT_TAGS + 1 {
+        for number in 0..=KEPT_TAGS {
             add(&distrust, &[numbered(number + 1)]);
         }
         // Once more, after the request was sent.

@@ -13,6 +13,7 @@ mod examples;
 mod explained;
 mod faults;
 mod outside;
+mod pressure;
 mod round_trip;
 mod servers;
 mod store_contract;
