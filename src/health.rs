@@ -2,6 +2,7 @@
 
 use crate::database::Backend;
 use crate::executor::Shared;
+use crate::store::NearUse;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,6 +18,8 @@ pub struct Health {
     pub store: Option<Result<Duration, String>>,
     /// Whether the store kept failing and is left alone: reads go straight to the database until it answers a probe.
     pub breaker_open: bool,
+    /// What this process's memory in front of Redis holds; `None` where there is none.
+    pub near: Option<NearUse>,
     /// Whether the catalog has been read, without which nothing is cached.
     pub catalog: bool,
     /// How many relations the catalog knows.
@@ -46,6 +49,7 @@ impl Health {
             database: database.map_err(|error| error.to_string()),
             store,
             breaker_open: shared.counters.breaker_open.load(Relaxed),
+            near: shared.engine.as_ref().and_then(|engine| engine.store().near()),
             catalog: shared.prefix.get().is_some(),
             relations: shared.schema.load().catalog.len(),
             rows: shared.replays.load(Relaxed),

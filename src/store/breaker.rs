@@ -1,5 +1,7 @@
 //! A store that keeps failing is left alone: reads go straight to the database instead of waiting for a deadline each, until a probe is answered.
 //!
+//! A near cache belongs behind it: while it is open nothing is looked up, near or far. What is near says nothing of the store.
+//!
 //! What counts is whether the store answers, not what. A deadline, a connection that can't be made or breaks, a server that says it is loading or no primary: these
 //! are failures. A refusal (no memory left, no snapshot written, no permission) is an answer, and a quick one; a server that takes no writes still answers
 //! look-ups, so hits go on. So are answers that can't be read, and requests that were never sent.
@@ -8,7 +10,7 @@
 //! that counted. [`IN_ROW`] of them without an answer in between open the breaker, or as many within [`WINDOW`] if at least one operation in [`SHARE`]
 //! failed: a store that is merely too slow answers now and then.
 
-use super::{CacheStore, Creation, FenceId, Label, Lookup, ServerIdentity, StoreError, Tag};
+use super::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
@@ -96,6 +98,15 @@ impl Breaker {
         &self,
         operation: impl FnOnce() -> F + Send,
     ) -> Result<T, StoreError> {
+        self.pass_and_judge(operation, |_| true).await
+    }
+
+    /// The same for one whose answer need not be a sign of life.
+    async fn pass_and_judge<T, F: Future<Output = Result<T, StoreError>> + Send>(
+        &self,
+        operation: impl FnOnce() -> F + Send,
+        lives: impl Fn(&T) -> bool + Send,
+    ) -> Result<T, StoreError> {
         let core = &self.0;
         if let Some(cause) = core.open.load().as_deref() {
             core.look_after();
@@ -105,6 +116,7 @@ impl Breaker {
         let outcome = operation().await;
         match &outcome {
             Err(error) if counts(error) => core.failed(began, error),
+            Ok(answer) if !lives(answer) => {}
             _ => core.answered(),
         }
         outcome
@@ -229,15 +241,20 @@ async fn probe(mut probing: Probing) {
 #[async_trait]
 impl CacheStore for Breaker {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        self.pass(|| self.0.inner.look_up(key, tags)).await
+        self.pass_and_judge(|| self.0.inner.look_up(key, tags), |found| !found.near).await
     }
 
     async fn create(&self, tags: &[Tag]) -> Result<Vec<Creation>, StoreError> {
         self.pass(|| self.0.inner.create(tags)).await
     }
 
-    async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
-        self.pass(|| self.0.inner.fill(key, entry, ttl)).await
+    async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
+        let filled = self.pass(|| self.0.inner.fill(key, tags, entry, ttl)).await;
+        if let Err(StoreError::Open(_)) = filled {
+            // Its reader may have seen more than what is mirrored.
+            self.0.inner.forget_near(tags);
+        }
+        filled
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
@@ -270,6 +287,14 @@ impl CacheStore for Breaker {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         self.pass(|| self.0.inner.ping()).await
+    }
+
+    fn forget_near(&self, tags: &[Tag]) {
+        self.0.inner.forget_near(tags);
+    }
+
+    fn near(&self) -> Option<NearUse> {
+        self.0.inner.near()
     }
 }
 

@@ -74,12 +74,12 @@ impl Told {
 #[async_trait]
 impl CacheStore for Told {
     async fn look_up(&self, _: &str, _: &[Tag]) -> Result<Lookup, StoreError> {
-        self.do_(Lookup { entry: None, labels: Vec::new() }).await
+        self.do_(Lookup { entry: None, labels: Vec::new(), near: false }).await
     }
     async fn create(&self, _: &[Tag]) -> Result<Vec<Creation>, StoreError> {
         self.do_(Vec::new()).await
     }
-    async fn fill(&self, _: &str, _: Bytes, _: Duration) -> Result<(), StoreError> {
+    async fn fill(&self, _: &str, _: &[Tag], _: Bytes, _: Duration) -> Result<(), StoreError> {
         self.do_(()).await
     }
     async fn discard(&self, _: &str) -> Result<(), StoreError> {
@@ -107,6 +107,10 @@ impl CacheStore for Told {
         self.pinged.fetch_add(1, SeqCst);
         self.act(ServerIdentity::default()).await
     }
+    fn forget_near(&self, _: &[Tag]) {}
+    fn near(&self) -> Option<NearUse> {
+        None
+    }
 }
 
 async fn read(breaker: &Breaker) -> Result<Lookup, StoreError> {
@@ -124,7 +128,7 @@ async fn leaves_it_alone(store: &Told, breaker: &Breaker) {
     let refused = [
         breaker.look_up("key", &tags).await.map(drop),
         breaker.create(&tags).await.map(drop),
-        breaker.fill("key", Bytes::new(), DEADLINE).await,
+        breaker.fill("key", &tags, Bytes::new(), DEADLINE).await,
         breaker.discard("key").await,
         breaker.begin(&tags, &id, DEADLINE).await,
         breaker.end(&tags, &id).await.map(drop),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sqlx_cached::store::{CacheStore, Creation, FenceId, Label, Lookup, ServerIdentity, StoreError, Tag};
+use sqlx_cached::store::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -67,9 +67,9 @@ impl CacheStore for Failing {
         self.inner.create(tags).await
     }
 
-    async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
+    async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
         self.check(Op::Others)?;
-        self.inner.fill(key, entry, ttl).await
+        self.inner.fill(key, tags, entry, ttl).await
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
@@ -115,5 +115,13 @@ impl CacheStore for Failing {
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         self.check(Op::Others)?;
         self.inner.ping().await
+    }
+
+    fn forget_near(&self, tags: &[Tag]) {
+        self.inner.forget_near(tags);
+    }
+
+    fn near(&self) -> Option<NearUse> {
+        self.inner.near()
     }
 }
