@@ -7,7 +7,7 @@ use sqlx_cached::{CachingExecutor, UnfencedWrites, WriteRefused};
 use std::time::Duration;
 
 async fn executor<DB: Server>(home: &Home<DB>, redis: &Redis) -> CachingExecutor<DB> {
-    home.build(|builder| builder.redis_url(&redis.url()).redis_timeout(Duration::from_secs(5)).fence_lease(LEASE)).await
+    home.build(|builder| builder.redis_url(&redis.url()).redis_timeout(Duration::from_secs(5)).near_bytes(0).fence_lease(LEASE)).await
 }
 
 /// Reads and writes go through, and no read is stale: in the writer's process, nor in another once everything is delivered.
@@ -50,7 +50,9 @@ async fn refuses_to_write<DB: Server>(redis: Redis, begin: &[&[&str]], end: &[&[
     }
     // Who asks for refusals has no write go through without its fence.
     let strict = home
-        .build(|builder| builder.redis_url(&redis.url()).redis_timeout(Duration::from_secs(5)).unfenced_writes(UnfencedWrites::Refuse))
+        .build(|builder| {
+            builder.redis_url(&redis.url()).redis_timeout(Duration::from_secs(5)).near_bytes(0).unfenced_writes(UnfencedWrites::Refuse)
+        })
         .await;
     let refused = DB::run(&strict, WRITE).await.unwrap_err();
     assert!(WriteRefused::of(&refused).is_some(), "{refused}");

@@ -7,7 +7,7 @@ use sqlx_cached::{CachingExecutor, Reason};
 use std::time::{Duration, Instant};
 
 async fn impatient<DB: Server>(home: &Home<DB>, redis: &Redis) -> CachingExecutor<DB> {
-    home.build(|builder| builder.redis_url(&redis.url()).redis_timeout(Duration::from_millis(150)).fence_lease(LEASE)).await
+    home.build(|builder| builder.redis_url(&redis.url()).redis_timeout(Duration::from_millis(150)).near_bytes(0).fence_lease(LEASE)).await
 }
 
 /// Reads until the breaker is open; returns how many that took.
@@ -97,6 +97,33 @@ async fn is_gone_and_comes_back() {
     closes(&executor).await;
     home.resumes(&executor, READ).await;
     assert_eq!(home.check(&executor, READ).await, old + 1);
+}
+
+/// What is near would be believed for long yet. But who can't reach the store can't be told either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_it_is_open_nothing_near_is_trusted() {
+    let (home, redis) = (Sqlite::home().await, Redis::start());
+    let executor = home
+        .build(|builder| {
+            let builder = builder.redis_url(&redis.url()).redis_timeout(Duration::from_millis(150)).fence_lease(LEASE);
+            builder.near_bytes(1 << 20).near_staleness(Duration::from_secs(3600))
+        })
+        .await;
+    let near = async || {
+        let before = executor.stats().near_hits;
+        home.check(&executor, READ).await;
+        executor.stats().near_hits > before
+    };
+    eventually("it is near", near).await;
+    redis.pause();
+    assert!(near().await);
+    while !executor.health().await.breaker_open {
+        home.check(&executor, "SELECT v FROM others WHERE id = 1").await;
+    }
+    assert!(!near().await);
+    redis.resume();
+    closes(&executor).await;
+    eventually("it is near", near).await;
 }
 
 /// A server that is busy for longer than a deadline, once, is not given up.
