@@ -178,6 +178,14 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.unfenced = unfenced)
     }
 
+    /// Whether the loss of a fence in Redis (by eviction, by hand, by a failover) is guarded against: after one, nothing of its table is cached for one lease, nor after
+    /// its first use. So nobody is served less than what anybody saw even if the writer dies meanwhile, unless its statement goes on in the database for longer than a
+    /// lease. It must be set in all processes, with the same lease, or in none. Without it such a loss together with such a death leaves an old answer until its
+    /// TTL. Defaults to false.
+    pub fn fence_guard(self, guard: bool) -> Self {
+        self.set(|config| config.fence_guard = guard)
+    }
+
     /// How often the database is asked, by one cheap query, whether somebody changed the schema by other means than an executor. If so, everything is forgotten
     /// and the catalog read anew; entries of a shared store that are older than a change made while no executor ran are found at the start. Zero switches
     /// both off. Defaults to 10 s.
@@ -267,7 +275,11 @@ fn open(config: &Config, keyspace: &Keyspace, counters: &Arc<Counters>) -> Resul
             tracing::info!(bytes = config.memory, "no Redis is configured: entries are kept in this process's memory");
             Ok(Arc::new(MemoryStore::new(keyspace.clone(), config.memory)))
         }
-        Some(settings) => redis(settings, keyspace, counters),
+        Some(settings) => {
+            let mut settings = settings.clone();
+            settings.fence_guard = config.fence_guard.then_some(config.lease);
+            redis(&settings, keyspace, counters)
+        }
     }
 }
 

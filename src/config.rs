@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) refresh: Duration,
     /// Whether writers that use no executor are followed.
     pub(crate) external_writers: bool,
+    /// Whether the loss of a fence is guarded against.
+    pub(crate) fence_guard: bool,
 }
 
 impl Default for Config {
@@ -51,6 +53,7 @@ impl Default for Config {
             closure: true,
             refresh: Duration::from_secs(10),
             external_writers: false,
+            fence_guard: false,
         }
     }
 }
@@ -90,6 +93,7 @@ const KNOWN: &[&str] = &[
     "CACHE_EXTERNAL_WRITERS",
     "CACHE_UNCLEAR_WRITES",
     "CACHE_UNFENCED_WRITES",
+    "CACHE_FENCE_GUARD",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -183,6 +187,7 @@ impl Config {
             closure: defaults.closure,
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
+            fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
         })
     }
 }
@@ -334,6 +339,7 @@ mod tests {
             ("CACHE_SCHEMA_REFRESH", "never"),
             ("CACHE_EXTERNAL_WRITERS", "some"),
             ("CACHE_UNFENCED_WRITES", "maybe"),
+            ("CACHE_FENCE_GUARD", "perhaps"),
             ("CACHE_NEAR", "far"),
             ("CACHE_NEAR_BYTES", "0"),
             ("CACHE_NEAR_STALENESS", "0"),
@@ -370,6 +376,8 @@ mod tests {
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
+        assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
+        assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }
