@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Everything that can be set.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings, not states")]
 pub(crate) struct Config {
     pub(crate) enabled: bool,
     pub(crate) redis: Option<RedisConfig>,
