@@ -198,6 +198,10 @@ impl<DB: Backend> Builder<DB> {
         config.check()?;
         let counters = Arc::new(Counters::default());
         let keyspace = Keyspace::new(&config.namespace);
+        let keyspace = match &config.redis {
+            Some(redis) if store.is_none() && redis.address.is_cluster() => keyspace.in_cluster(),
+            _ => keyspace,
+        };
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,

@@ -12,19 +12,31 @@
 //!
 //! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`].
 
+mod answer;
+mod cluster;
 mod config;
 mod connection;
+mod request;
 mod scan;
+mod sentinel;
+mod tls;
 
 pub use config::RedisConfigError;
 
-use self::connection::{Connection, Pool, Slot, identify, is_over};
+use self::answer::{creations, label, millis};
+use self::cluster::Cluster;
+use self::config::Target;
+use self::connection::{Pool, Slot, Source, identify};
+use self::request::{Place, Request, backend, exchange};
+use self::sentinel::Sentinels;
 use super::{CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, StoreError};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, Script, ServerErrorKind, Value};
+use futures_util::future::join_all;
+use redis::{Cmd, Script, Value};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -36,8 +48,10 @@ const GENERATION_LIFE: Duration = Duration::from_hours(24);
 /// alone for good (the fence was lost, the writer died), it goes by itself after this time, or four leases.
 const MARKER_LIFE: Duration = Duration::from_mins(1);
 
-/// What stands at a fenced tag's generation key.
-const FENCED: &[u8] = b"fenced";
+/// The life of the marker of a write with this lease.
+fn marker_life(lease: Duration) -> Duration {
+    MARKER_LIFE.max(lease.saturating_mul(4))
+}
 
 macro_rules! script {
     ($name:ident, $file:literal) => {
@@ -47,6 +61,7 @@ macro_rules! script {
 }
 script!(CREATE, "create.lua");
 script!(BEGIN, "begin.lua");
+script!(BEGIN_ALONE, "begin_alone.lua");
 script!(END, "end.lua");
 script!(CLEAR_LAPSED, "clear_lapsed.lua");
 script!(RECLAIM, "reclaim.lua");
@@ -66,70 +81,79 @@ script!(RECLAIM, "reclaim.lua");
 /// could not be made. [`CacheStore::reclaim`] and [`CacheStore::delete_matching`] walk over many keys: there the time applies to each step.
 pub struct RedisStore {
     keyspace: Keyspace,
-    pool: Pool,
+    route: Route,
     timeout: Duration,
     /// Where it is, for people.
     address: String,
 }
 
-/// An operation: how to put the command together once it is known which server will get it, so that it can be asked again.
-struct Request<'a> {
-    name: &'static str,
-    script: Option<&'static Script>,
-    build: Box<dyn Fn(ServerIdentity) -> Cmd + Send + Sync + 'a>,
-}
-
-impl<'a> Request<'a> {
-    fn command(name: &'static str, arguments: &'a (dyn Fn(&mut Cmd) + Send + Sync)) -> Self {
-        let build = move |_| {
-            let mut command = redis::cmd(name);
-            arguments(&mut command);
-            command
-        };
-        Self { name, script: None, build: Box::new(build) }
-    }
-
-    fn script<K: AsRef<[u8]> + Sync>(
-        script: &'static Script,
-        keys: &'a [K],
-        arguments: &'a (dyn Fn(&mut Cmd, ServerIdentity) + Send + Sync),
-    ) -> Self {
-        let build = move |identity| {
-            let mut command = redis::cmd("EVALSHA");
-            command.arg(script.get_hash()).arg(keys.len());
-            for key in keys {
-                command.arg(key.as_ref());
-            }
-            arguments(&mut command, identity);
-            command
-        };
-        Self { name: "EVALSHA", script: Some(script), build: Box::new(build) }
-    }
+/// Where requests go.
+enum Route {
+    /// To one server, the one that sentinels name included.
+    One(Pool),
+    /// To the server that has the key.
+    Cluster(Arc<Cluster>),
 }
 
 impl RedisStore {
-    /// A store in this server, which need not be up yet: connections are made when they are needed.
+    /// A store in this server, or these servers, which need not be up yet: connections are made when they are needed. In a cluster the keys wear braces,
+    /// whatever the keyspace says.
     ///
     /// # Errors
     ///
     /// A setting that can't be used, named in the error.
     pub fn new(config: &RedisConfig, keyspace: Keyspace) -> Result<Self, RedisConfigError> {
-        let info = config.connection_info()?;
-        let address = info.addr().to_string();
-        let client = redis::Client::open(info).map_err(|error| config.refused(&error))?;
-        let pool = Pool::new(client, config.connections, config.connect_timeout);
-        Ok(Self { keyspace, pool, timeout: config.timeout, address })
+        let one = |source| Route::One(Pool::new(source, config.connections, config.connect_timeout));
+        let (keyspace, address, route) = match config.target()? {
+            Target::Server(client) => (keyspace, client.get_connection_info().addr().to_string(), one(Source::Server(client))),
+            Target::Sentinel { sentinels, master, access } => {
+                let sentinels = Sentinels::new(sentinels, master, access, config.connect_timeout);
+                (keyspace, format!("{:?}", config.address), one(Source::Sentinels(sentinels)))
+            }
+            Target::Cluster { seeds, access } => {
+                let cluster = Cluster::new(seeds, access, config.connections, config.connect_timeout);
+                (keyspace.in_cluster(), format!("{:?}", config.address), Route::Cluster(Arc::new(cluster)))
+            }
+        };
+        Ok(Self { keyspace, route, timeout: config.timeout, address })
     }
 
     /// Asks within the deadline. Answers are returned with the identity of the server that gave them.
     async fn ask(&self, request: &Request<'_>) -> Result<(Value, ServerIdentity), StoreError> {
-        let slot = self.pool.slot();
+        let pool = match &self.route {
+            Route::One(pool) => pool,
+            Route::Cluster(cluster) => return cluster.ask(request, self.timeout).await,
+        };
+        let slot = pool.slot();
         let mut used = None;
-        if let Ok(answer) = tokio::time::timeout(self.timeout, exchange(slot, request, &mut used)).await {
+        if let Ok(answer) = tokio::time::timeout(self.timeout, exchange(slot, request, false, &mut used)).await {
             return answer;
         }
         slot.timed_out(used.as_ref());
         Err(StoreError::Deadline(self.timeout))
+    }
+
+    fn is_cluster(&self) -> bool {
+        matches!(self.route, Route::Cluster(_))
+    }
+
+    /// Asks the server behind this slot, within the deadline, who it is. One that has become another (or a replica) loses its connection.
+    async fn check(&self, slot: &Arc<Slot>) -> Result<ServerIdentity, StoreError> {
+        let mut used = None;
+        let check = async {
+            let connection = slot.get().await?;
+            used = Some(Arc::clone(&connection));
+            let identity = identify(&mut connection.requests.clone()).await;
+            if !matches!(identity, Ok(identity) if identity.unwrap_or_default() == connection.identity) {
+                slot.forget(&connection);
+            }
+            identity.map(Option::unwrap_or_default).map_err(backend)
+        };
+        let Ok(identity) = tokio::time::timeout(self.timeout, check).await else {
+            slot.timed_out(used.as_ref());
+            return Err(StoreError::Deadline(self.timeout));
+        };
+        identity
     }
 
     /// The keys of a script: each tag's generation and fence.
@@ -138,63 +162,19 @@ impl RedisStore {
     }
 }
 
-/// Asks, on a new connection if there is none, and once more if the one that was there turns out to be dead: every request may be repeated.
-async fn exchange(
-    slot: &Arc<Slot>,
-    request: &Request<'_>,
-    used: &mut Option<Arc<Connection>>,
-) -> Result<(Value, ServerIdentity), StoreError> {
-    let mut repeated = false;
-    loop {
-        *used = None;
-        let connection = slot.get().await?;
-        *used = Some(Arc::clone(&connection));
-        match send(&connection, request).await {
-            Ok(answer) => return Ok((answer, connection.identity)),
-            Err(error) => {
-                if is_over(&error) {
-                    slot.forget(&connection);
-                }
-                // Typical of a restarted server, or of a proxy that closes idle connections.
-                if !repeated && error.is_connection_dropped() {
-                    repeated = true;
-                    continue;
-                }
-                tracing::trace!(request = request.name, %error, "Redis refused");
-                return Err(backend(error));
-            }
-        }
-    }
-}
-
-async fn send(connection: &Connection, request: &Request<'_>) -> RedisResult<Value> {
-    let mut requests = connection.requests.clone();
-    let command = (request.build)(connection.identity);
-    let answer = command.query_async(&mut requests).await;
-    match (request.script, answer) {
-        // First use, or a server that was restarted or flushed.
-        (Some(script), Err(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            script.load_async(&mut requests).await?;
-            command.query_async(&mut requests).await
-        }
-        (_, answer) => answer,
-    }
-}
-
-fn backend(error: RedisError) -> StoreError {
-    StoreError::Backend(Box::new(error))
-}
-
 #[async_trait]
 impl CacheStore for RedisStore {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
+        if self.is_cluster() {
+            return self.look_up_across(key, tags).await;
+        }
         let arguments = |command: &mut Cmd| {
             command.arg(key);
             for tag in tags {
                 command.arg(self.keyspace.generation(tag));
             }
         };
-        let (answer, identity) = self.ask(&Request::command("MGET", &arguments)).await?;
+        let (answer, identity) = self.ask(&Request::command("MGET", Place::Key(key.as_bytes()), &arguments)).await?;
         match answer {
             Value::Array(values) if values.len() == tags.len() + 1 => {
                 let mut values = values.into_iter();
@@ -212,6 +192,9 @@ impl CacheStore for RedisStore {
         if tags.is_empty() {
             return Ok(Vec::new());
         }
+        if self.is_cluster() {
+            return self.create_across(tags).await;
+        }
         let arguments = |command: &mut Cmd, identity: ServerIdentity| {
             command.arg(&identity.0).arg(millis(GENERATION_LIFE));
             for _ in tags {
@@ -219,32 +202,33 @@ impl CacheStore for RedisStore {
             }
         };
         let (answer, _) = self.ask(&Request::script(&CREATE, &self.script_keys(tags), &arguments)).await?;
-        let Value::Array(answers) = answer else { return Err(StoreError::Protocol("create.lua: not an array".into())) };
-        if answers.len() != tags.len() {
-            return Err(StoreError::Protocol("create.lua: not as many answers as tags".into()));
-        }
-        answers.into_iter().map(creation).collect()
+        creations(answer, tags.len())
     }
 
     async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
         let arguments = |command: &mut Cmd| _ = command.arg(key).arg(&entry[..]).arg("PX").arg(millis(ttl));
-        self.ask(&Request::command("SET", &arguments)).await.map(drop)
+        self.ask(&Request::command("SET", Place::Key(key.as_bytes()), &arguments)).await.map(drop)
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
-        self.ask(&Request::command("UNLINK", &|command| _ = command.arg(key))).await.map(drop)
+        self.ask(&Request::command("UNLINK", Place::Key(key.as_bytes()), &|command| _ = command.arg(key))).await.map(drop)
     }
 
     async fn begin(&self, tags: &[Tag], id: &FenceId, lease: Duration) -> Result<(), StoreError> {
         if tags.is_empty() {
             return Ok(());
         }
-        let marker = MARKER_LIFE.max(lease.saturating_mul(4));
-        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(lease)).arg(millis(marker));
+        if self.is_cluster() {
+            return self.begin_across(tags, id, lease).await;
+        }
+        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(lease)).arg(millis(marker_life(lease)));
         self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await.map(drop)
     }
 
     async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<Label, StoreError> {
+        if self.is_cluster() {
+            return self.end_across(tags, id).await;
+        }
         let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
         let mut keys = self.script_keys(tags);
         keys.push(self.keyspace.generation(&Tag::schema()));
@@ -266,9 +250,12 @@ impl CacheStore for RedisStore {
         if tags.is_empty() {
             return Ok(());
         }
+        if self.is_cluster() {
+            return self.invalidate_across(tags).await;
+        }
         let generations: Vec<String> = tags.iter().map(|tag| self.keyspace.generation(tag)).collect();
         // One command, so that nobody sees half of it.
-        self.ask(&Request::command("DEL", &|command| _ = command.arg(&generations))).await.map(drop)
+        self.ask(&Request::command("DEL", Place::Key(generations[0].as_bytes()), &|command| _ = command.arg(&generations))).await.map(drop)
     }
 
     async fn reclaim(&self, tag: &Tag) -> Result<u64, StoreError> {
@@ -279,68 +266,29 @@ impl CacheStore for RedisStore {
         self.unlink_matching(pattern).await
     }
 
-    /// Also notices, on every connection, that a server has become another one (or a replica) without breaking it.
+    /// Also notices, on every connection, that a server has become another one (or a replica) without breaking it. In a cluster every master is asked, and
+    /// the identity is that of all of them together.
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         let mut answered = ServerIdentity::default();
-        for slot in self.pool.slots() {
-            let mut used = None;
-            let check = async {
-                let connection = slot.get().await?;
-                used = Some(Arc::clone(&connection));
-                let identity = identify(&mut connection.requests.clone()).await;
-                if !matches!(identity, Ok(identity) if identity.unwrap_or_default() == connection.identity) {
-                    slot.forget(&connection);
+        match &self.route {
+            Route::One(pool) => {
+                for slot in pool.slots() {
+                    answered = self.check(slot).await?;
                 }
-                identity.map(Option::unwrap_or_default).map_err(backend)
-            };
-            let Ok(identity) = tokio::time::timeout(self.timeout, check).await else {
-                slot.timed_out(used.as_ref());
-                return Err(StoreError::Deadline(self.timeout));
-            };
-            answered = identity?;
+            }
+            Route::Cluster(cluster) => {
+                let topology = cluster.topology_within(self.timeout).await?;
+                let slots = topology.nodes().iter().flat_map(|node| node.pool.slots());
+                let checked = join_all(slots.map(|slot| self.check(slot))).await;
+                let mut digest = Sha256::new();
+                for identity in checked {
+                    digest.update(cluster.noted(identity)?.0);
+                }
+                answered.0.copy_from_slice(&digest.finalize()[..8]);
+            }
         }
         Ok(answered)
     }
-}
-
-/// A value at a generation's key, as seen by the server behind the connection that answered.
-fn label(value: &Value, identity: ServerIdentity) -> Label {
-    match value {
-        Value::BulkString(bytes) if bytes == FENCED => Label::Fenced,
-        Value::BulkString(bytes) => match <[u8; Generation::LEN]>::try_from(&bytes[..]).map(Generation) {
-            Ok(generation) if generation.server() == identity => Label::Standing(generation),
-            _ => Label::Absent,
-        },
-        _ => Label::Absent,
-    }
-}
-
-/// One tag's answer of `create.lua`.
-fn creation(answer: Value) -> Result<Creation, StoreError> {
-    let words: Vec<Vec<u8>> = redis::from_redis_value(answer).map_err(|error| StoreError::Protocol(format!("create.lua: {error}")))?;
-    match words.split_first() {
-        Some((kind, [])) if kind == FENCED => Ok(Creation::Fenced),
-        Some((kind, [token])) if kind == b"standing" => match token.as_slice().try_into() {
-            Ok(token) => Ok(Creation::Standing(Generation(token))),
-            Err(_) => Err(StoreError::Protocol("create.lua: a generation of another length".into())),
-        },
-        Some((kind, ids)) if kind == b"lapsed" => {
-            let id = |id: &Vec<u8>| String::from_utf8(id.clone()).map(FenceId);
-            // What can't be written as a string is no write of ours, and nobody could prove it over.
-            ids.iter()
-                .map(id)
-                .collect::<Result<_, _>>()
-                .map(Creation::Lapsed)
-                .map_err(|_| StoreError::Protocol("a fence's id is not UTF-8".into()))
-        }
-        _ => Err(StoreError::Protocol("create.lua: an unknown answer".into())),
-    }
-}
-
-/// Redis' unit of time. Zero would be refused, and so would be more than the clock can hold.
-fn millis(duration: Duration) -> u64 {
-    const CENTURY: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
-    u64::try_from(duration.as_millis()).unwrap_or(CENTURY).clamp(1, CENTURY)
 }
 
 impl fmt::Debug for RedisStore {
@@ -348,7 +296,6 @@ impl fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("keyspace", &self.keyspace)
             .field("address", &self.address)
-            .field("connections", &self.pool.slots().len())
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -1,5 +1,7 @@
 //! Connections that are made when they are needed, and that know which server answers them.
 
+use super::config::Access;
+use super::sentinel::Sentinels;
 use crate::store::StoreError;
 use crate::tag::ServerIdentity;
 use arc_swap::ArcSwapOption;
@@ -41,8 +43,26 @@ struct Failure {
     reason: Arc<str>,
 }
 
+/// What leads to a server.
+pub(super) enum Source {
+    Server(Client),
+    Sentinels(Sentinels),
+    /// A node of a cluster.
+    Node(Access, (String, u16)),
+}
+
+impl Source {
+    async fn client(&self) -> RedisResult<Client> {
+        match self {
+            Self::Server(client) => Ok(client.clone()),
+            Self::Sentinels(sentinels) => sentinels.client().await,
+            Self::Node(access, (host, port)) => access.client(host, *port),
+        }
+    }
+}
+
 struct Connector {
-    client: Client,
+    source: Source,
     timeout: Duration,
     /// So that a missing permission is said once.
     warned: AtomicBool,
@@ -53,8 +73,8 @@ struct Connector {
 struct Unconnected(Arc<str>);
 
 impl Pool {
-    pub(super) fn new(client: Client, connections: usize, timeout: Duration) -> Self {
-        let connector = Arc::new(Connector { client, timeout, warned: AtomicBool::new(false) });
+    pub(super) fn new(source: Source, connections: usize, timeout: Duration) -> Self {
+        let connector = Arc::new(Connector { source, timeout, warned: AtomicBool::new(false) });
         let slot = || Slot {
             connector: Arc::clone(&connector),
             current: ArcSwapOption::empty(),
@@ -145,7 +165,7 @@ impl Connector {
     async fn connect(&self) -> RedisResult<Connection> {
         // Both times are limited by us.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let mut requests = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut requests = self.source.client().await?.get_multiplexed_async_connection_with_config(&config).await?;
         let identity = identify(&mut requests).await?;
         if identity.is_none() && !self.warned.swap(true, Relaxed) {
             tracing::warn!("this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed");
@@ -190,15 +210,7 @@ fn identity(replication: &str, run: &str) -> Option<ServerIdentity> {
 pub(super) fn is_over(error: &RedisError) -> bool {
     let elsewhere = match error.kind() {
         ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed => true,
-        ErrorKind::Server(kind) => matches!(
-            kind,
-            ServerErrorKind::ReadOnly
-                | ServerErrorKind::Moved
-                | ServerErrorKind::Ask
-                | ServerErrorKind::BusyLoading
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::ClusterDown
-        ),
+        ErrorKind::Server(kind) => matches!(kind, ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown),
         _ => false,
     };
     // Redis 6 wraps what a script's command answered.
