@@ -77,6 +77,9 @@ const KNOWN: &[&str] = &[
     "REDIS_SOCKET_TIMEOUT",
     "REDIS_SOCKET_CONNECT_TIMEOUT",
     "REDIS_DEFAULT_TTL",
+    "CACHE_NEAR",
+    "CACHE_NEAR_BYTES",
+    "CACHE_NEAR_STALENESS",
     "CACHE_NAMESPACE",
     "CACHE_DEFAULT_TTL",
     "CACHE_TTL_DATA",
@@ -305,9 +308,12 @@ mod tests {
             ("CACHE_INVALIDATION", "never"),
             ("CACHE_SCHEMA_REFRESH", "never"),
             ("CACHE_EXTERNAL_WRITERS", "some"),
+            ("CACHE_NEAR", "far"),
+            ("CACHE_NEAR_BYTES", "0"),
+            ("CACHE_NEAR_STALENESS", "0"),
         ] {
             let mut variables = vec![(name, value)];
-            if name.starts_with("REDIS_") {
+            if name.starts_with("REDIS_") || name.starts_with("CACHE_NEAR") {
                 variables.push(("REDIS_HOST", "localhost"));
             }
             let error = read(&variables).map(|_| ()).expect_err(name);

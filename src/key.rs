@@ -42,6 +42,21 @@ impl Keyspace {
         format!("{}-fence:{}", self.namespace, self.segment(tag))
     }
 
+    /// The tag whose generation is kept at this key.
+    #[cfg(feature = "redis")]
+    pub(crate) fn tag_of_generation(&self, key: &[u8]) -> Option<Tag> {
+        let text = std::str::from_utf8(key).ok()?;
+        let tag = text.strip_prefix(&*self.namespace)?.strip_prefix(':')?.strip_suffix(":gen")?;
+        let tag = if self.cluster { tag.strip_prefix('{')?.strip_suffix('}')? } else { tag };
+        Some(Tag::of_text(if self.cluster && tag == "%" { "" } else { tag }))
+    }
+
+    /// The key that a connection's heartbeat writes to: at the side of a tag, of which the connection's server keeps the generation.
+    #[cfg(feature = "redis")]
+    pub(crate) fn heartbeat(&self, tag: &Tag, session: u64, beat: u64) -> String {
+        format!("{}-near:{}:{session:016x}:{beat}", self.namespace, self.segment(tag))
+    }
+
     /// The pattern of all keys of a tag; of the whole namespace for [`Tag::all`].
     pub fn pattern(&self, tag: &Tag) -> String {
         if *tag == Tag::all() { format!("{}:*", self.namespace) } else { format!("{}:{}:*", self.namespace, self.segment(tag)) }
@@ -165,6 +180,13 @@ mod tests {
         assert_eq!(one.fence(&tag), "sql-fence:a%7Bb%7D%3Ac");
         assert_eq!(cluster.fence(&tag), "sql-fence:{a%7Bb%7D%3Ac}");
         assert_eq!(cluster.generation(&Tag::all()), "sql:{_all}:gen");
+        #[cfg(feature = "redis")]
+        for tag in [tag.clone(), Tag::all(), Tag::table("")] {
+            for keyspace in [&one, &cluster] {
+                assert_eq!(keyspace.tag_of_generation(keyspace.generation(&tag).as_bytes()), Some(tag.clone()));
+            }
+            assert_eq!(cluster.tag_of_generation(one.generation(&tag).as_bytes()), None);
+        }
         assert_eq!((cluster.pattern(&Tag::all()), cluster.pattern(&tag)), ("sql:*".into(), "sql:{a%7Bb%7D%3Ac}:*".into()));
         assert_eq!(stem(&cluster, &tag, Category::Data), "sql:{a%7Bb%7D%3Ac}:data:");
     }

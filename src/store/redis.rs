@@ -3,33 +3,38 @@
 //! Every operation but the two that walk over keys is one round trip: a look-up is one MGET; what must be atomic is a script. Nothing here depends on
 //! state of a connection, so a request whose connection turns out to be dead is asked again on a new one.
 //!
-//! The commands that a restricted ACL user needs, on keys `~<namespace>:*` and `~<namespace>-fence:*`:
+//! The commands that a restricted ACL user needs, on keys `~<namespace>:*`, `~<namespace>-fence:*` and `~<namespace>-near:*`:
 //!
 //! ```text
 //! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
+//! near cache:      +hello +client|tracking +client|caching
 //! within scripts:  +time +get +set +del +unlink +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
 //! ```
 //!
-//! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`].
+//! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`]. Without those of the near cache there is none.
 
 mod answer;
 mod cluster;
 mod config;
 mod connection;
+mod mirror;
 mod request;
 mod scan;
 mod sentinel;
 mod tls;
+mod tracking;
 
 pub use config::RedisConfigError;
 
-use self::answer::{creations, label, millis};
+use self::answer::{array, creation, label};
 use self::cluster::Cluster;
 use self::config::Target;
-use self::connection::{Pool, Slot, Source, identify};
-use self::request::{Place, Request, backend, exchange};
+use self::connection::{Connection, Pool, Slot, Source, identify};
+use self::request::{Packet, Place, Request, backend};
 use self::sentinel::Sentinels;
-use super::{CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, StoreError};
+use self::tracking::Tracking;
+use super::near::Near;
+use super::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, RedisConfig, StoreError};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
@@ -47,6 +52,9 @@ const GENERATION_LIFE: Duration = Duration::from_hours(24);
 /// The marker of a running write outlives its lease by far: were it gone first, and the fence lost, a reader could create a generation. Should it be left
 /// alone for good (the fence was lost, the writer died), it goes by itself after this time, or four leases.
 const MARKER_LIFE: Duration = Duration::from_mins(1);
+
+/// What stands at a fenced tag's generation key.
+const FENCED: &[u8] = b"fenced";
 
 /// The life of the marker of a write with this lease.
 fn marker_life(lease: Duration) -> Duration {
@@ -82,6 +90,7 @@ script!(RECLAIM, "reclaim.lua");
 pub struct RedisStore {
     keyspace: Keyspace,
     route: Route,
+    near: Option<Arc<Near>>,
     timeout: Duration,
     /// Where it is, for people.
     address: String,
@@ -103,30 +112,35 @@ impl RedisStore {
     ///
     /// A setting that can't be used, named in the error.
     pub fn new(config: &RedisConfig, keyspace: Keyspace) -> Result<Self, RedisConfigError> {
-        let one = |source| Route::One(Pool::new(source, config.connections, config.connect_timeout));
-        let (keyspace, address, route) = match config.target()? {
-            Target::Server(client) => (keyspace, client.get_connection_info().addr().to_string(), one(Source::Server(client))),
+        let target = config.target()?;
+        let keyspace = if matches!(target, Target::Cluster { .. }) { keyspace.in_cluster() } else { keyspace };
+        let near = (config.near_bytes > 0).then(|| Arc::new(Near::new(config.near_bytes, config.near_staleness)));
+        let tracking = |near: &Arc<Near>| Arc::new(Tracking::new(Arc::clone(near), keyspace.clone(), config.near_staleness));
+        let tracking = near.as_ref().map(tracking);
+        let one = |source| Route::One(Pool::new(source, tracking.clone(), config.connections, config.connect_timeout));
+        let (address, route) = match target {
+            Target::Server(client) => (client.get_connection_info().addr().to_string(), one(Source::Server(client))),
             Target::Sentinel { sentinels, master, access } => {
                 let sentinels = Sentinels::new(sentinels, master, access, config.connect_timeout);
-                (keyspace, format!("{:?}", config.address), one(Source::Sentinels(sentinels)))
+                (format!("{:?}", config.address), one(Source::Sentinels(sentinels)))
             }
             Target::Cluster { seeds, access } => {
-                let cluster = Cluster::new(seeds, access, config.connections, config.connect_timeout);
-                (keyspace.in_cluster(), format!("{:?}", config.address), Route::Cluster(Arc::new(cluster)))
+                let cluster = Cluster::new(seeds, access, tracking.clone(), config.connections, config.connect_timeout);
+                (format!("{:?}", config.address), Route::Cluster(Arc::new(cluster)))
             }
         };
-        Ok(Self { keyspace, route, timeout: config.timeout, address })
+        Ok(Self { keyspace, route, near, timeout: config.timeout, address })
     }
 
-    /// Asks within the deadline. Answers are returned with the identity of the server that gave them.
-    async fn ask(&self, request: &Request<'_>) -> Result<(Value, ServerIdentity), StoreError> {
+    /// Asks within the deadline. Answers are returned with the connection that brought them: it knows which server gave them.
+    async fn ask(&self, request: &Request<'_>) -> Result<(Value, Arc<Connection>), StoreError> {
         let pool = match &self.route {
             Route::One(pool) => pool,
             Route::Cluster(cluster) => return cluster.ask(request, self.timeout).await,
         };
         let slot = pool.slot();
         let mut used = None;
-        if let Ok(answer) = tokio::time::timeout(self.timeout, exchange(slot, request, false, &mut used)).await {
+        if let Ok(answer) = tokio::time::timeout(self.timeout, request.exchange(slot, false, &mut used)).await {
             return answer;
         }
         slot.timed_out(used.as_ref());
@@ -156,6 +170,10 @@ impl RedisStore {
         identity
     }
 
+    fn generations(&self, tags: &[Tag]) -> Vec<String> {
+        tags.iter().map(|tag| self.keyspace.generation(tag)).collect()
+    }
+
     /// The keys of a script: each tag's generation and fence.
     fn script_keys(&self, tags: &[Tag]) -> Vec<String> {
         tags.iter().flat_map(|tag| [self.keyspace.generation(tag), self.keyspace.fence(tag)]).collect()
@@ -165,26 +183,15 @@ impl RedisStore {
 #[async_trait]
 impl CacheStore for RedisStore {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        if self.is_cluster() {
-            return self.look_up_across(key, tags).await;
+        // What depends on nothing would be near for ever.
+        let near = self.near.as_ref().filter(|_| !tags.is_empty());
+        if let Some(found) = near.and_then(|near| near.look_up(key, tags)) {
+            return Ok(found);
         }
-        let arguments = |command: &mut Cmd| {
-            command.arg(key);
-            for tag in tags {
-                command.arg(self.keyspace.generation(tag));
-            }
-        };
-        let (answer, identity) = self.ask(&Request::command("MGET", Place::Key(key.as_bytes()), &arguments)).await?;
-        match answer {
-            Value::Array(values) if values.len() == tags.len() + 1 => {
-                let mut values = values.into_iter();
-                let entry = match values.next() {
-                    Some(Value::BulkString(bytes)) => Some(Bytes::from(bytes)),
-                    _ => None,
-                };
-                Ok(Lookup { entry, labels: values.map(|value| label(&value, identity)).collect() })
-            }
-            _ => Err(StoreError::Protocol("MGET: not as many values as keys".into())),
+        match (&self.route, near) {
+            (Route::Cluster(_), _) => self.look_up_across(key, tags).await,
+            (Route::One(_), Some(near)) => self.look_up_and_mirror(near, key, tags).await,
+            (Route::One(_), None) => self.look_up_plainly(key, tags).await.map(|(found, _)| found),
         }
     }
 
@@ -195,22 +202,41 @@ impl CacheStore for RedisStore {
         if self.is_cluster() {
             return self.create_across(tags).await;
         }
-        let arguments = |command: &mut Cmd, identity: ServerIdentity| {
-            command.arg(&identity.0).arg(millis(GENERATION_LIFE));
+        let arguments = |command: &mut Cmd, connection: &Connection| {
+            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE));
             for _ in tags {
-                command.arg(&Generation::fresh(identity).0);
+                command.arg(&Generation::fresh(connection.identity).0);
             }
         };
         let (answer, _) = self.ask(&Request::script(&CREATE, &self.script_keys(tags), &arguments)).await?;
-        creations(answer, tags.len())
+        let answers = array(answer)?;
+        if answers.len() != tags.len() {
+            return Err(StoreError::Protocol("create.lua: not as many answers as tags".into()));
+        }
+        answers.map(creation).collect()
     }
 
-    async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
-        let arguments = |command: &mut Cmd| _ = command.arg(key).arg(&entry[..]).arg("PX").arg(millis(ttl));
-        self.ask(&Request::command("SET", Place::Key(key.as_bytes()), &arguments)).await.map(drop)
+    async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
+        match &self.near {
+            Some(near) if !tags.is_empty() => {
+                let filled = match self.route {
+                    Route::One(_) => self.fill_and_mirror(near, key, tags, entry, ttl).await,
+                    Route::Cluster(_) => self.fill_across(near, key, tags, entry, ttl).await,
+                };
+                if filled.is_err() {
+                    // Its reader may have seen more than what is mirrored.
+                    near.drop_tags(tags);
+                }
+                filled
+            }
+            _ => self.ask(&Request::new("SET", Place::Key(key.as_bytes()), |_| Packet::Command(set(key, &entry, ttl)))).await.map(drop),
+        }
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
+        if let Some(near) = &self.near {
+            near.discard(key);
+        }
         self.ask(&Request::command("UNLINK", Place::Key(key.as_bytes()), &|command| _ = command.arg(key))).await.map(drop)
     }
 
@@ -218,26 +244,34 @@ impl CacheStore for RedisStore {
         if tags.is_empty() {
             return Ok(());
         }
-        if self.is_cluster() {
-            return self.begin_across(tags, id, lease).await;
-        }
-        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(lease)).arg(millis(marker_life(lease)));
-        self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await.map(drop)
+        let begun = if self.is_cluster() {
+            self.begin_across(tags, id, lease).await
+        } else {
+            let marker = millis(marker_life(lease));
+            let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(lease)).arg(marker);
+            self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await.map(drop)
+        };
+        // After the reply: from now on nobody is given these generations, so that none is mirrored again. The pushes may come later.
+        self.forget_near(tags);
+        begun
     }
 
     async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<Label, StoreError> {
-        if self.is_cluster() {
-            return self.end_across(tags, id).await;
-        }
-        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
-        let mut keys = self.script_keys(tags);
-        keys.push(self.keyspace.generation(&Tag::schema()));
-        let (answer, identity) = self.ask(&Request::script(&END, &keys, &arguments)).await?;
-        Ok(label(&answer, identity))
+        let ended = if self.is_cluster() {
+            self.end_across(tags, id).await
+        } else {
+            let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
+            let mut keys = self.script_keys(tags);
+            keys.push(self.keyspace.generation(&Tag::schema()));
+            let ended = self.ask(&Request::script(&END, &keys, &arguments)).await;
+            ended.map(|(answer, connection)| label(&answer, connection.identity))
+        };
+        self.forget_near(tags);
+        ended
     }
 
     async fn clear_lapsed(&self, tag: &Tag, ids: &[FenceId]) -> Result<(), StoreError> {
-        let arguments = |command: &mut Cmd, _| {
+        let arguments = |command: &mut Cmd, _: &Connection| {
             command.arg(millis(MARKER_LIFE));
             for id in ids {
                 command.arg(&id.0);
@@ -250,12 +284,16 @@ impl CacheStore for RedisStore {
         if tags.is_empty() {
             return Ok(());
         }
-        if self.is_cluster() {
-            return self.invalidate_across(tags).await;
-        }
-        let generations: Vec<String> = tags.iter().map(|tag| self.keyspace.generation(tag)).collect();
-        // One command, so that nobody sees half of it.
-        self.ask(&Request::command("DEL", Place::Key(generations[0].as_bytes()), &|command| _ = command.arg(&generations))).await.map(drop)
+        let generations = self.generations(tags);
+        let invalidated = if self.is_cluster() {
+            self.delete_across(&generations).await
+        } else {
+            // One command, so that nobody sees half of it.
+            let place = Place::Key(generations[0].as_bytes());
+            self.ask(&Request::command("DEL", place, &|command| _ = command.arg(&generations))).await.map(drop)
+        };
+        self.forget_near(tags);
+        invalidated
     }
 
     async fn reclaim(&self, tag: &Tag) -> Result<u64, StoreError> {
@@ -263,7 +301,11 @@ impl CacheStore for RedisStore {
     }
 
     async fn delete_matching(&self, pattern: &str) -> Result<u64, StoreError> {
-        self.unlink_matching(pattern).await
+        let unlinked = self.unlink_matching(pattern).await;
+        if let Some(near) = &self.near {
+            near.drop_everything();
+        }
+        unlinked
     }
 
     /// Also notices, on every connection, that a server has become another one (or a replica) without breaking it. In a cluster every master is asked, and
@@ -289,6 +331,29 @@ impl CacheStore for RedisStore {
         }
         Ok(answered)
     }
+
+    fn forget_near(&self, tags: &[Tag]) {
+        if let Some(near) = &self.near {
+            near.drop_tags(tags);
+        }
+    }
+
+    fn near(&self) -> Option<NearUse> {
+        self.near.as_ref().map(|near| near.in_use())
+    }
+}
+
+/// The command that stores an entry.
+fn set(key: &str, entry: &[u8], ttl: Duration) -> Cmd {
+    let mut command = redis::cmd("SET");
+    command.arg(key).arg(entry).arg("PX").arg(millis(ttl));
+    command
+}
+
+/// Redis' unit of time. Zero would be refused, and so would be more than the clock can hold.
+fn millis(duration: Duration) -> u64 {
+    const CENTURY: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+    u64::try_from(duration.as_millis()).unwrap_or(CENTURY).clamp(1, CENTURY)
 }
 
 impl fmt::Debug for RedisStore {
@@ -296,6 +361,7 @@ impl fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("keyspace", &self.keyspace)
             .field("address", &self.address)
+            .field("near", &self.near)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

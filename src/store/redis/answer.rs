@@ -1,12 +1,10 @@
-//! What answers mean, and durations in Redis' unit.
+//! What Redis' answers say.
 
+use super::FENCED;
 use crate::store::{Creation, FenceId, Label, StoreError};
 use crate::tag::{Generation, ServerIdentity};
+use bytes::Bytes;
 use redis::Value;
-use std::time::Duration;
-
-/// What stands at a fenced tag's generation key.
-pub(super) const FENCED: &[u8] = b"fenced";
 
 /// A value at a generation's key, as seen by the server behind the connection that answered.
 pub(super) fn label(value: &Value, identity: ServerIdentity) -> Label {
@@ -20,16 +18,35 @@ pub(super) fn label(value: &Value, identity: ServerIdentity) -> Label {
     }
 }
 
-/// The answers of `create.lua`.
-pub(super) fn creations(answer: Value, tags: usize) -> Result<Vec<Creation>, StoreError> {
-    let Value::Array(answers) = answer else { return Err(StoreError::Protocol("create.lua: not an array".into())) };
-    if answers.len() != tags {
-        return Err(StoreError::Protocol("create.lua: not as many answers as tags".into()));
+/// An entry's bytes; a value of another type is none.
+pub(super) fn entry(value: Option<Value>) -> Option<Bytes> {
+    match value {
+        Some(Value::BulkString(bytes)) => Some(bytes.into()),
+        _ => None,
     }
-    answers.into_iter().map(creation).collect()
 }
 
-fn creation(answer: Value) -> Result<Creation, StoreError> {
+/// The labels of `count` generations' values.
+pub(super) fn labels(
+    values: impl ExactSizeIterator<Item = Value>,
+    count: usize,
+    identity: ServerIdentity,
+) -> Result<Vec<Label>, StoreError> {
+    if values.len() != count {
+        return Err(StoreError::Protocol("MGET: not as many values as keys".into()));
+    }
+    Ok(values.map(|value| label(&value, identity)).collect())
+}
+
+pub(super) fn array(value: Value) -> Result<std::vec::IntoIter<Value>, StoreError> {
+    match value {
+        Value::Array(values) => Ok(values.into_iter()),
+        _ => Err(StoreError::Protocol("not an array".into())),
+    }
+}
+
+/// One tag's answer of `create.lua`.
+pub(super) fn creation(answer: Value) -> Result<Creation, StoreError> {
     let words: Vec<Vec<u8>> = redis::from_redis_value(answer).map_err(|error| StoreError::Protocol(format!("create.lua: {error}")))?;
     match words.split_first() {
         Some((kind, [])) if kind == FENCED => Ok(Creation::Fenced),
@@ -48,10 +65,4 @@ fn creation(answer: Value) -> Result<Creation, StoreError> {
         }
         _ => Err(StoreError::Protocol("create.lua: an unknown answer".into())),
     }
-}
-
-/// Redis' unit of time. Zero would be refused, and so would be more than the clock can hold.
-pub(super) fn millis(duration: Duration) -> u64 {
-    const CENTURY: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
-    u64::try_from(duration.as_millis()).unwrap_or(CENTURY).clamp(1, CENTURY)
 }

@@ -7,18 +7,19 @@
 //! slot that moved to another server, or a replica that was promoted, brings tokens of the former server along: they are misses.
 
 mod across;
+mod parts;
 mod topology;
 
 pub(super) use self::topology::{Topology, slot};
 
 use super::config::Access;
-use super::connection::{Connection, Pool, Slot, Source, is_over};
-use super::request::{Place, Request, exchange};
+use super::connection::{Connection, Pool, Slot, Source, is_over, without_times};
+use super::request::{Place, Request};
+use super::tracking::Tracking;
 use crate::store::StoreError;
-use crate::tag::ServerIdentity;
 use arc_swap::ArcSwapOption;
 use futures_util::stream::{self, StreamExt};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(super) struct Node {
 pub(super) struct Cluster {
     access: Access,
     seeds: Vec<Address>,
+    tracking: Option<Arc<Tracking>>,
     connections: usize,
     connect_timeout: Duration,
     topology: ArcSwapOption<Topology>,
@@ -81,10 +83,17 @@ struct Underway {
 }
 
 impl Cluster {
-    pub(super) fn new(seeds: Vec<Address>, access: Access, connections: usize, connect_timeout: Duration) -> Self {
+    pub(super) fn new(
+        seeds: Vec<Address>,
+        access: Access,
+        tracking: Option<Arc<Tracking>>,
+        connections: usize,
+        connect_timeout: Duration,
+    ) -> Self {
         Self {
             access,
             seeds,
+            tracking,
             connections,
             connect_timeout,
             topology: ArcSwapOption::empty(),
@@ -96,7 +105,7 @@ impl Cluster {
     }
 
     /// Asks whoever has the slot, within the deadline.
-    pub(super) async fn ask(self: &Arc<Self>, request: &Request<'_>, limit: Duration) -> Result<(Value, ServerIdentity), StoreError> {
+    pub(super) async fn ask(self: &Arc<Self>, request: &Request<'_>, limit: Duration) -> Result<(Value, Arc<Connection>), StoreError> {
         let mut underway = Underway::default();
         if let Ok(answer) = timeout(limit, self.exchange(request, &mut underway)).await {
             return answer;
@@ -108,7 +117,7 @@ impl Cluster {
         Err(StoreError::Deadline(limit))
     }
 
-    async fn exchange(self: &Arc<Self>, request: &Request<'_>, underway: &mut Underway) -> Result<(Value, ServerIdentity), StoreError> {
+    async fn exchange(self: &Arc<Self>, request: &Request<'_>, underway: &mut Underway) -> Result<(Value, Arc<Connection>), StoreError> {
         let topology = self.topology().await?;
         let (slot, mut node) = match request.place {
             Place::Node(node) => (None, Arc::clone(node)),
@@ -121,7 +130,7 @@ impl Cluster {
         for _ in 0..REDIRECTIONS {
             let at = Arc::clone(node.pool.slot());
             underway.slot = Some(Arc::clone(&at));
-            let error = match exchange(&at, request, asking, &mut underway.used).await {
+            let error = match request.exchange(&at, asking, &mut underway.used).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -244,8 +253,7 @@ impl Cluster {
     }
 
     async fn ask_one_for_ranges(&self, (host, port): &Address) -> RedisResult<Vec<topology::Range>> {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let mut connection = self.access.client(host, *port)?.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = self.access.client(host, *port)?.get_multiplexed_async_connection_with_config(&without_times()).await?;
         let answer: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
         topology::ranges(&answer, host)
             .map_err(|reason| RedisError::from((ErrorKind::UnexpectedReturnType, "CLUSTER SLOTS", reason.to_owned())))
@@ -283,7 +291,10 @@ impl Cluster {
             return Arc::clone(node);
         }
         let source = Source::Node(self.access.clone(), address.clone());
-        let node = Arc::new(Node { address: address.clone(), pool: Pool::new(source, self.connections, self.connect_timeout) });
+        let node = Arc::new(Node {
+            address: address.clone(),
+            pool: Pool::new(source, self.tracking.clone(), self.connections, self.connect_timeout),
+        });
         nodes.push(Arc::clone(&node));
         node
     }

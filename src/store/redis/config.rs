@@ -45,7 +45,9 @@ impl Access {
 impl RedisConfig {
     /// What the driver wants to know.
     pub(super) fn target(&self) -> Result<Target, RedisConfigError> {
-        for (setting, duration) in [("timeout", self.timeout), ("connect_timeout", self.connect_timeout)] {
+        for (setting, duration) in
+            [("timeout", self.timeout), ("connect_timeout", self.connect_timeout), ("near_staleness", self.near_staleness)]
+        {
             if duration.is_zero() {
                 return Err(RedisConfigError::new(setting, "it is zero"));
             }

@@ -2,11 +2,13 @@
 
 use super::config::Access;
 use super::sentinel::Sentinels;
+use super::tracking::Tracking;
 use crate::store::StoreError;
+use crate::store::near::Session;
 use crate::tag::ServerIdentity;
 use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, RedisError, RedisResult, ServerErrorKind};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,24 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 pub(super) struct Connection {
     pub(super) requests: MultiplexedConnection,
     pub(super) identity: ServerIdentity,
+    /// The near cache's, where the server tracks for it what is asked over this connection.
+    pub(super) session: Option<Arc<Session>>,
+    tracking: Option<Arc<Tracking>>,
+}
+
+impl Connection {
+    /// Nothing that was tracked over it is believed any more.
+    fn end_session(&self) {
+        if let (Some(tracking), Some(session)) = (&self.tracking, &self.session) {
+            tracking.near.end(session);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.end_session();
+    }
 }
 
 /// The connections of a store; each is made on its first use, and made again after it failed.
@@ -63,6 +83,8 @@ impl Source {
 
 struct Connector {
     source: Source,
+    /// For the near cache.
+    tracking: Option<Arc<Tracking>>,
     timeout: Duration,
     /// So that a missing permission is said once.
     warned: AtomicBool,
@@ -73,8 +95,8 @@ struct Connector {
 struct Unconnected(Arc<str>);
 
 impl Pool {
-    pub(super) fn new(source: Source, connections: usize, timeout: Duration) -> Self {
-        let connector = Arc::new(Connector { source, timeout, warned: AtomicBool::new(false) });
+    pub(super) fn new(source: Source, tracking: Option<Arc<Tracking>>, connections: usize, timeout: Duration) -> Self {
+        let connector = Arc::new(Connector { source, tracking, timeout, warned: AtomicBool::new(false) });
         let slot = || Slot {
             connector: Arc::clone(&connector),
             current: ArcSwapOption::empty(),
@@ -101,7 +123,7 @@ impl Slot {
     ///
     /// The attempt runs on a task of its own: where connecting takes longer than an operation may, a later operation finds it done.
     pub(super) async fn get(self: &Arc<Self>) -> Result<Arc<Connection>, StoreError> {
-        if let Some(connection) = self.current.load_full() {
+        if let Some(connection) = self.connection() {
             return Ok(connection);
         }
         self.check_back_off()?;
@@ -111,7 +133,7 @@ impl Slot {
     async fn connect(self: Arc<Self>) -> Result<Arc<Connection>, StoreError> {
         let _one_at_a_time = self.connecting.lock().await;
         // Whoever held the lock before may have succeeded, or failed for all.
-        if let Some(connection) = self.current.load_full() {
+        if let Some(connection) = self.connection() {
             return Ok(connection);
         }
         self.check_back_off()?;
@@ -125,6 +147,16 @@ impl Slot {
             Err(_) => format!("not connected within {:?}", self.connector.timeout),
         };
         Err(self.back_off(reason))
+    }
+
+    /// The one that there is. One whose session has ended could mirror nothing any more.
+    fn connection(&self) -> Option<Arc<Connection>> {
+        let connection = self.current.load_full()?;
+        if connection.session.as_ref().is_some_and(|session| session.has_ended()) {
+            self.forget(&connection);
+            return None;
+        }
+        Some(connection)
     }
 
     fn check_back_off(&self) -> Result<(), StoreError> {
@@ -146,6 +178,7 @@ impl Slot {
     /// Requests under way on it still get their answers, which are judged by its own server's identity.
     pub(super) fn forget(&self, connection: &Arc<Connection>) {
         self.current.compare_and_swap(connection, None);
+        connection.end_session();
     }
 
     /// An operation's time was up while it used this connection, or (`None`) still waited for one.
@@ -163,15 +196,56 @@ impl Slot {
 
 impl Connector {
     async fn connect(&self) -> RedisResult<Connection> {
-        // Both times are limited by us.
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let mut requests = self.source.client().await?.get_multiplexed_async_connection_with_config(&config).await?;
-        let identity = identify(&mut requests).await?;
+        let client = self.source.client().await?;
+        if let Some(tracking) = &self.tracking {
+            match self.connect_and_track(&client, tracking).await {
+                Err(error) if is_refusal(&error) => {
+                    // Without it, if that is what was refused.
+                    let connection = self.connect_plainly(&client).await?;
+                    tracking.warn(&error);
+                    return Ok(connection);
+                }
+                connected => return connected,
+            }
+        }
+        self.connect_plainly(&client).await
+    }
+
+    async fn connect_and_track(&self, client: &Client, tracking: &Arc<Tracking>) -> RedisResult<Connection> {
+        let info = client.get_connection_info().clone();
+        let resp3 = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.set_redis_settings(resp3))?;
+        let session = Arc::new(Session::new());
+        let config = without_times().set_push_sender(tracking.receiver(Arc::clone(&session)));
+        let mut requests = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let identity = self.identity(&mut requests).await?;
+        tracking.begin(&mut requests, &session).await?;
+        Ok(Connection { requests, identity, session: Some(session), tracking: Some(Arc::clone(tracking)) })
+    }
+
+    async fn connect_plainly(&self, client: &Client) -> RedisResult<Connection> {
+        let mut requests = client.get_multiplexed_async_connection_with_config(&without_times()).await?;
+        let identity = self.identity(&mut requests).await?;
+        Ok(Connection { requests, identity, session: None, tracking: None })
+    }
+
+    async fn identity(&self, requests: &mut MultiplexedConnection) -> RedisResult<ServerIdentity> {
+        let identity = identify(requests).await?;
         if identity.is_none() && !self.warned.swap(true, Relaxed) {
             tracing::warn!("this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed");
         }
-        Ok(Connection { requests, identity: identity.unwrap_or_default() })
+        Ok(identity.unwrap_or_default())
     }
+}
+
+/// Times are limited by us.
+pub(super) fn without_times() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
+}
+
+/// Whether the server answered, and said no; or is too old to speak RESP3.
+fn is_refusal(error: &RedisError) -> bool {
+    !error.is_io_error() && !is_over(error) || matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::RESP3NotSupported)
 }
 
 /// Asks the server who it is; `None` where it may not say.

@@ -1,6 +1,7 @@
 //! What walks over keys: unlinking dead entries, and deleting by pattern.
 
 use super::cluster::{is_between, slot};
+use super::connection::Connection;
 use super::{Place, RECLAIM, RedisStore, Request, Route};
 use crate::store::{ALL_GENERATION, ENTRY_MAGIC, Label, StoreError, TABLE_GENERATION, glob};
 use crate::tag::Tag;
@@ -62,8 +63,8 @@ impl RedisStore {
             for batch in self.by_slot(entries).iter().flat_map(|keys| keys.chunks(BATCH)) {
                 let first = if token.is_none() { Some(generation.as_bytes()) } else { None };
                 let keys: Vec<&[u8]> = first.into_iter().chain(batch.iter().map(Vec::as_slice)).collect();
-                let build = |command: &mut redis::Cmd, identity: crate::tag::ServerIdentity| {
-                    command.arg(&identity.0).arg(ENTRY_MAGIC).arg(place.start + 1).arg(place.end);
+                let build = |command: &mut redis::Cmd, connection: &Connection| {
+                    command.arg(&connection.identity.0).arg(ENTRY_MAGIC).arg(place.start + 1).arg(place.end);
                     if let Some(token) = token {
                         command.arg(token);
                     }

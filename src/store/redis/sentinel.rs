@@ -1,8 +1,9 @@
 //! Which server is the master: what most of the sentinels say.
 
 use super::config::Access;
+use super::connection::without_times;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
+use redis::{Client, ErrorKind, RedisError, RedisResult};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -61,8 +62,7 @@ impl Sentinels {
     }
 
     async fn ask(&self, sentinel: &Client) -> RedisResult<(String, u16)> {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let mut connection = sentinel.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = sentinel.get_multiplexed_async_connection_with_config(&without_times()).await?;
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
         let answer: Option<(String, u16)> = question.query_async(&mut connection).await?;

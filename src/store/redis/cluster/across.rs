@@ -9,79 +9,28 @@
 //! unless all of them exist in one place. So a look-up then asks for each key alone; `begin` enters the fence and then sets the marker, and `end` leaves
 //! the fence and then removes the generation, which other writers' fences make up for: `create`, which looks at both, is refused, and counts as fenced.
 
-use super::super::answer::{FENCED, creations, label, millis};
+use super::super::answer::{array, creation, label};
+use super::super::connection::Connection;
 use super::super::request::{Place, Request};
-use super::super::{BEGIN, BEGIN_ALONE, CREATE, END, GENERATION_LIFE, MARKER_LIFE, RedisStore, marker_life};
-use super::{is_between, slot};
-use crate::store::{Creation, FenceId, Label, Lookup, StoreError};
-use crate::tag::{Generation, ServerIdentity, Tag};
-use bytes::Bytes;
+use super::super::{BEGIN, BEGIN_ALONE, CREATE, END, FENCED, GENERATION_LIFE, MARKER_LIFE, RedisStore, marker_life, millis};
+use super::is_between;
+use crate::store::{Creation, FenceId, Label, StoreError};
+use crate::tag::{Generation, Tag};
 use futures_util::future::{join_all, try_join_all};
-use redis::{Cmd, Value};
+use redis::Cmd;
 use std::time::Duration;
 
 impl RedisStore {
-    pub(in crate::store::redis) async fn look_up_across(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        let keys: Vec<String> = std::iter::once(key.to_owned()).chain(tags.iter().map(|tag| self.keyspace.generation(tag))).collect();
-        let mut by_slot: Vec<(u16, Vec<usize>)> = Vec::with_capacity(keys.len());
-        for (index, key) in keys.iter().enumerate() {
-            let slot = slot(key.as_bytes());
-            match by_slot.iter_mut().find(|(other, _)| *other == slot) {
-                Some((_, places)) => places.push(index),
-                None => by_slot.push((slot, vec![index])),
-            }
-        }
-        let mut entry = None;
-        let mut labels = vec![Label::Absent; tags.len()];
-        for (places, answer) in try_join_all(by_slot.iter().map(|(_, places)| self.values(&keys, places))).await?.into_iter().flatten() {
-            let (values, identity) = answer;
-            for (place, value) in places.into_iter().zip(values) {
-                match place.checked_sub(1) {
-                    Some(tag) => labels[tag] = label(&value, identity),
-                    None => entry = if let Value::BulkString(bytes) = value { Some(Bytes::from(bytes)) } else { None },
-                }
-            }
-        }
-        Ok(Lookup { entry, labels })
-    }
-
-    /// The values at some of the keys, which share a slot, with the identity of the server that answered: more than one where the slot is moving.
-    async fn values(&self, keys: &[String], places: &[usize]) -> Result<Vec<(Vec<usize>, (Vec<Value>, ServerIdentity))>, StoreError> {
-        match self.values_in_one(keys, places).await {
-            Err(error) if is_between(&error) => {
-                let each = places.iter().map(|place| async {
-                    let place = [*place];
-                    Ok((place.to_vec(), self.values_in_one(keys, &place).await?))
-                });
-                try_join_all(each).await
-            }
-            answer => Ok(vec![(places.to_vec(), answer?)]),
-        }
-    }
-
-    async fn values_in_one(&self, keys: &[String], places: &[usize]) -> Result<(Vec<Value>, ServerIdentity), StoreError> {
-        let arguments = |command: &mut Cmd| {
-            for place in places {
-                command.arg(&keys[*place]);
-            }
-        };
-        let (answer, identity) = self.ask(&Request::command("MGET", Place::Key(keys[places[0]].as_bytes()), &arguments)).await?;
-        match answer {
-            Value::Array(values) if values.len() == places.len() => Ok((values, identity)),
-            _ => Err(StoreError::Protocol("MGET: not as many values as keys".into())),
-        }
-    }
-
     pub(in crate::store::redis) async fn create_across(&self, tags: &[Tag]) -> Result<Vec<Creation>, StoreError> {
         try_join_all(tags.iter().map(|tag| self.create_one(tag))).await
     }
 
     async fn create_one(&self, tag: &Tag) -> Result<Creation, StoreError> {
-        let arguments = |command: &mut Cmd, identity: ServerIdentity| {
-            command.arg(&identity.0).arg(millis(GENERATION_LIFE)).arg(&Generation::fresh(identity).0);
+        let arguments = |command: &mut Cmd, connection: &Connection| {
+            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE)).arg(&Generation::fresh(connection.identity).0);
         };
         match self.ask(&Request::script(&CREATE, &self.script_keys(std::slice::from_ref(tag)), &arguments)).await {
-            Ok((answer, _)) => creations(answer, 1)?.pop().ok_or_else(|| StoreError::Protocol("create.lua: no answer".into())),
+            Ok((answer, _)) => creation(array(answer)?.next().unwrap_or_default()),
             Err(error) if is_between(&error) => Ok(Creation::Fenced),
             Err(error) => Err(error),
         }
@@ -95,13 +44,13 @@ impl RedisStore {
     async fn begin_one(&self, tag: &Tag, id: &FenceId, lease: Duration) -> Result<(), StoreError> {
         let keys = self.script_keys(std::slice::from_ref(tag));
         let marker = millis(marker_life(lease));
-        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(lease)).arg(marker);
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(lease)).arg(marker);
         match self.ask(&Request::script(&BEGIN, &keys, &arguments)).await {
             Err(error) if is_between(&error) => {}
             answer => return answer.map(drop),
         }
         // The fence first: from then on no generation is created.
-        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(lease));
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(lease));
         self.ask(&Request::script(&BEGIN_ALONE, &keys[1..], &arguments)).await?;
         let arguments = |command: &mut Cmd| _ = command.arg(&keys[0]).arg(FENCED).arg("PX").arg(marker);
         self.ask(&Request::command("SET", Place::Key(keys[0].as_bytes()), &arguments)).await.map(drop)
@@ -126,10 +75,10 @@ impl RedisStore {
     async fn end_one(&self, tag: &Tag, id: &FenceId) -> Result<Label, StoreError> {
         let mut keys = self.script_keys(std::slice::from_ref(tag));
         keys.push(keys[0].clone());
-        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
         match self.ask(&Request::script(&END, &keys, &arguments)).await {
             Err(error) if is_between(&error) => {}
-            answer => return answer.map(|(value, identity)| label(&value, identity)),
+            answer => return answer.map(|(value, connection)| label(&value, connection.identity)),
         }
         let arguments = |command: &mut Cmd| _ = command.arg(&keys[1]).arg(&id.0);
         self.ask(&Request::command("ZREM", Place::Key(keys[1].as_bytes()), &arguments)).await?;
@@ -137,14 +86,18 @@ impl RedisStore {
         Ok(Label::Absent)
     }
 
+    /// What stands at one tag's generation.
     pub(in crate::store::redis) async fn label_of(&self, tag: &Tag) -> Result<Label, StoreError> {
-        let (values, identity) = self.values_in_one(&[self.keyspace.generation(tag)], &[0]).await?;
-        Ok(values.first().map_or(Label::Absent, |value| label(value, identity)))
+        let generation = self.keyspace.generation(tag);
+        // Not GET: a value of another type is no error.
+        let arguments = |command: &mut Cmd| _ = command.arg(&generation);
+        let (answer, connection) = self.ask(&Request::command("MGET", Place::Key(generation.as_bytes()), &arguments)).await?;
+        Ok(label(&array(answer)?.next().unwrap_or_default(), connection.identity))
     }
 
-    pub(in crate::store::redis) async fn invalidate_across(&self, tags: &[Tag]) -> Result<(), StoreError> {
-        let generations: Vec<String> = tags.iter().map(|tag| self.keyspace.generation(tag)).collect();
-        join_all(generations.iter().map(|generation| self.delete(generation))).await.into_iter().collect()
+    /// Every key is tried, whatever becomes of the others.
+    pub(in crate::store::redis) async fn delete_across(&self, keys: &[String]) -> Result<(), StoreError> {
+        join_all(keys.iter().map(|key| self.delete(key))).await.into_iter().collect()
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
