@@ -18,4 +18,5 @@ mod round_trip;
 mod servers;
 mod store_contract;
 mod store_redis;
+mod topology;
 mod write_paths;

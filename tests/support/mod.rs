@@ -8,14 +8,17 @@
 
 #![allow(dead_code, reason = "what one test file doesn't need, the next one does")]
 
+pub mod certificates;
 pub mod mariadb;
 pub mod monitor;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod redis_cluster;
 pub mod scratch;
+pub mod sentinels;
 
-pub use self::{mariadb::MariaDb, postgres::Postgres, redis::Redis, scratch::Scratch};
+pub use self::{mariadb::MariaDb, postgres::Postgres, redis::Redis, redis_cluster::RedisCluster, scratch::Scratch};
 
 use std::sync::OnceLock;
 
