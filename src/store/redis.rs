@@ -11,6 +11,8 @@
 //! within scripts:  +time +get +set +del +unlink +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
 //! ```
 //!
+//! Keys `<namespace>-near:*` are the near cache's heartbeats, and the key by which processes take turns at the reclaim; without the right to it they don't.
+//!
 //! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`]. Without those of the near cache there is none.
 
 mod answer;
@@ -18,6 +20,7 @@ mod cluster;
 mod config;
 mod connection;
 mod mirror;
+mod reclaim;
 mod request;
 mod scan;
 mod sentinel;

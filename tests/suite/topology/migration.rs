@@ -44,7 +44,10 @@ async fn a_slot_on_its_way_is_followed_key_by_key() {
     store.begin(tags, &id("a"), LEASE).await.unwrap();
     assert_eq!(label(&store, &tag).await, Label::Fenced);
     assert_eq!(create(&store, &tag).await, Creation::Fenced);
-    assert_eq!(cluster.nodes()[to].try_cli::<String>(&["GET", &generation]).map_err(|e| e.code().map(str::to_owned)), Err(Some("MOVED".into())));
+    assert_eq!(
+        cluster.nodes()[to].try_cli::<String>(&["GET", &generation]).map_err(|e| e.code().map(str::to_owned)),
+        Err(Some("MOVED".into()))
+    );
     cluster.migrate(&generation, from, to);
     assert_eq!(label(&store, &tag).await, Label::Fenced, "and after the generation went over");
     assert_eq!(create(&store, &tag).await, Creation::Fenced);

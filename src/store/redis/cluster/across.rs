@@ -100,7 +100,7 @@ impl RedisStore {
         join_all(keys.iter().map(|key| self.delete(key))).await.into_iter().collect()
     }
 
-    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+    pub(in crate::store::redis) async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.ask(&Request::command("DEL", Place::Key(key.as_bytes()), &|command| _ = command.arg(key))).await.map(drop)
     }
 }
