@@ -38,7 +38,7 @@ async fn write_and_read(executor: CachingExecutor<Sqlite>, notes: Arc<Notes>, nu
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
     }
 }
 
@@ -134,6 +134,7 @@ async fn a_master_that_gives_way_is_followed() {
         while cluster.owner_as_known_by(replica, &key) != Some(replica) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        cluster.until_whole().await;
     }
     program.end("CLUSTER FAILOVER of two masters", since).await;
 }

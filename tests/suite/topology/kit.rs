@@ -38,10 +38,15 @@ pub async fn home() -> Home<Sqlite> {
 
 /// An executor of this address, as another process would have, with the deadlines of a program.
 pub async fn executor(home: &Home<Sqlite>, address: RedisAddress, near_bytes: u64) -> CachingExecutor<Sqlite> {
+    executor_with(home, address, |config| config.near_bytes = near_bytes).await
+}
+
+pub async fn executor_with(home: &Home<Sqlite>, address: RedisAddress, change: impl FnOnce(&mut RedisConfig)) -> CachingExecutor<Sqlite> {
     let mut config = RedisConfig::new(address);
-    config.near_bytes = near_bytes;
+    config.near_bytes = 0;
     // A busy machine is no lost server.
     config.timeout = Duration::from_millis(400);
+    change(&mut config);
     let cluster = matches!(config.address, RedisAddress::Cluster(_));
     let names = if cluster { names() } else { keyspace() };
     let store = Arc::new(RedisStore::new(&config, names).expect("an address"));

@@ -1,1 +1,141 @@
-//! To come.
+//! A master that sentinels name.
+
+use super::kit::{executor_with, home, read};
+use crate::faults::kit::Server;
+use crate::store_contract::{contract, id, label, redis_store_at, standing, table};
+use crate::support::sentinels::{MASTER, SENTINELS_PASSWORD, Sentinels};
+use sqlx::Sqlite;
+use sqlx_cached::store::{CacheStore, Label, RedisAddress, RedisConfig, RedisStore, StoreError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn address(sentinels: &Sentinels) -> RedisAddress {
+    let nodes = sentinels.ports().into_iter().map(|port| ("127.0.0.1".to_owned(), port)).collect();
+    RedisAddress::Sentinel { sentinels: nodes, master: MASTER.into() }
+}
+
+fn login(config: &mut RedisConfig) {
+    config.sentinel_password = Some(SENTINELS_PASSWORD.into());
+}
+
+fn store(sentinels: &Sentinels) -> RedisStore {
+    redis_store_at(address(sentinels), login)
+}
+
+async fn until_promoted(sentinels: &Sentinels) {
+    while sentinels.servers[1].role() != "master" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_sentinels_name_keeps_the_contract() {
+    let mut sentinels = Sentinels::start().await;
+    contract(&store(&sentinels)).await;
+    // One hangs, one is gone: the third alone must do, though it takes half of the time to connect to be sure.
+    sentinels.pause(0);
+    contract(&store(&sentinels)).await;
+    sentinels.lose(1);
+    contract(&store(&sentinels)).await;
+}
+
+#[tokio::test]
+async fn sentinels_that_can_not_help_say_so() {
+    let mut sentinels = Sentinels::start().await;
+    let refused = async |change: fn(&mut RedisConfig)| {
+        let error = redis_store_at(address(&sentinels), change).ping().await.unwrap_err();
+        assert!(matches!(error, StoreError::Backend(_)), "{error}");
+        error.to_string()
+    };
+    let error = refused(|_| ()).await;
+    assert!(error.contains("NOAUTH") || error.contains("uthentication"), "{error}");
+    let error = refused(|config| {
+        config.sentinel_password = Some("wr0ng".into());
+    })
+    .await;
+    assert!(!error.contains("wr0ng"), "{error}");
+    let error = refused(|config| {
+        login(config);
+        let RedisAddress::Sentinel { master, .. } = &mut config.address else { unreachable!() };
+        *master = "nobody".into();
+    })
+    .await;
+    assert!(error.contains("nobody"), "{error}");
+    for number in 0..3 {
+        sentinels.lose(number);
+    }
+    assert!(store(&sentinels).ping().await.is_err());
+}
+
+/// One sentinel was cut off while the others failed over, and still names the old master, which is up again as a master: the majority counts.
+#[tokio::test]
+async fn a_sentinel_that_was_cut_off_is_outvoted() {
+    let mut sentinels = Sentinels::start().await;
+    let tag = table("users");
+    let before = standing(&store(&sentinels), &tag).await;
+    sentinels.pause(0);
+    sentinels.servers[0].pause();
+    until_promoted(&sentinels).await;
+    sentinels.servers[0].resume();
+    let started = store(&sentinels);
+    assert_ne!(standing(&started, &tag).await.server(), before.server());
+    let _ = &mut sentinels;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_is_followed() {
+    for (how, signal) in [("kill -9", "KILL"), ("SIGSTOP", "STOP"), ("SENTINEL FAILOVER", "")] {
+        let mut sentinels = Sentinels::start().await;
+        let home = home().await;
+        let one = executor_with(&home, address(&sentinels), login).await;
+        let other = executor_with(&home, address(&sentinels), login).await;
+        let idle = Arc::new(store(&sentinels));
+        let tag = table("counters");
+        home.resumes(&one, &read("counters")).await;
+        home.resumes(&other, &read("counters")).await;
+        let Label::Standing(before) = label(&*idle, &tag).await else { panic!("cached") };
+        let since = Instant::now();
+        match signal {
+            "KILL" => sentinels.servers[0].kill(),
+            "STOP" => sentinels.servers[0].pause(),
+            _ => {
+                let url = format!("redis://:{SENTINELS_PASSWORD}@127.0.0.1:{}", sentinels.ports()[0]);
+                let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
+                redis::cmd("SENTINEL").arg("FAILOVER").arg(MASTER).exec(&mut connection).unwrap();
+            }
+        }
+        // Reads and writes go on; the writer's own process sees what it wrote.
+        let mut writes = 0;
+        while sentinels.servers[1].role() != "master" || writes < 20 {
+            Sqlite::run(&one, "UPDATE counters SET v = v + 1 WHERE id = 1").await.expect("no error because of Redis");
+            home.check(&one, &read("counters")).await;
+            writes += 1;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let promoted = since.elapsed();
+        let again = home.resumes(&one, &read("counters")).await.max(home.resumes(&other, &read("counters")).await);
+        println!(
+            "{how}: promoted after {promoted:?}, cached again {again:?} later; {writes} writes, {} store errors",
+            one.stats().store_errors
+        );
+        let now = idle.look_up("sql:counters:data:0", std::slice::from_ref(&tag)).await;
+        assert!(!matches!(now.map(|found| found.labels), Ok(labels) if labels == [Label::Standing(before)]), "a token of the old master");
+        // It comes back as somebody's replica.
+        match signal {
+            "KILL" => sentinels.servers[0].restart(),
+            "STOP" => sentinels.servers[0].resume(),
+            _ => {}
+        }
+        while sentinels.servers[0].role() != "slave" {
+            home.check(&other, &read("counters")).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        home.resumes(&other, &read("counters")).await;
+        let fence = id("a");
+        idle.begin(std::slice::from_ref(&tag), &fence, Duration::from_secs(30))
+            .await
+            .or(idle.begin(&[tag.clone()], &fence, Duration::from_secs(30)).await)
+            .unwrap();
+        idle.end(&[tag], &fence).await.unwrap();
+    }
+}
