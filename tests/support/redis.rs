@@ -1,6 +1,7 @@
 //! A private Redis server: on a Unix socket, and on a loopback port for tests that ask for one.
 
 use super::Scratch;
+use super::certificates::Certificates;
 use super::monitor::Monitor;
 use super::process::{ServerProcess, binary};
 use redis::{FromRedisValue, IntoConnectionInfo, RedisResult};
@@ -144,6 +145,7 @@ pub fn free_port() -> u16 {
 #[derive(Default)]
 pub struct Configured {
     tcp: bool,
+    tls: bool,
     password: Option<String>,
     arguments: Vec<OsString>,
 }
@@ -152,6 +154,13 @@ impl Configured {
     /// Listen on a free loopback port, too.
     pub fn tcp(mut self) -> Self {
         self.tcp = true;
+        self
+    }
+
+    /// The same with TLS, and without it nowhere but on the Unix socket.
+    pub fn tls(mut self, certificates: &Certificates, clients_show_one: bool) -> Self {
+        (self.tcp, self.tls) = (true, true);
+        self.arguments.extend(certificates.of_server(clients_show_one).into_iter().map(OsString::from));
         self
     }
 
@@ -178,7 +187,9 @@ impl Configured {
         let mut arguments: Vec<OsString> =
             vec!["--unixsocket".into(), scratch.join("socket").into(), "--dir".into(), scratch.path().into()];
         let port_text = port.to_string();
-        let fixed = ["--bind", "127.0.0.1", "--port", &port_text, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"];
+        let ports = if self.tls { ["--port", "0", "--tls-port", &port_text] } else { ["--tls-port", "0", "--port", &port_text] };
+        arguments.extend(ports.iter().map(OsString::from));
+        let fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"];
         arguments.extend(fixed.iter().map(OsString::from));
         arguments.extend(self.arguments);
         let process = Redis::spawn(&scratch, &arguments);

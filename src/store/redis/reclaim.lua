@@ -16,6 +16,7 @@ local unlinked = 0
 for i = first, #KEYS do
     -- Values of other types are somebody else's.
     local head = redis.pcall('GETRANGE', KEYS[i], 0, to - 1)
+    if type(head) == 'table' and not string.find(head.err, 'WRONGTYPE', 1, true) then head = redis.call('GETRANGE', KEYS[i], 0, to - 1) end
     if type(head) == 'string' and string.sub(head, 1, #magic) == magic and string.sub(head, from, to) ~= standing_token then
         unlinked = unlinked + redis.call('UNLINK', KEYS[i])
     end

@@ -38,8 +38,9 @@ impl Packet {
                 // In one piece, since ASKING is about whatever comes next on the connection.
                 let mut pipeline = redis::pipe();
                 pipeline.cmd("ASKING").add_command(command.clone()).ignore_errors();
-                let mut answers: Vec<RedisResult<Value>> = pipeline.query_async(&mut requests).await?;
-                answers.pop().unwrap_or_else(|| Err((ErrorKind::UnexpectedReturnType, "ASKING: no answer").into()))
+                let (asked, answer): (RedisResult<Value>, RedisResult<Value>) = pipeline.query_async(&mut requests).await?;
+                // Without the right to ask, the command's own answer points back to where it came from.
+                asked.and(answer)
             }
             Self::Command(command) => command.query_async(&mut requests).await,
             // ASKING is good for one command, and CLIENT CACHING wants to stand before it, too: whoever sent this sends its keys one by one.

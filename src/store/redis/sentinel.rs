@@ -28,8 +28,8 @@ impl Sentinels {
         self.access.client(&host, port)
     }
 
-    /// Answers as soon as most of them agree; one that was cut off, or is down, does not hold up the others. Without a majority, the address that was
-    /// named most often must do: what stands there has to say itself that it is a master.
+    /// Answers as soon as most of them agree; one that was cut off, or is down, does not hold up the others. Where most don't answer, most of the answers must
+    /// agree. While they don't, a failover is under way, and the old master may not know yet that it is no longer one.
     async fn address(&self) -> RedisResult<(String, u16)> {
         let mut asked: FuturesUnordered<_> = self.sentinels.iter().map(|sentinel| timeout(self.patience, self.ask(sentinel))).collect();
         let mut named: Vec<((String, u16), usize)> = Vec::new();
@@ -57,8 +57,12 @@ impl Sentinels {
                 return Ok(address);
             }
         }
-        let most = named.into_iter().max_by_key(|(_, votes)| *votes).map(|(address, _)| address);
-        most.ok_or_else(|| refusal.unwrap_or_else(|| (ErrorKind::Io, "no sentinel answered in time").into()))
+        let answers: usize = named.iter().map(|(_, votes)| votes).sum();
+        match named.into_iter().find(|(_, votes)| *votes > answers / 2) {
+            Some((address, _)) => Ok(address),
+            None if answers > 0 => Err((ErrorKind::Io, "the sentinels don't agree on who is the master").into()),
+            None => Err(refusal.unwrap_or_else(|| (ErrorKind::Io, "no sentinel answered in time").into())),
+        }
     }
 
     async fn ask(&self, sentinel: &Client) -> RedisResult<(String, u16)> {

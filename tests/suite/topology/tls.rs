@@ -3,16 +3,13 @@
 use super::kit::{Log, executor_with, home, names, read, store_with};
 use crate::store_contract::{contract, contract_of_many, redis_store_at};
 use crate::support::certificates::Certificates;
-use crate::support::redis::free_port;
 use crate::support::{Redis, RedisCluster};
 use sqlx_cached::store::{CacheStore, RedisAddress, RedisConfig, RedisTls};
 
 fn server(certificates: &Certificates, clients_show_one: bool) -> (Redis, u16) {
-    let port = free_port();
-    let mut arguments = certificates.of_server(clients_show_one);
-    arguments.extend(["--tls-port".to_owned(), port.to_string()]);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    (Redis::configured().arguments(&arguments).start(), port)
+    let redis = Redis::configured().tls(certificates, clients_show_one).start();
+    let port = redis.port();
+    (redis, port)
 }
 
 fn tls(change: impl FnOnce(&mut RedisTls)) -> Option<RedisTls> {
@@ -61,11 +58,11 @@ async fn a_server_that_is_not_to_be_trusted_is_refused() {
         assert!(log.text().contains("certificate"), "{trusted}: {}", log.text());
         println!("{}", log.text().lines().find(|line| line.contains("certificate")).unwrap());
     }
-    // The right authority, another name.
-    let certificates = Certificates::make();
-    let (_redis, port) = server(&certificates, false);
-    let error = redis_store_at(RedisAddress::Host("127.0.0.2".into(), port), trusting(&certificates)).ping().await.unwrap_err();
-    println!("{error}");
+    // The right authority, another server's certificate.
+    let elsewhere = Certificates::of(&["elsewhere", "10.0.0.1"]);
+    let (_redis, port) = server(&elsewhere, false);
+    let error = redis_store_at(RedisAddress::Host("127.0.0.1".into(), port), trusting(&elsewhere)).ping().await.unwrap_err().to_string();
+    assert!(error.contains("certificate"), "{error}");
     // Without TLS there is nobody to talk to.
     assert!(redis_store_at(RedisAddress::Host("127.0.0.1".into(), port), |_| ()).ping().await.is_err());
 }
@@ -89,16 +86,6 @@ async fn a_client_shows_its_certificate() {
 #[tokio::test]
 async fn a_cluster_speaks_it_everywhere() {
     let certificates = Certificates::make();
-    let arguments = certificates.of_server(false);
-    let cluster = RedisCluster::configured(|server| {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        server.arguments(&arguments).arguments(&["--tls-port", &free_port().to_string()])
-    })
-    .await;
-    let port: Vec<String> = cluster.nodes()[1].cli(&["CONFIG", "GET", "tls-port"]);
-    let store = store_with(&cluster, |config| {
-        config.address = RedisAddress::Cluster(vec![("127.0.0.1".into(), port[1].parse().unwrap())]);
-        trusting(&certificates)(config);
-    });
-    contract_of_many(&store, &names()).await;
+    let cluster = RedisCluster::configured(|server| server.tls(&certificates, false)).await;
+    contract_of_many(&store_with(&cluster, trusting(&certificates)), &names()).await;
 }
