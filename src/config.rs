@@ -273,6 +273,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::RedisAddress;
 
     pub(super) fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
         Config::from_variables(&variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())

@@ -1,13 +1,15 @@
 //! The store that processes share: Redis or Valkey.
 //!
 //! Every operation but the two that walk over keys is one round trip: a look-up is one MGET; what must be atomic is a script. Nothing here depends on
-//! state of a connection, so a request whose connection turns out to be dead is asked again on a new one.
+//! state of a connection, so a request whose connection turns out to be dead is asked again on a new one. In a cluster an operation asks each server that has one
+//! of its keys, all at once; why nothing is lost by that is said in `cluster/across.rs`.
 //!
 //! The commands that a restricted ACL user needs, on keys `~<namespace>:*`, `~<namespace>-fence:*` and `~<namespace>-near:*`:
 //!
 //! ```text
 //! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
 //! near cache:      +hello +client|tracking +client|caching
+//! in a cluster:    +cluster|slots +asking +zrem
 //! within scripts:  +time +get +set +del +unlink +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
 //! ```
 //!
@@ -77,10 +79,11 @@ script!(END, "end.lua");
 script!(CLEAR_LAPSED, "clear_lapsed.lua");
 script!(RECLAIM, "reclaim.lua");
 
-/// Keeps entries, generations and fences in a Redis or Valkey server.
+/// Keeps entries, generations and fences in a Redis or Valkey server, the master that sentinels name, or a cluster.
 ///
 /// Every token names the server that keeps it, and is compared with the server behind the connection that answered: after a failover, or a restart from
 /// an old snapshot, everything is a miss. A replica is refused. A user who may not ask for INFO gives up these protections (said once in the log).
+/// A master that was replaced while it was cut off or hung may answer those who still reach it alone, until it learns of that: no client can tell.
 /// [`CacheStore::ping`] also notices a server that became another one without breaking its connections.
 ///
 /// A request that timed out may still reach the server late, after a request that followed it on a new connection. A late `begin` leaves a fence
@@ -160,7 +163,7 @@ impl RedisStore {
         let check = async {
             let connection = slot.get().await?;
             used = Some(Arc::clone(&connection));
-            let identity = identify(&mut connection.requests.clone()).await;
+            let identity = identify(&mut connection.requests.clone(), self.is_cluster()).await;
             if !matches!(identity, Ok(identity) if identity.unwrap_or_default() == connection.identity) {
                 slot.forget(&connection);
             }

@@ -18,7 +18,7 @@ pub mod redis_cluster;
 pub mod scratch;
 pub mod sentinels;
 
-pub use self::{mariadb::MariaDb, postgres::Postgres, redis::Redis, redis_cluster::RedisCluster, scratch::Scratch};
+pub use self::{mariadb::MariaDb, postgres::Postgres, redis::Redis, scratch::Scratch};
 
 use std::sync::OnceLock;
 

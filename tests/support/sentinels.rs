@@ -13,7 +13,7 @@ pub const SENTINELS_PASSWORD: &str = "watchword";
 pub struct Sentinels {
     pub servers: [Redis; 2],
     // Fields drop in order: first the processes, then their directory.
-    sentinels: Vec<(ServerProcess, u16)>,
+    watchers: Vec<(ServerProcess, u16)>,
     _scratch: Scratch,
 }
 
@@ -24,8 +24,8 @@ impl Sentinels {
         let servers = [server(), server()];
         servers[1].cli::<()>(&["REPLICAOF", "127.0.0.1", &servers[0].port().to_string()]);
         let scratch = Scratch::new();
-        let sentinels = (0..3).map(|number| sentinel(&scratch, number, servers[0].port())).collect();
-        let all = Self { servers, sentinels, _scratch: scratch };
+        let watchers = (0..3).map(|number| sentinel(&scratch, number, servers[0].port())).collect();
+        let all = Self { servers, watchers, _scratch: scratch };
         let since = Instant::now();
         while !all.is_watched() {
             assert!(since.elapsed() < Duration::from_mins(1), "the sentinels don't find each other");
@@ -35,17 +35,17 @@ impl Sentinels {
     }
 
     pub fn ports(&self) -> Vec<u16> {
-        self.sentinels.iter().map(|(_, port)| *port).collect()
+        self.watchers.iter().map(|(_, port)| *port).collect()
     }
 
     /// Ends one of the sentinels.
     pub fn lose(&mut self, number: usize) {
-        self.sentinels[number].0.end("KILL");
+        self.watchers[number].0.end("KILL");
     }
 
     /// Stops one of them in its tracks.
     pub fn pause(&self, number: usize) {
-        self.sentinels[number].0.signal("STOP");
+        self.watchers[number].0.signal("STOP");
     }
 
     /// Every sentinel knows the other two and the replica.

@@ -63,8 +63,10 @@ impl RedisConfig {
                 let client = self.access(&RedisConnectionInfo::default())?.client(host, *port);
                 client.map(Target::Server).map_err(|error| RedisConfigError::new("host", error))
             }
-            RedisAddress::Cluster(nodes) if nodes.is_empty() => Err(RedisConfigError::new("cluster_nodes", "there are none")),
-            RedisAddress::Cluster(nodes) => self.cluster(nodes.clone(), &RedisConnectionInfo::default(), self.tls.is_some()),
+            RedisAddress::Cluster(nodes) => {
+                named("cluster_nodes", nodes)?;
+                self.cluster(nodes.clone(), &RedisConnectionInfo::default(), self.tls.is_some())
+            }
             RedisAddress::Sentinel { sentinels, master } => self.sentinel(sentinels, master),
         }
     }
@@ -121,9 +123,7 @@ impl RedisConfig {
     }
 
     fn sentinel(&self, sentinels: &[(String, u16)], master: &str) -> Result<Target, RedisConfigError> {
-        if sentinels.is_empty() {
-            return Err(RedisConfigError::new("sentinels", "there are none"));
-        }
+        named("sentinels", sentinels)?;
         if master.is_empty() {
             return Err(RedisConfigError::new("sentinel_master", "the name is empty"));
         }
@@ -160,6 +160,16 @@ impl RedisConfig {
         }
         needs_password(&login, "username")?;
         Ok(Access { login, tls: self.tls.as_ref().map(tls::certificates).transpose()? })
+    }
+}
+
+fn named(setting: &'static str, nodes: &[(String, u16)]) -> Result<(), RedisConfigError> {
+    match nodes {
+        [] => Err(RedisConfigError::new(setting, "there are none")),
+        _ if nodes.iter().any(|(host, port)| host.is_empty() || *port == 0) => {
+            Err(RedisConfigError::new(setting, "one of them is not host:port"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -268,6 +278,7 @@ mod tests {
         assert_eq!(change(|config| config.address = RedisAddress::Host(String::new(), 1)), "host");
         assert_eq!(change(|config| config.address = RedisAddress::Socket(PathBuf::new())), "socket");
         assert_eq!(change(|config| config.address = RedisAddress::Cluster(Vec::new())), "cluster_nodes");
+        assert_eq!(change(|config| config.address = RedisAddress::Cluster(vec![(String::new(), 1)])), "cluster_nodes");
         let sentinel = |master: &str| RedisAddress::Sentinel { sentinels: vec![("host".into(), 1)], master: master.into() };
         let mut config = RedisConfig { sentinel_username: Some("alice".into()), ..RedisConfig::new(sentinel("m")) };
         assert_eq!(refusal(&config).setting(), "sentinel_username");

@@ -230,7 +230,7 @@ impl Connector {
     }
 
     async fn identity(&self, requests: &mut MultiplexedConnection) -> RedisResult<ServerIdentity> {
-        let identity = identify(requests).await?;
+        let identity = identify(requests, matches!(self.source, Source::Node(..))).await?;
         if identity.is_none() && !self.warned.swap(true, Relaxed) {
             tracing::warn!("this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed");
         }
@@ -253,7 +253,9 @@ fn is_refusal(error: &RedisError) -> bool {
 /// # Errors
 ///
 /// Besides failed requests: the server is a replica. What it says may be older than what a writer was told, and it refuses to create tokens.
-pub(super) async fn identify(requests: &mut MultiplexedConnection) -> RedisResult<Option<ServerIdentity>> {
+///
+/// Or it is one of a cluster, and is not asked as such: no look-up would succeed, since its keys have several slots.
+pub(super) async fn identify(requests: &mut MultiplexedConnection, in_cluster: bool) -> RedisResult<Option<ServerIdentity>> {
     let mut pipeline = redis::pipe();
     // Two commands, since only Redis 7 takes two sections in one.
     pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
@@ -265,6 +267,13 @@ pub(super) async fn identify(requests: &mut MultiplexedConnection) -> RedisResul
     let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     if field("role").is_some_and(|role| role != "master") {
         return Err((ErrorKind::Server(ServerErrorKind::ReadOnly), "this server is a replica").into());
+    }
+    if !in_cluster && field("redis_mode") == Some("cluster") {
+        return Err((
+            ErrorKind::InvalidClientConfig,
+            "this server is one of a Redis Cluster: set REDIS_CLUSTER_NODES, or RedisAddress::Cluster",
+        )
+            .into());
     }
     Ok(identity(field("master_replid").unwrap_or_default(), field("run_id").unwrap_or_default()))
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 /// Asked at every connection anew: a failover ends the connections to the old master, or makes it refuse writes, and then others are made.
 pub(super) struct Sentinels {
-    sentinels: Vec<Client>,
+    clients: Vec<Client>,
     master: String,
     access: Access,
     /// How long one of them may take.
@@ -18,8 +18,8 @@ pub(super) struct Sentinels {
 
 impl Sentinels {
     /// With half of a connection attempt's time for the sentinels.
-    pub(super) fn new(sentinels: Vec<Client>, master: String, access: Access, connect_timeout: Duration) -> Self {
-        Self { sentinels, master, access, patience: connect_timeout / 2 }
+    pub(super) fn new(clients: Vec<Client>, master: String, access: Access, connect_timeout: Duration) -> Self {
+        Self { clients, master, access, patience: connect_timeout / 2 }
     }
 
     /// A client of the master that they name.
@@ -31,7 +31,7 @@ impl Sentinels {
     /// Answers as soon as most of them agree; one that was cut off, or is down, does not hold up the others. Where most don't answer, most of the answers must
     /// agree. While they don't, a failover is under way, and the old master may not know yet that it is no longer one.
     async fn address(&self) -> RedisResult<(String, u16)> {
-        let mut asked: FuturesUnordered<_> = self.sentinels.iter().map(|sentinel| timeout(self.patience, self.ask(sentinel))).collect();
+        let mut asked: FuturesUnordered<_> = self.clients.iter().map(|sentinel| timeout(self.patience, self.ask(sentinel))).collect();
         let mut named: Vec<((String, u16), usize)> = Vec::new();
         let mut refusal = None;
         while let Some(answer) = asked.next().await {
@@ -53,7 +53,7 @@ impl Sentinels {
                     1
                 }
             };
-            if votes > self.sentinels.len() / 2 {
+            if votes > self.clients.len() / 2 {
                 return Ok(address);
             }
         }

@@ -2,8 +2,9 @@
 
 use super::kit::{TABLES, executor, home, names, read, store, store_with, write};
 use crate::faults::kit::Server;
-use crate::store_contract::{LEASE, TTL, contract_of_many, create, entry, entry_of, id, label, standing, table};
-use crate::support::RedisCluster;
+use crate::store_contract::{LEASE, TTL, contract_of_many, create, entry, entry_of, id, label, redis_store_at, standing, table};
+use crate::support::Redis;
+use crate::support::redis_cluster::RedisCluster;
 use bytes::Bytes;
 use sqlx::Sqlite;
 use sqlx_cached::CachingExecutor;
@@ -160,4 +161,17 @@ async fn scripts_that_servers_forgot_are_loaded_again_and_a_restart_brings_no_ol
     assert_eq!(cluster.nodes()[cluster.owner(&key)].cli::<Vec<u8>>(&["GET", &key]), before.0, "the old token is there");
     assert_eq!(label(&store, &tags[0]).await, Label::Absent);
     assert!(matches!(create(&store, &tags[0]).await, Creation::Standing(after) if after.server() != before.server()));
+}
+
+/// Somebody who takes a cluster's server for one alone is told what to set, and the other way round.
+#[tokio::test]
+async fn a_mistaken_address_is_explained() {
+    let cluster = RedisCluster::start().await;
+    let alone = redis_store_at(RedisAddress::Host("127.0.0.1".into(), cluster.nodes()[0].port()), |_| ());
+    let error = alone.ping().await.unwrap_err().to_string();
+    assert!(error.contains("REDIS_CLUSTER_NODES"), "{error}");
+    let redis = Redis::configured().tcp().start();
+    let together = redis_store_at(RedisAddress::Cluster(vec![("127.0.0.1".into(), redis.port())]), |_| ());
+    let error = together.ping().await.unwrap_err().to_string();
+    assert!(error.contains("cluster support disabled"), "{error}");
 }

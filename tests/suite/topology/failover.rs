@@ -3,7 +3,7 @@
 use super::kit::{TABLES, executor, home, names, read, write};
 use crate::faults::kit::{Home, Server};
 use crate::store_contract::table;
-use crate::support::RedisCluster;
+use crate::support::redis_cluster::RedisCluster;
 use sqlx::Sqlite;
 use sqlx_cached::CachingExecutor;
 use sqlx_cached::store::{RedisAddress, Tag};

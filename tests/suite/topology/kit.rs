@@ -2,7 +2,7 @@
 
 use crate::faults::kit::{Home, LEASE, Server};
 use crate::store_contract::{keyspace, redis_store_at};
-use crate::support::RedisCluster;
+use crate::support::redis_cluster::RedisCluster;
 use sqlx::Sqlite;
 use sqlx_cached::CachingExecutor;
 use sqlx_cached::store::{Keyspace, RedisAddress, RedisConfig, RedisStore};

@@ -3,7 +3,7 @@
 use super::kit::{executor, home, names, read, store, store_with, write};
 use crate::faults::kit::Server;
 use crate::store_contract::{LEASE, TTL, create, entry, id, label, standing, table};
-use crate::support::RedisCluster;
+use crate::support::redis_cluster::RedisCluster;
 use bytes::Bytes;
 use sqlx::Sqlite;
 use sqlx_cached::store::{CacheStore, Creation, Label, RedisAddress, Tag};

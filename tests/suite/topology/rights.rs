@@ -3,7 +3,8 @@
 use super::kit::{Log, executor_with, names, store_with};
 use crate::faults::kit::{Home, READ, Server, WRITE};
 use crate::store_contract::{contract, contract_of_many, create, id, redis_store_at, table};
-use crate::support::{Redis, RedisCluster};
+use crate::support::Redis;
+use crate::support::redis_cluster::RedisCluster;
 use sqlx::Sqlite;
 use sqlx_cached::store::{CacheStore, Creation, RedisAddress, RedisConfig};
 use std::time::Duration;

@@ -2,8 +2,9 @@
 
 use super::kit::{Log, executor_with, home, names, read, store_with};
 use crate::store_contract::{contract, contract_of_many, redis_store_at};
+use crate::support::Redis;
 use crate::support::certificates::Certificates;
-use crate::support::{Redis, RedisCluster};
+use crate::support::redis_cluster::RedisCluster;
 use sqlx_cached::store::{CacheStore, RedisAddress, RedisConfig, RedisTls};
 
 fn server(certificates: &Certificates, clients_show_one: bool) -> (Redis, u16) {
@@ -12,15 +13,13 @@ fn server(certificates: &Certificates, clients_show_one: bool) -> (Redis, u16) {
     (redis, port)
 }
 
-fn tls(change: impl FnOnce(&mut RedisTls)) -> Option<RedisTls> {
-    let mut tls = RedisTls::default();
-    change(&mut tls);
-    Some(tls)
-}
-
 fn trusting(certificates: &Certificates) -> impl Fn(&mut RedisConfig) {
     let ca = certificates.ca();
-    move |config| config.tls = tls(|tls| tls.ca = Some(ca.clone()))
+    move |config| {
+        let mut tls = RedisTls::default();
+        tls.ca = Some(ca.clone());
+        config.tls = Some(tls);
+    }
 }
 
 #[tokio::test]
