@@ -112,6 +112,9 @@ pub(crate) struct Counters {
     pub(crate) hits: AtomicU64,
     pub(crate) misses: AtomicU64,
     pub(crate) fills: AtomicU64,
+    pub(crate) joined: AtomicU64,
+    pub(crate) refreshed_early: AtomicU64,
+    pub(crate) served_stale: AtomicU64,
     pub(crate) writes: AtomicU64,
     pub(crate) invalidations: AtomicU64,
     pub(crate) invalidations_of_everything: AtomicU64,
@@ -133,6 +136,9 @@ impl Default for Counters {
             hits: AtomicU64::default(),
             misses: AtomicU64::default(),
             fills: AtomicU64::default(),
+            joined: AtomicU64::default(),
+            refreshed_early: AtomicU64::default(),
+            served_stale: AtomicU64::default(),
             writes: AtomicU64::default(),
             invalidations: AtomicU64::default(),
             invalidations_of_everything: AtomicU64::default(),
@@ -178,6 +184,9 @@ impl Counters {
             hits: read(&self.hits),
             misses: read(&self.misses),
             fills: read(&self.fills),
+            joined: read(&self.joined),
+            refreshed_early: read(&self.refreshed_early),
+            served_stale: read(&self.served_stale),
             writes: read(&self.writes),
             invalidations: read(&self.invalidations),
             invalidations_of_everything: read(&self.invalidations_of_everything),
@@ -204,6 +213,9 @@ impl Counters {
             &self.hits,
             &self.misses,
             &self.fills,
+            &self.joined,
+            &self.refreshed_early,
+            &self.served_stale,
             &self.writes,
             &self.invalidations,
             &self.invalidations_of_everything,
@@ -237,6 +249,12 @@ pub struct Stats {
     pub misses: u64,
     /// Answers stored.
     pub fills: u64,
+    /// Reads that were looked up in vain and then got the answer of another read that was under way, here or in another process: neither hits nor misses.
+    pub joined: u64,
+    /// Answers read anew in the background before they were too old.
+    pub refreshed_early: u64,
+    /// Hits that were too old and served all the same, as `stale_while_revalidate` allows.
+    pub served_stale: u64,
     /// Writes that went through the executor or its transactions.
     pub writes: u64,
     /// Tables that were invalidated, by writes and by hand, each time counted.
@@ -276,11 +294,12 @@ pub struct TableStats {
 }
 
 impl Stats {
-    /// Hits per look-up, from 0 to 1; 0 before the first.
+    /// The part of the look-ups that were answered without a read of their own from the database, from 0 to 1; 0 before the first.
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
     pub fn hit_ratio(&self) -> f64 {
-        let looked_up = self.hits + self.misses;
-        if looked_up == 0 { 0.0 } else { self.hits as f64 / looked_up as f64 }
+        let spared = self.hits + self.joined;
+        let looked_up = spared + self.misses;
+        if looked_up == 0 { 0.0 } else { spared as f64 / looked_up as f64 }
     }
 }
 
@@ -294,8 +313,15 @@ impl fmt::Display for Stats {
         writeln!(f, "{:<28} {:<9} {:>9} {:>9} {:>9}", "total", "", self.hits, self.misses, self.fills)?;
         writeln!(
             f,
-            "{} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
-            self.writes, self.invalidations, self.invalidations_of_everything, self.reclaimed, self.store_errors
+            "{} joined another's read, {} refreshed early, {} served stale\n{} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
+            self.joined,
+            self.refreshed_early,
+            self.served_stale,
+            self.writes,
+            self.invalidations,
+            self.invalidations_of_everything,
+            self.reclaimed,
+            self.store_errors
         )?;
         for (title, reasons) in [("not looked up", &self.bypasses), ("not stored", &self.not_stored)] {
             for (reason, count) in reasons {

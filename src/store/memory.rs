@@ -1,6 +1,8 @@
 //! The embedded store: one process, bounded by bytes, no server needed.
 
-use super::{ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, StoreError, TABLE_GENERATION, glob};
+use super::{
+    ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, Lease, LeaseFate, Lookup, StoreError, TABLE_GENERATION, Wish, glob,
+};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
@@ -126,6 +128,12 @@ impl Entry {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
+    /// Whether these bytes are the answer that somebody wishes for.
+    fn grants(&self, wish: &Wish) -> bool {
+        let rest = self.bytes.get(ALL_GENERATION.start..).and_then(|rest| rest.strip_prefix(&wish.head[..]));
+        rest.is_some_and(|rest| wish.except.is_none_or(|except| !rest.starts_with(&except)))
+    }
+
     /// Whether these bytes are an entry that was read under another generation than the one that stands.
     fn is_dead(&self, tag: &Tag, standing: Label) -> bool {
         let place = if *tag == Tag::all() { ALL_GENERATION } else { TABLE_GENERATION };
@@ -166,6 +174,16 @@ impl CacheStore for MemoryStore {
         if weight(key, &entry) <= self.largest {
             self.entries.insert(key.into(), Entry { bytes: entry, deadline: Instant::now().checked_add(ttl) });
         }
+        Ok(())
+    }
+
+    /// One process: its own single flight does, so a lease is always granted.
+    async fn lease(&self, key: &str, wish: &Wish, _time: Duration) -> Result<Lease, StoreError> {
+        let entry = self.entries.get(key).filter(|entry| !entry.is_expired(Instant::now()) && entry.grants(wish));
+        Ok(entry.map_or(Lease::Granted, |entry| Lease::Entry(entry.bytes)))
+    }
+
+    async fn settle_lease(&self, _key: &str, _wish: &Wish, _fate: LeaseFate) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -19,7 +19,7 @@ mod scan;
 pub use config::RedisConfigError;
 
 use self::connection::{Connection, Pool, Slot, identify, is_over};
-use super::{CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, StoreError};
+use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lease, LeaseFate, Lookup, RedisConfig, StoreError, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
@@ -50,6 +50,8 @@ script!(BEGIN, "begin.lua");
 script!(END, "end.lua");
 script!(CLEAR_LAPSED, "clear_lapsed.lua");
 script!(RECLAIM, "reclaim.lua");
+script!(LEASE, "lease.lua");
+script!(SETTLE_LEASE, "settle_lease.lua");
 
 /// Keeps entries, generations and fences in a Redis or Valkey server.
 ///
@@ -231,6 +233,33 @@ impl CacheStore for RedisStore {
         self.ask(&Request::command("SET", &arguments)).await.map(drop)
     }
 
+    async fn lease(&self, key: &str, wish: &Wish, time: Duration) -> Result<Lease, StoreError> {
+        let arguments = |command: &mut Cmd, _| {
+            let except = wish.except.as_ref().map_or(&[][..], |except| &except[..]);
+            command.arg(ALL_GENERATION.start).arg(&wish.head).arg(except).arg(&wish.holder).arg(millis(time));
+        };
+        let (answer, _) = self.ask(&Request::script(&LEASE, &[key.to_owned(), lease_key(key)], &arguments)).await?;
+        let words: Vec<Vec<u8>> = redis::from_redis_value(answer).map_err(|error| StoreError::Protocol(format!("lease.lua: {error}")))?;
+        let mut words = words.into_iter();
+        match (words.next().as_deref(), words.next()) {
+            (Some(b"entry"), Some(entry)) => Ok(Lease::Entry(entry.into())),
+            (Some(b"granted"), None) => Ok(Lease::Granted),
+            (Some(b"held"), None) => Ok(Lease::Held),
+            (Some(b"alone"), None) => Ok(Lease::Alone),
+            _ => Err(StoreError::Protocol("lease.lua: an unknown answer".into())),
+        }
+    }
+
+    async fn settle_lease(&self, key: &str, wish: &Wish, fate: LeaseFate) -> Result<(), StoreError> {
+        let (fate, time) = match fate {
+            LeaseFate::Renewed(time) => ("renewed", millis(time)),
+            LeaseFate::Free => ("free", 0),
+            LeaseFate::Alone(time) => ("alone", millis(time)),
+        };
+        let arguments = |command: &mut Cmd, _| _ = command.arg(&wish.head).arg(&wish.holder).arg(fate).arg(time);
+        self.ask(&Request::script(&SETTLE_LEASE, &[lease_key(key)], &arguments)).await.map(drop)
+    }
+
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
         self.ask(&Request::command("UNLINK", &|command| _ = command.arg(key))).await.map(drop)
     }
@@ -301,6 +330,11 @@ impl CacheStore for RedisStore {
         }
         Ok(answered)
     }
+}
+
+/// Where an entry's lease is: among its table's keys, so that it goes with them, and in a cluster on the entry's shard. No reclaim takes it for an entry.
+fn lease_key(key: &str) -> String {
+    format!("{key}:lease")
 }
 
 /// A value at a generation's key, as seen by the server behind the connection that answered.
