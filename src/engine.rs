@@ -228,11 +228,20 @@ impl Engine {
                     let due = !fresh || ages.is_early(cost, life - age);
                     // What may be served was read under these very labels; and whoever reads it anew must understand the schema of one of them.
                     let permit = || Permit::standing(&lookup.labels, Some(stored)).filter(|permit| permit.epoch() == epoch);
+                    let near = || {
+                        if lookup.near {
+                            count(&self.counters.near_hits);
+                        }
+                    };
                     match due.then(permit).flatten() {
                         Some(permit) if fresh || age <= life.saturating_add(ages.stale) => {
+                            near();
                             return Found::Aging(rows, Renewal { stale: !fresh, permit });
                         }
-                        _ if fresh => return Found::Hit(rows),
+                        _ if fresh => {
+                            near();
+                            return Found::Hit(rows);
+                        }
                         _ => except = Some(stored),
                     }
                 }
@@ -299,13 +308,18 @@ impl Engine {
     /// Stores what the database answered, for as long as it is fresh and `stale` more; whether it did.
     pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, facts: Facts, rows: &[u8], stale: Duration) -> bool {
         let entry = entry::encode(key, tags, &permit.generations, facts, rows);
-        match self.store.fill(key, entry, facts.fresh_for.saturating_add(stale)).await {
+        match self.store.fill(key, tags, entry, facts.fresh_for.saturating_add(stale)).await {
             Ok(()) => true,
             Err(error) => {
                 self.failed("fill", &error);
                 false
             }
         }
+    }
+
+    /// Forgets what this process's memory in front of the store mirrors of these tags.
+    pub(crate) fn forget_near(&self, tags: &[Tag]) {
+        self.store.forget_near(tags);
     }
 
     /// Deletes an entry that can't be used.

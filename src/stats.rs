@@ -110,6 +110,7 @@ pub(crate) struct TableCounters {
 #[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) hits: AtomicU64,
+    pub(crate) near_hits: AtomicU64,
     pub(crate) misses: AtomicU64,
     pub(crate) fills: AtomicU64,
     pub(crate) joined: AtomicU64,
@@ -134,6 +135,7 @@ impl Default for Counters {
         let zeros = || Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
             hits: AtomicU64::default(),
+            near_hits: AtomicU64::default(),
             misses: AtomicU64::default(),
             fills: AtomicU64::default(),
             joined: AtomicU64::default(),
@@ -182,6 +184,7 @@ impl Counters {
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         Stats {
             hits: read(&self.hits),
+            near_hits: read(&self.near_hits),
             misses: read(&self.misses),
             fills: read(&self.fills),
             joined: read(&self.joined),
@@ -211,6 +214,7 @@ impl Counters {
     pub(crate) fn reset(&self) {
         let single = [
             &self.hits,
+            &self.near_hits,
             &self.misses,
             &self.fills,
             &self.joined,
@@ -245,6 +249,8 @@ impl Counters {
 pub struct Stats {
     /// Reads answered from the store.
     pub hits: u64,
+    /// Those of them that this process's memory in front of Redis answered.
+    pub near_hits: u64,
     /// Reads that were looked up and went to the database.
     pub misses: u64,
     /// Answers stored.
@@ -313,7 +319,8 @@ impl fmt::Display for Stats {
         writeln!(f, "{:<28} {:<9} {:>9} {:>9} {:>9}", "total", "", self.hits, self.misses, self.fills)?;
         writeln!(
             f,
-            "{} joined another's read, {} refreshed early, {} served stale\n{} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
+            "{} of the hits near; {} joined another's read, {} refreshed early, {} served stale\n{} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
+            self.near_hits,
             self.joined,
             self.refreshed_early,
             self.served_stale,

@@ -32,7 +32,12 @@ pub(super) struct Miss<DB: Backend> {
 }
 
 /// Collects what the database answers. Does nothing where nothing may be stored.
-pub(super) struct Filling<DB: Backend>(Option<Open<DB>>);
+pub(super) struct Filling<DB: Backend> {
+    open: Option<Open<DB>>,
+    /// What this process has mirrored of the tables read; none once it is forgotten. An answer that is not stored may be newer than that, and whoever has seen
+    /// it must not be given older ones thereafter.
+    near: Option<(Arc<Engine>, Arc<Plan>)>,
+}
 
 struct Open<DB: Backend> {
     miss: Miss<DB>,
@@ -64,32 +69,33 @@ pub(super) struct Kept<DB: Backend> {
 
 impl<DB: Backend> Filling<DB> {
     /// Of an answer that is not to be kept.
-    pub(super) fn none() -> Self {
-        Self(None)
+    pub(super) fn none(engine: Option<Arc<Engine>>, plan: &Arc<Plan>) -> Self {
+        Self { open: None, near: engine.map(|engine| (engine, Arc::clone(plan))) }
     }
 
     /// Begins when the database is asked.
     pub(super) fn new(miss: Miss<DB>) -> Self {
         let shared = &miss.executor.shared;
         let recording = shared.codec.record(shared.policy.max_entry);
-        Self(Some(Open { recording, miss, checked: false, complete: false, astray: false, since: Instant::now() }))
+        let near = Some((Arc::clone(&miss.engine), Arc::clone(&miss.plan)));
+        Self { open: Some(Open { recording, miss, checked: false, complete: false, astray: false, since: Instant::now() }), near }
     }
 
     /// Whether the answer, or what has come of it, can't be kept.
     pub(super) fn is_given_up(&self) -> bool {
-        self.0.as_ref().is_none_or(|open| open.astray)
+        self.open.as_ref().is_none_or(|open| open.astray)
     }
 
     /// A row has come, in its order.
     fn push(&mut self, row: &DB::Row) {
-        let Some(open) = self.0.as_mut().filter(|open| !open.astray) else { return };
+        let Some(open) = self.open.as_mut().filter(|open| !open.astray) else { return };
         if let Err(reason) = open.push(row) {
             open.miss.executor.shared.counters.not_stored(reason);
             open.miss.plan.experience.note_kept(false);
             if reason == Reason::Origin {
                 open.astray = true;
             } else {
-                self.0 = None;
+                self.open = None;
             }
         }
     }
@@ -100,11 +106,21 @@ impl<DB: Backend> Filling<DB> {
             Either::Right(row) => self.push(row),
             Either::Left(_) => self.complete(),
         }
+        if self.is_given_up() {
+            self.forget_near();
+        }
+    }
+
+    /// Before the answer is given away.
+    fn forget_near(&mut self) {
+        if let Some((engine, plan)) = self.near.take() {
+            engine.forget_near(&plan.reads);
+        }
     }
 
     /// The answer has come to its end.
     fn complete(&mut self) {
-        if let Some(open) = &mut self.0 {
+        if let Some(open) = &mut self.open {
             open.complete = true;
         }
     }
@@ -146,8 +162,16 @@ impl<DB: Backend> Filling<DB> {
     }
 
     /// Nothing more will come: see what it is worth. The connection that answered is given back.
-    pub(super) async fn finish(mut self, sql: &SqlStr, mut connection: PoolConnection<DB>) -> Finished<DB> {
-        let Some(open) = self.0.take() else { return Finished::Unkept };
+    pub(super) async fn finish(mut self, sql: &SqlStr, connection: PoolConnection<DB>) -> Finished<DB> {
+        let finished = self.close(sql, connection).await;
+        if !matches!(finished, Finished::Whole(_)) {
+            self.forget_near();
+        }
+        finished
+    }
+
+    async fn close(&mut self, sql: &SqlStr, mut connection: PoolConnection<DB>) -> Finished<DB> {
+        let Some(open) = self.open.take() else { return Finished::Unkept };
         let shared = Arc::clone(&open.miss.executor.shared);
         let cost = open.since.elapsed();
         open.miss.plan.experience.note_cost(cost);
@@ -186,7 +210,7 @@ impl<DB: Backend> Filling<DB> {
 /// Rows that stopped coming, because the caller or the database gave up, are not an answer.
 impl<DB: Backend> Drop for Filling<DB> {
     fn drop(&mut self) {
-        if let Some(open) = self.0.as_ref().filter(|open| !open.astray) {
+        if let Some(open) = self.open.as_ref().filter(|open| !open.astray) {
             open.miss.executor.shared.counters.not_stored(Reason::Unfinished);
         }
     }

@@ -149,12 +149,14 @@ impl<DB: Backend> Leader<DB> {
         let lease = match leave {
             Leave::Leased(lease) => Some(lease),
             Leave::Unleased => None,
-            Leave::Answered(rows) if self.miss.still_holds(&self.sql) => return self.not_read(Landing::Rows(rows), request).await,
-            Leave::Alone => {
-                self.miss.plan.experience.note_kept(false);
-                return self.not_read(Landing::Alone, request).await;
+            Leave::Answered(rows) if self.miss.still_holds(&self.sql) => {
+                // It came past what is mirrored here, and may be newer.
+                self.miss.engine.forget_near(&self.miss.plan.reads);
+                return self.not_read(Landing::Rows(rows), request).await;
             }
-            Leave::Answered(_) | Leave::Held => return self.not_read(Landing::Alone, request).await,
+            Leave::Answered(_) | Leave::Alone => return self.not_read(Landing::Alone, request).await,
+            // In the background: the other process does. Whoever joined here meanwhile leads, and waits for it.
+            Leave::Held => return,
         };
         self.read_and_keep(request, lease).await;
     }
@@ -195,8 +197,10 @@ impl<DB: Backend> Leader<DB> {
             None => true,
             Some(Ok((filling, connection))) => match filling.finish(&sql, connection).await {
                 Finished::Whole(kept) => {
-                    flight.land(Landing::Rows(kept.rows.clone()));
+                    let rows = kept.rows.clone();
+                    // First: a fill's reply tells whether what is mirrored here is as new as what the others are about to see.
                     kept.store().await;
+                    flight.land(Landing::Rows(rows));
                     true
                 }
                 Finished::Unkept => {

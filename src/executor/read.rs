@@ -96,7 +96,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             Looked::Hit(replayed) => Ok(Answer::Whole(replayed)),
             Looked::Miss(miss) if self.options.refresh || miss.plan.experience.is_unkept() => Ok(self.alone(miss, request)),
             Looked::Miss(miss) => self.fly(miss, request).await,
-            Looked::Nothing => Ok(Answer::Alone(request, Filling::none())),
+            Looked::Nothing => Ok(Answer::Alone(request, Filling::none(self.shared.engine.clone(), plan))),
         }
     }
 
