@@ -17,6 +17,7 @@
 //! - Readers that miss at the same time share one read of the database ([`flight`]), also across processes ([`lease`]).
 //! - What could not be delivered to the store is distrusted here until it is ([`delivery`]).
 
+mod ages;
 mod delivery;
 mod doubt;
 mod fence;
@@ -27,11 +28,13 @@ mod lease;
 mod orphans;
 mod reclaim;
 
+pub(crate) use ages::Ages;
 pub(crate) use doubt::Doubt;
 pub(crate) use fence::Span;
 pub(crate) use flight::{Boarded, Flight, Following, Landing};
 pub(crate) use lease::{Leasing, Leave};
 
+use self::ages::Use;
 use crate::database::Running;
 use crate::entry::{self, Facts, Stored, Verdict};
 use crate::key::Keyspace;
@@ -113,28 +116,6 @@ pub(crate) struct Renewal {
     /// Whether it is too old already.
     pub(crate) stale: bool,
     pub(crate) permit: Permit,
-}
-
-/// How old an answer may be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ages {
-    /// Older than this, or than its entry says, it is stale.
-    pub(crate) ttl: Duration,
-    /// For so long it is served all the same, and read anew.
-    pub(crate) stale: Duration,
-    /// How eagerly it is read anew before that.
-    pub(crate) early: f64,
-}
-
-impl Ages {
-    /// Whether it is time to read an answer anew that will be too old after `left`: XFetch (Vattani, Chierichetti, Lowenstein, 2015). The longer the
-    /// database takes, the sooner; by chance, so that one of many readers is the first.
-    fn is_early(&self, cost: Duration, left: Duration) -> bool {
-        let lead = cost.as_secs_f64() * self.early;
-        let left = left.as_secs_f64();
-        // No logarithm where no chance could do: that of the least positive number is below 40.
-        lead * 40.0 > left && lead * -(1.0 - rand::random::<f64>()).ln() >= left
-    }
 }
 
 impl Permit {
@@ -223,27 +204,20 @@ impl Engine {
         } else if let (Some(entry), Some(ages)) = (&lookup.entry, ages) {
             match entry::judge(key, entry, tags, &lookup.labels) {
                 Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) => {
-                    let life = ages.ttl.min(fresh_for);
-                    let fresh = age <= life;
-                    let due = !fresh || ages.is_early(cost, life - age);
+                    let use_of = ages.judge(age, fresh_for, cost);
                     // What may be served was read under these very labels; and whoever reads it anew must understand the schema of one of them.
                     let permit = || Permit::standing(&lookup.labels, Some(stored)).filter(|permit| permit.epoch() == epoch);
-                    let near = || {
+                    let permit = matches!(use_of, Use::Early | Use::Stale).then(permit).flatten();
+                    if matches!(use_of, Use::Fresh | Use::Early) || permit.is_some() {
                         if lookup.near {
                             count(&self.counters.near_hits);
                         }
-                    };
-                    match due.then(permit).flatten() {
-                        Some(permit) if fresh || age <= life.saturating_add(ages.stale) => {
-                            near();
-                            return Found::Aging(rows, Renewal { stale: !fresh, permit });
-                        }
-                        _ if fresh => {
-                            near();
-                            return Found::Hit(rows);
-                        }
-                        _ => except = Some(stored),
+                        return match permit {
+                            Some(permit) => Found::Aging(rows, Renewal { stale: use_of == Use::Stale, permit }),
+                            None => Found::Hit(rows),
+                        };
                     }
+                    except = Some(stored);
                 }
                 Ok(Verdict::Dead) => {}
                 Err(entry::Malformed(what)) => {

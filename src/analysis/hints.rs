@@ -17,8 +17,7 @@ pub(super) fn read(comments: &[&str]) -> Hints {
         };
         for wish in wishes.split(',') {
             match parse(wish.trim()) {
-                Some(Wish::Off) => hints.off = true,
-                Some(Wish::Ttl(Duration::ZERO)) => hints.off = true,
+                Some(Wish::Off | Wish::Ttl(Duration::ZERO)) => hints.off = true,
                 Some(Wish::Ttl(ttl)) => hints.ttl = Some(ttl),
                 Some(Wish::Stale(stale)) => hints.stale = Some(stale),
                 None => {

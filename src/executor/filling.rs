@@ -51,6 +51,7 @@ struct Open<DB: Backend> {
 }
 
 /// What an answer has come to at its end.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is made")]
 pub(super) enum Finished<DB: Backend> {
     /// It can be kept, and shared.
     Whole(Kept<DB>),

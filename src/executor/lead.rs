@@ -137,32 +137,31 @@ impl<DB: Backend> Teller<DB> {
 
 impl<DB: Backend> Leader<DB> {
     async fn run(self, request: Request<DB>) {
-        let leave = match self.teller {
+        let answer = match self.teller {
             // Whoever waits may leave while another process reads.
             Some(_) => tokio::select! {
                 biased;
-                leave = self.leave() => leave,
+                answer = self.ask_leave() => answer,
                 () = self.flight.abandoned() => return,
             },
-            None => self.leave().await,
+            None => self.ask_leave().await,
         };
-        let lease = match leave {
-            Leave::Leased(lease) => Some(lease),
-            Leave::Unleased => None,
+        match answer {
+            Leave::Leased(lease) => self.read_and_keep(request, Some(lease)).await,
+            Leave::Unleased => self.read_and_keep(request, None).await,
             Leave::Answered(rows) if self.miss.still_holds(&self.sql) => {
                 // It came past what is mirrored here, and may be newer.
                 self.miss.engine.forget_near(&self.miss.plan.reads);
-                return self.not_read(Landing::Rows(rows), request).await;
+                self.not_read(Landing::Rows(rows), request).await;
             }
-            Leave::Answered(_) | Leave::Alone => return self.not_read(Landing::Alone, request).await,
+            Leave::Answered(_) | Leave::Alone => self.not_read(Landing::Alone, request).await,
             // In the background: the other process does. Whoever joined here meanwhile leads, and waits for it.
-            Leave::Held => return,
-        };
-        self.read_and_keep(request, lease).await;
+            Leave::Held => {}
+        }
     }
 
     /// Asks the store whether another process is at it, where that is worth the time.
-    async fn leave(&self) -> Leave {
+    async fn ask_leave(&self) -> Leave {
         let Miss { engine, plan, key, permit, ttl, .. } = &self.miss;
         let in_background = self.teller.is_none();
         if in_background || plan.experience.cost().is_none_or(|cost| cost >= WORTH_A_LEASE) {

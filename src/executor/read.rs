@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How a read is answered.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is made")]
 pub(super) enum Answer<DB: Backend> {
     /// All at once, from the store or by another's read.
     Whole(Replayed<DB>),

@@ -90,7 +90,8 @@ async fn a_read_that_fails() {
     Postgres::finish(lock, "SELECT 1").await;
     for read in reads {
         let error = read.await.unwrap().unwrap_err();
-        assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("22012"), "{error}");
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        assert_eq!(code.as_deref(), Some("22012"), "{error}");
     }
     let stats = stage.executor.stats();
     assert_eq!((stats.misses, stats.joined), (10, 0), "{stats}");
