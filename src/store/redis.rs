@@ -10,7 +10,7 @@
 //! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
 //! near cache:      +hello +client|tracking +client|caching
 //! in a cluster:    +cluster|slots +asking +zrem
-//! within scripts:  +time +get +set +del +unlink +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
+//! within scripts:  +time +get +set +del +unlink +getrange +zcount +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zrevrange
 //! ```
 //!
 //! Keys `<namespace>-near:*` are the near cache's heartbeats, and the key by which processes take turns at the reclaim; without the right to it they don't.
@@ -98,6 +98,7 @@ pub struct RedisStore {
     route: Route,
     near: Option<Arc<Near>>,
     timeout: Duration,
+    guard: Option<Duration>,
     /// Where it is, for people.
     address: String,
 }
@@ -135,7 +136,7 @@ impl RedisStore {
                 (format!("{:?}", config.address), Route::Cluster(Arc::new(cluster)))
             }
         };
-        Ok(Self { keyspace, route, near, timeout: config.timeout, address })
+        Ok(Self { keyspace, route, near, timeout: config.timeout, guard: config.fence_guard, address })
     }
 
     /// Asks within the deadline. Answers are returned with the connection that brought them: it knows which server gave them.
@@ -151,6 +152,31 @@ impl RedisStore {
         }
         slot.timed_out(used.as_ref());
         Err(StoreError::Deadline(self.timeout))
+    }
+
+    /// The guard's lease; zero without a guard.
+    fn guard(&self) -> u64 {
+        self.guard.map_or(0, millis)
+    }
+
+    /// The arguments of `create.lua` for so many tags.
+    fn to_create(&self, tags: usize) -> impl Fn(&mut Cmd, &Connection) + Send + Sync {
+        let guard = self.guard();
+        move |command, connection| {
+            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE)).arg(guard);
+            for _ in 0..tags {
+                command.arg(&Generation::fresh(connection.identity).0);
+            }
+        }
+    }
+
+    /// The arguments of `begin.lua`.
+    fn to_begin(&self, id: &FenceId, lease: Duration) -> impl Fn(&mut Cmd, &Connection) + Send + Sync {
+        let guard = self.guard();
+        move |command, connection| {
+            let marker = millis(marker_life(lease));
+            command.arg(&id.0).arg(millis(lease)).arg(marker).arg(guard).arg(&connection.identity.0);
+        }
     }
 
     fn is_cluster(&self) -> bool {
@@ -208,12 +234,7 @@ impl CacheStore for RedisStore {
         if self.is_cluster() {
             return self.create_across(tags).await;
         }
-        let arguments = |command: &mut Cmd, connection: &Connection| {
-            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE));
-            for _ in tags {
-                command.arg(&Generation::fresh(connection.identity).0);
-            }
-        };
+        let arguments = self.to_create(tags.len());
         let (answer, _) = self.ask(&Request::script(&CREATE, &self.script_keys(tags), &arguments)).await?;
         let answers = array(answer)?;
         if answers.len() != tags.len() {
@@ -253,8 +274,7 @@ impl CacheStore for RedisStore {
         let begun = if self.is_cluster() {
             self.begin_across(tags, id, lease).await
         } else {
-            let marker = millis(marker_life(lease));
-            let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(lease)).arg(marker);
+            let arguments = self.to_begin(id, lease);
             self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await.map(drop)
         };
         // After the reply: from now on nobody is given these generations, so that none is mirrored again. The pushes may come later.

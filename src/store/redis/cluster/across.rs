@@ -12,10 +12,10 @@
 use super::super::answer::{array, creation, label};
 use super::super::connection::Connection;
 use super::super::request::{Place, Request};
-use super::super::{BEGIN, BEGIN_ALONE, CREATE, END, FENCED, GENERATION_LIFE, MARKER_LIFE, RedisStore, marker_life, millis};
+use super::super::{BEGIN, BEGIN_ALONE, CREATE, END, FENCED, MARKER_LIFE, RedisStore, marker_life, millis};
 use super::is_between;
 use crate::store::{Creation, FenceId, Label, StoreError};
-use crate::tag::{Generation, Tag};
+use crate::tag::Tag;
 use futures_util::future::{join_all, try_join_all};
 use redis::Cmd;
 use std::time::Duration;
@@ -26,9 +26,7 @@ impl RedisStore {
     }
 
     async fn create_one(&self, tag: &Tag) -> Result<Creation, StoreError> {
-        let arguments = |command: &mut Cmd, connection: &Connection| {
-            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE)).arg(&Generation::fresh(connection.identity).0);
-        };
+        let arguments = self.to_create(1);
         match self.ask(&Request::script(&CREATE, &self.script_keys(std::slice::from_ref(tag)), &arguments)).await {
             Ok((answer, _)) => creation(array(answer)?.next().unwrap_or_default()),
             Err(error) if is_between(&error) => Ok(Creation::Fenced),
@@ -43,8 +41,7 @@ impl RedisStore {
 
     async fn begin_one(&self, tag: &Tag, id: &FenceId, lease: Duration) -> Result<(), StoreError> {
         let keys = self.script_keys(std::slice::from_ref(tag));
-        let marker = millis(marker_life(lease));
-        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(lease)).arg(marker);
+        let arguments = self.to_begin(id, lease);
         match self.ask(&Request::script(&BEGIN, &keys, &arguments)).await {
             Err(error) if is_between(&error) => {}
             answer => return answer.map(drop),
@@ -52,7 +49,7 @@ impl RedisStore {
         // The fence first: from then on no generation is created.
         let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(lease));
         self.ask(&Request::script(&BEGIN_ALONE, &keys[1..], &arguments)).await?;
-        let arguments = |command: &mut Cmd| _ = command.arg(&keys[0]).arg(FENCED).arg("PX").arg(marker);
+        let arguments = |command: &mut Cmd| _ = command.arg(&keys[0]).arg(FENCED).arg("PX").arg(millis(marker_life(lease)));
         self.ask(&Request::command("SET", Place::Key(keys[0].as_bytes()), &arguments)).await.map(drop)
     }
 
