@@ -1,5 +1,6 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
+use crate::engine::Without;
 use crate::error::Error;
 use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites};
 use crate::store::{RedisAddress, RedisConfig};
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) fence_bound: Duration,
     /// Whether what the catalog knows of effects is used. Off only in tests that show what becomes of answers then.
     pub(crate) closure: bool,
+    /// What a test leaves out of the protocol.
+    pub(crate) without: Option<Without>,
     /// How often the schema's fingerprint is asked for; zero for never.
     pub(crate) refresh: Duration,
     /// Whether writers that use no executor are followed.
@@ -46,6 +49,7 @@ impl Default for Config {
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
             closure: true,
+            without: None,
             refresh: Duration::from_secs(10),
             external_writers: false,
         }
@@ -173,6 +177,7 @@ impl Config {
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
             closure: defaults.closure,
+            without: None,
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
         })

@@ -58,6 +58,16 @@ pub(crate) struct Rules {
     pub(crate) invalidation: Invalidation,
     pub(crate) lease: Duration,
     pub(crate) fence_bound: Duration,
+    pub(crate) without: Option<Without>,
+}
+
+/// A part of the protocol that a test leaves out, to see that its checks notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Without {
+    /// Writes set no fence; what they wrote is forgotten at their end.
+    Fences,
+    /// An entry is served whatever generations stand.
+    GenerationCheck,
 }
 
 /// The protocol's side of an executor, shared by its clones.
@@ -161,7 +171,8 @@ impl Engine {
             // Whoever refreshes knows better: should the new answer turn out not to be one that can be kept, the old one must not come back.
             self.discard(key).await;
         } else if let (Some(entry), Some(max_age)) = (&lookup.entry, max_age) {
-            match entry::judge(key, entry, tags, &lookup.labels) {
+            let believed = (self.rules.without == Some(Without::GenerationCheck)).then(|| entry::labels(entry, tags.len()));
+            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels)) {
                 Ok(Verdict::Valid { rows, age }) if age <= max_age => return Found::Hit(rows),
                 Ok(_) => {}
                 Err(entry::Malformed(what)) => {

@@ -103,6 +103,14 @@ pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result
     Ok(if alive { Verdict::Valid { rows: entry.slice(cursor.at..), age: now().saturating_sub(stored) } } else { Verdict::Dead })
 }
 
+/// The labels that an entry would like to see, for a test that believes it.
+pub(crate) fn labels(entry: &[u8], tags: usize) -> Vec<Label> {
+    let others = TABLE_GENERATION.end + 2;
+    let fixed = entry.get(ALL_GENERATION.start..TABLE_GENERATION.end).unwrap_or_default();
+    let tokens = fixed.chunks_exact(Generation::LEN).chain(entry.get(others..).unwrap_or_default().chunks_exact(Generation::LEN));
+    tokens.take(tags).filter_map(|token| token.try_into().ok()).map(Generation).map(Label::Standing).collect()
+}
+
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! A write's span: from before the database is written to after its outcome is known.
 
-use super::Engine;
+use super::{Engine, Without};
 use crate::database::Running;
 use crate::policy::{Consistency, Invalidation};
 use crate::store::{FenceId, Label};
@@ -81,7 +81,7 @@ impl Engine {
         rand::fill(&mut random);
         let database = self.database.get();
         let id = FenceId(format!("{}{:032x}", database.map(|name| fence_prefix(name)).unwrap_or_default(), u128::from_le_bytes(random)));
-        let fenced = self.rules.consistency == Consistency::Fenced && database.is_some();
+        let fenced = self.rules.consistency == Consistency::Fenced && database.is_some() && self.rules.without != Some(Without::Fences);
         let ended = Arc::new(Mutex::new(false));
         let mut open = Open { engine: Arc::clone(self), tags, id, fenced, distrusting: false, ended, over: false };
         if fenced {
