@@ -79,6 +79,18 @@ impl<DB: Backend> Builder<DB> {
         self.set_redis(|redis| redis.connections = connections)
     }
 
+    /// Bytes of entries that are kept in this process as well, in front of Redis, which tells when they are no longer valid: the near cache. Zero for none. Set it after
+    /// the address. Defaults to 64 MiB.
+    pub fn near_bytes(self, bytes: u64) -> Self {
+        self.set_redis(|redis| redis.near_bytes = bytes)
+    }
+
+    /// For how long, at most, this process may go on giving from the near cache what another process has overwritten. Usually that is the time which a push takes. Set
+    /// it after the address. Defaults to 250 ms.
+    pub fn near_staleness(self, bound: Duration) -> Self {
+        self.set_redis(|redis| redis.near_staleness = bound)
+    }
+
     /// The first segment of every key. Defaults to `sql`.
     pub fn namespace(self, namespace: &str) -> Self {
         self.set(|config| namespace.clone_into(&mut config.namespace))
@@ -274,6 +286,7 @@ fn redis(config: &RedisConfig, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore
             "timeout" => "REDIS_SOCKET_TIMEOUT",
             "connect_timeout" => "REDIS_SOCKET_CONNECT_TIMEOUT",
             "connections" => "REDIS_MAX_CONNECTIONS",
+            "near_staleness" => "CACHE_NEAR_STALENESS",
             other => &format!("REDIS_{}", other.to_uppercase()),
         };
         // The value stays out of the message: a URL may hold a password.

@@ -70,6 +70,9 @@ const KNOWN: &[&str] = &[
     "REDIS_SOCKET_TIMEOUT",
     "REDIS_SOCKET_CONNECT_TIMEOUT",
     "REDIS_DEFAULT_TTL",
+    "CACHE_NEAR",
+    "CACHE_NEAR_BYTES",
+    "CACHE_NEAR_STALENESS",
     "CACHE_NAMESPACE",
     "CACHE_DEFAULT_TTL",
     "CACHE_TTL_DATA",
@@ -266,6 +269,11 @@ impl Variables<'_> {
         redis.connections = self.number("REDIS_MAX_CONNECTIONS", 1..=1024)?.unwrap_or(redis.connections);
         redis.timeout = self.duration("REDIS_SOCKET_TIMEOUT")?.unwrap_or(redis.timeout);
         redis.connect_timeout = self.duration("REDIS_SOCKET_CONNECT_TIMEOUT")?.unwrap_or(redis.connect_timeout);
+        redis.near_bytes = self.number("CACHE_NEAR_BYTES", 1..=u64::MAX)?.unwrap_or(redis.near_bytes);
+        if self.boolean("CACHE_NEAR")? == Some(false) {
+            redis.near_bytes = 0;
+        }
+        redis.near_staleness = self.duration("CACHE_NEAR_STALENESS")?.unwrap_or(redis.near_staleness);
         Ok(Some(redis))
     }
 }
@@ -325,9 +333,12 @@ mod tests {
             ("CACHE_INVALIDATION", "never"),
             ("CACHE_SCHEMA_REFRESH", "never"),
             ("CACHE_EXTERNAL_WRITERS", "some"),
+            ("CACHE_NEAR", "far"),
+            ("CACHE_NEAR_BYTES", "0"),
+            ("CACHE_NEAR_STALENESS", "0"),
         ] {
             let mut variables = vec![(name, value)];
-            if name.starts_with("REDIS_") {
+            if name.starts_with("REDIS_") || name.starts_with("CACHE_NEAR") {
                 variables.push(("REDIS_HOST", "localhost"));
             }
             let error = read(&variables).map(|_| ()).expect_err(name);

@@ -173,7 +173,12 @@ impl Engine {
         } else if let (Some(entry), Some(max_age)) = (&lookup.entry, max_age) {
             let believed = (self.rules.without == Some(Without::GenerationCheck)).then(|| entry::labels(entry, tags.len()));
             match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels)) {
-                Ok(Verdict::Valid { rows, age }) if age <= max_age => return Found::Hit(rows),
+                Ok(Verdict::Valid { rows, age }) if age <= max_age => {
+                    if lookup.near {
+                        count(&self.counters.near_hits);
+                    }
+                    return Found::Hit(rows);
+                }
                 Ok(_) => {}
                 Err(entry::Malformed(what)) => {
                     count(&self.counters.malformed);
@@ -243,7 +248,7 @@ impl Engine {
     /// Stores what the database answered; whether it did.
     pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, cost: Duration, rows: &[u8], ttl: Duration) -> bool {
         let entry = entry::encode(key, tags, &permit.0, cost, rows);
-        match self.store.fill(key, entry, ttl).await {
+        match self.store.fill(key, tags, entry, ttl).await {
             Ok(()) => true,
             Err(error) => {
                 self.failed("fill", &error);

@@ -2,6 +2,7 @@
 
 use crate::database::Backend;
 use crate::executor::Shared;
+use crate::store::NearUse;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,6 +15,8 @@ pub struct Health {
     pub database: Result<Duration, String>,
     /// How long the store took to answer, or what it said; `None` where the cache is switched off.
     pub store: Option<Result<Duration, String>>,
+    /// What this process's memory in front of Redis holds; `None` where there is none.
+    pub near: Option<NearUse>,
     /// Whether the catalog has been read, without which nothing is cached.
     pub catalog: bool,
     /// How many relations the catalog knows.
@@ -42,6 +45,7 @@ impl Health {
         Self {
             database: database.map_err(|error| error.to_string()),
             store,
+            near: shared.engine.as_ref().and_then(|engine| engine.store().near()),
             catalog: shared.prefix.get().is_some(),
             relations: shared.schema.load().catalog.len(),
             rows: shared.replays.load(Relaxed),

@@ -29,6 +29,20 @@ impl Keyspace {
         format!("{}-fence:{tag}", self.namespace)
     }
 
+    /// The tag whose generation is kept at this key.
+    #[cfg(feature = "redis")]
+    pub(crate) fn tag_of_generation(&self, key: &[u8]) -> Option<Tag> {
+        let text = std::str::from_utf8(key).ok()?;
+        let tag = text.strip_prefix(&*self.namespace)?.strip_prefix(':')?.strip_suffix(":gen")?;
+        Some(Tag::of_text(tag))
+    }
+
+    /// The key that a connection's heartbeat writes to: at the side of a tag, of which the connection's server keeps the generation.
+    #[cfg(feature = "redis")]
+    pub(crate) fn heartbeat(&self, tag: &Tag, session: u64, beat: u64) -> String {
+        format!("{}-near:{tag}:{session:016x}:{beat}", self.namespace)
+    }
+
     /// The pattern of all keys of a tag; of the whole namespace for [`Tag::all`].
     pub fn pattern(&self, tag: &Tag) -> String {
         if *tag == Tag::all() { format!("{}:*", self.namespace) } else { format!("{}:{tag}:*", self.namespace) }

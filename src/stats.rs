@@ -110,6 +110,7 @@ pub(crate) struct TableCounters {
 #[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) hits: AtomicU64,
+    pub(crate) near_hits: AtomicU64,
     pub(crate) misses: AtomicU64,
     pub(crate) fills: AtomicU64,
     pub(crate) writes: AtomicU64,
@@ -131,6 +132,7 @@ impl Default for Counters {
         let zeros = || Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
             hits: AtomicU64::default(),
+            near_hits: AtomicU64::default(),
             misses: AtomicU64::default(),
             fills: AtomicU64::default(),
             writes: AtomicU64::default(),
@@ -176,6 +178,7 @@ impl Counters {
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         Stats {
             hits: read(&self.hits),
+            near_hits: read(&self.near_hits),
             misses: read(&self.misses),
             fills: read(&self.fills),
             writes: read(&self.writes),
@@ -202,6 +205,7 @@ impl Counters {
     pub(crate) fn reset(&self) {
         let single = [
             &self.hits,
+            &self.near_hits,
             &self.misses,
             &self.fills,
             &self.writes,
@@ -233,6 +237,8 @@ impl Counters {
 pub struct Stats {
     /// Reads answered from the store.
     pub hits: u64,
+    /// Those of them that this process's memory in front of Redis answered.
+    pub near_hits: u64,
     /// Reads that were looked up and went to the database.
     pub misses: u64,
     /// Answers stored.
@@ -294,8 +300,8 @@ impl fmt::Display for Stats {
         writeln!(f, "{:<28} {:<9} {:>9} {:>9} {:>9}", "total", "", self.hits, self.misses, self.fills)?;
         writeln!(
             f,
-            "{} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
-            self.writes, self.invalidations, self.invalidations_of_everything, self.reclaimed, self.store_errors
+            "{} of the hits near; {} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
+            self.near_hits, self.writes, self.invalidations, self.invalidations_of_everything, self.reclaimed, self.store_errors
         )?;
         for (title, reasons) in [("not looked up", &self.bypasses), ("not stored", &self.not_stored)] {
             for (reason, count) in reasons {

@@ -1,7 +1,10 @@
 //! The contract between the engine and a place that keeps entries, generations and fences.
 
+mod bounded;
 mod glob;
 mod memory;
+#[cfg(feature = "redis")]
+mod near;
 #[cfg(feature = "redis")]
 mod redis;
 mod redis_config;
@@ -47,6 +50,20 @@ pub struct Lookup {
     pub entry: Option<Bytes>,
     /// One label a tag, in the order asked for. A token of a server other than the one that answered is [`Label::Absent`].
     pub labels: Vec<Label>,
+    /// Whether this process's own memory answered for a store that is elsewhere: then the labels are what stood a moment ago.
+    pub near: bool,
+}
+
+/// What a near cache holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NearUse {
+    /// Entries, dead ones included.
+    pub entries: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+    /// Tables whose generations are mirrored.
+    pub mirrored: usize,
 }
 
 /// The answer of [`CacheStore::create`] for one tag.
@@ -102,8 +119,8 @@ pub trait CacheStore: Debug + Send + Sync {
     /// Creates the generations that are absent (never replacing one), unless a fence stands. One answer a tag, in order.
     async fn create(&self, tags: &[Tag]) -> Result<Vec<Creation>, StoreError>;
 
-    /// Stores an entry for `ttl`.
-    async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError>;
+    /// Stores an entry, which was read under generations of these tags, for `ttl`.
+    async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError>;
 
     /// Deletes an entry.
     async fn discard(&self, key: &str) -> Result<(), StoreError>;
@@ -129,4 +146,11 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// Asks for a sign of life and the identity of the server that answers.
     async fn ping(&self) -> Result<ServerIdentity, StoreError>;
+
+    /// Forgets what this process's memory mirrors of these tags. To be called before an answer of the database itself is given to a reader, who must not be given an
+    /// older one thereafter.
+    fn forget_near(&self, tags: &[Tag]);
+
+    /// What this process's memory in front of a store elsewhere holds; `None` where there is none.
+    fn near(&self) -> Option<NearUse>;
 }

@@ -41,6 +41,12 @@ impl Tag {
         Self("_schema".into())
     }
 
+    /// A tag by its text, as read from a key.
+    #[cfg(feature = "redis")]
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The tag as a key segment.
     pub fn as_str(&self) -> &str {
         &self.0

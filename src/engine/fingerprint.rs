@@ -27,7 +27,7 @@ impl Engine {
                     return known.into();
                 }
                 let value = Bytes::from(format!("{MAGIC}{fingerprint}"));
-                if let Err(error) = self.store.fill(&key, value, KEPT).await {
+                if let Err(error) = self.store.fill(&key, &[], value, KEPT).await {
                     self.failed("fill", &error);
                 }
             }

@@ -1,51 +1,27 @@
 //! The embedded store: one process, bounded by bytes, no server needed.
 
-use super::{ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, StoreError, TABLE_GENERATION, glob};
+use super::bounded::Bounded;
+use super::{ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, NearUse, StoreError, TABLE_GENERATION, glob};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// Bytes of an entry besides its key and value: what the cache's tables and two allocations take.
-const OVERHEAD: u64 = 160;
-
-/// What entries are assumed to weigh, to size the cache's tables. An order of magnitude off does no harm.
-const USUAL_ENTRY: u64 = 1 << 10;
-
-/// A shard of the cache is at least this large, so that one large entry can't push out most of what its shard holds.
-const SHARD: u64 = 4 << 20;
-
-/// No entry takes more than this part of a shard.
-const LARGEST_PART: u64 = 4;
 
 /// Keeps entries in this process's memory, up to a number of bytes; what is used least leaves first.
 ///
 /// Fences can't be lost here and die with the process that holds them, so their leases mean nothing: a fence stands until its `end`.
+#[derive(Debug)]
 pub struct MemoryStore {
     keyspace: Keyspace,
-    entries: Cache<Box<str>, Entry, Weight>,
-    /// Weight above which an entry is not kept.
-    largest: u64,
+    entries: Bounded,
     /// Never held across an await, and never taken the other way round: a lock of `entries` may be held while this one is taken.
     tags: RwLock<HashMap<Tag, State>>,
 }
 
-#[derive(Clone)]
-struct Entry {
-    bytes: Bytes,
-    /// `None`: too far away for the clock.
-    deadline: Option<Instant>,
-}
-
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     generation: Option<Generation>,
     fence: HashSet<FenceId>,
@@ -61,35 +37,11 @@ impl State {
     }
 }
 
-#[derive(Clone)]
-struct Weight;
-
-impl Weighter<Box<str>, Entry> for Weight {
-    fn weight(&self, key: &Box<str>, entry: &Entry) -> u64 {
-        weight(key, &entry.bytes)
-    }
-}
-
-fn weight(key: &str, bytes: &Bytes) -> u64 {
-    key.len() as u64 + bytes.len() as u64 + OVERHEAD
-}
-
 impl MemoryStore {
     /// A store that keeps up to so many bytes of keys and entries. An entry that would take too large a part of them is not kept: at most a quarter of
     /// the budget, and 1 MiB at least from a budget of 4 MiB on.
     pub fn new(keyspace: Keyspace, budget: u64) -> Self {
-        let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-        // A power of two, rounded down: the cache would round up, and shards would become too small.
-        let shards = 1 << (budget / SHARD).clamp(1, parallelism * 4).ilog2();
-        let items = usize::try_from(budget / USUAL_ENTRY).unwrap_or(usize::MAX).max(32 * shards);
-        let options = OptionsBuilder::new().shards(shards).estimated_items_capacity(items).weight_capacity(budget).build();
-        let entries = match options {
-            Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default()),
-            // Only an incomplete builder is refused.
-            Err(_) => Cache::with(items, budget, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default()),
-        };
-        let largest = entries.shard_capacity() / LARGEST_PART;
-        Self { keyspace, entries, largest, tags: RwLock::default() }
+        Self { keyspace, entries: Bounded::new(budget), tags: RwLock::default() }
     }
 
     // Whoever panicked while holding the lock left no half-made state: every change is one insertion or removal.
@@ -104,37 +56,16 @@ impl MemoryStore {
     fn label(&self, tag: &Tag) -> Label {
         self.read().get(tag).map_or(Label::Absent, State::label)
     }
-
-    /// Removes the entries for which `condemned` says so; returns how many of them had not expired.
-    fn remove_entries(&self, condemned: impl Fn(&str, &Entry) -> bool) -> u64 {
-        let removed = AtomicU64::new(0);
-        let now = Instant::now();
-        self.entries.retain(|key, entry| {
-            let expired = entry.is_expired(now);
-            if !expired && condemned(key, entry) {
-                removed.fetch_add(1, Relaxed);
-                return false;
-            }
-            !expired
-        });
-        removed.into_inner()
-    }
 }
 
-impl Entry {
-    fn is_expired(&self, now: Instant) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= now)
-    }
-
-    /// Whether these bytes are an entry that was read under another generation than the one that stands.
-    fn is_dead(&self, tag: &Tag, standing: Label) -> bool {
-        let place = if *tag == Tag::all() { ALL_GENERATION } else { TABLE_GENERATION };
-        self.bytes.starts_with(ENTRY_MAGIC)
-            && match standing {
-                Label::Standing(generation) => self.bytes.get(place) != Some(&generation.0),
-                Label::Absent | Label::Fenced => true,
-            }
-    }
+/// Whether these bytes are an entry that was read under another generation than the one that stands.
+fn is_dead(bytes: &[u8], tag: &Tag, standing: Label) -> bool {
+    let place = if *tag == Tag::all() { ALL_GENERATION } else { TABLE_GENERATION };
+    bytes.starts_with(ENTRY_MAGIC)
+        && match standing {
+            Label::Standing(generation) => bytes.get(place) != Some(&generation.0),
+            Label::Absent | Label::Fenced => true,
+        }
 }
 
 #[async_trait]
@@ -143,10 +74,10 @@ impl CacheStore for MemoryStore {
         // First the entry, then the labels, all under one lock. The entry carries the generations that it was read under, so labels which are taken
         // later, and match, prove that it was valid at that later instant, after every invalidation acknowledged before this call. The other way
         // round, an entry refilled in between would meet labels older than itself: a needless miss, whose fill would be stored dead.
-        let entry = self.entries.get(key).filter(|entry| !entry.is_expired(Instant::now())).map(|entry| entry.bytes);
+        let entry = self.entries.get(key);
         let states = self.read();
         let labels = tags.iter().map(|tag| states.get(tag).map_or(Label::Absent, State::label)).collect();
-        Ok(Lookup { entry, labels })
+        Ok(Lookup { entry, labels, near: false })
     }
 
     async fn create(&self, tags: &[Tag]) -> Result<Vec<Creation>, StoreError> {
@@ -162,10 +93,8 @@ impl CacheStore for MemoryStore {
         Ok(tags.iter().map(create).collect())
     }
 
-    async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
-        if weight(key, &entry) <= self.largest {
-            self.entries.insert(key.into(), Entry { bytes: entry, deadline: Instant::now().checked_add(ttl) });
-        }
+    async fn fill(&self, key: &str, _tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
+        self.entries.insert(key, entry, ttl);
         Ok(())
     }
 
@@ -220,7 +149,8 @@ impl CacheStore for MemoryStore {
         let below = pattern.strip_suffix('*').unwrap_or(&pattern);
         let standing = self.label(tag);
         // An entry filled since `standing` was read carries a later generation: what looks dead is asked about again.
-        Ok(self.remove_entries(|key, entry| key.starts_with(below) && entry.is_dead(tag, standing) && entry.is_dead(tag, self.label(tag))))
+        let dead = |bytes: &[u8]| is_dead(bytes, tag, standing) && is_dead(bytes, tag, self.label(tag));
+        Ok(self.entries.remove_where(|key, bytes| key.starts_with(below) && dead(bytes)))
     }
 
     async fn delete_matching(&self, pattern: &str) -> Result<u64, StoreError> {
@@ -234,22 +164,17 @@ impl CacheStore for MemoryStore {
             }
             state.label() != Label::Absent
         });
-        Ok(deleted + self.remove_entries(|key, _| glob::matches(&pattern, key)))
+        Ok(deleted + self.entries.remove_where(|key, _| glob::matches(&pattern, key)))
     }
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         Ok(ServerIdentity::default())
     }
-}
 
-impl fmt::Debug for MemoryStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore")
-            .field("keyspace", &self.keyspace)
-            .field("entries", &self.entries.len())
-            .field("bytes", &self.entries.weight())
-            .field("budget", &self.entries.capacity())
-            .finish_non_exhaustive()
+    fn forget_near(&self, _tags: &[Tag]) {}
+
+    fn near(&self) -> Option<NearUse> {
+        None
     }
 }
 
@@ -275,23 +200,23 @@ mod tests {
             let size = usize::try_from(budget / 50).unwrap();
             for index in 0..200 {
                 let key = format!("sql:t:data:{index}");
-                store.fill(&key, Bytes::from(vec![0; size]), TTL).await.unwrap();
+                store.fill(&key, &[], Bytes::from(vec![0; size]), TTL).await.unwrap();
                 assert!(store.entries.weight() <= budget, "{store:?}");
             }
-            store.fill("large", Bytes::from(vec![0; usize::try_from(budget).unwrap() / 4]), TTL).await.unwrap();
+            store.fill("large", &[], Bytes::from(vec![0; usize::try_from(budget).unwrap() / 4]), TTL).await.unwrap();
             assert!(!has(&store, "large").await);
         }
         let store = store(64 * MIB);
-        store.fill("key", Bytes::from(vec![0; 1 << 19]), TTL).await.unwrap();
+        store.fill("key", &[], Bytes::from(vec![0; 1 << 19]), TTL).await.unwrap();
         assert!(has(&store, "key").await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn entries_expire() {
         let store = store(MIB);
-        store.fill("short", Bytes::from_static(b"x"), Duration::from_millis(10)).await.unwrap();
-        store.fill("long", Bytes::from_static(b"x"), Duration::from_secs(10)).await.unwrap();
-        store.fill("endless", Bytes::from_static(b"x"), Duration::MAX).await.unwrap();
+        store.fill("short", &[], Bytes::from_static(b"x"), Duration::from_millis(10)).await.unwrap();
+        store.fill("long", &[], Bytes::from_static(b"x"), Duration::from_secs(10)).await.unwrap();
+        store.fill("endless", &[], Bytes::from_static(b"x"), Duration::MAX).await.unwrap();
         assert!(has(&store, "short").await);
         tokio::time::advance(Duration::from_millis(11)).await;
         assert!(!has(&store, "short").await && has(&store, "long").await && has(&store, "endless").await);

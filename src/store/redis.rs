@@ -3,28 +3,37 @@
 //! Every operation but the two that walk over keys is one round trip: a look-up is one MGET; what must be atomic is a script. Nothing here depends on
 //! state of a connection, so a request whose connection turns out to be dead is asked again on a new one.
 //!
-//! The commands that a restricted ACL user needs, on keys `~<namespace>:*` and `~<namespace>-fence:*`:
+//! The commands that a restricted ACL user needs, on keys `~<namespace>:*`, `~<namespace>-fence:*` and `~<namespace>-near:*`:
 //!
 //! ```text
 //! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
+//! near cache:      +hello +client|tracking +client|caching
 //! within scripts:  +time +get +set +del +unlink +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
 //! ```
 //!
-//! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`].
+//! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`]. Without those of the near cache there is none.
 
+mod answer;
 mod config;
 mod connection;
+mod mirror;
+mod request;
 mod scan;
+mod tracking;
 
 pub use config::RedisConfigError;
 
-use self::connection::{Connection, Pool, Slot, identify, is_over};
-use super::{CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, StoreError};
+use self::answer::{array, creation, label};
+use self::connection::{Connection, Pool, identify};
+use self::request::{Packet, Request, backend};
+use self::tracking::Tracking;
+use super::near::Near;
+use super::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, RedisConfig, StoreError};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, Script, ServerErrorKind, Value};
+use redis::{Cmd, ProtocolVersion, Script, Value};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -67,44 +76,10 @@ script!(RECLAIM, "reclaim.lua");
 pub struct RedisStore {
     keyspace: Keyspace,
     pool: Pool,
+    near: Option<Arc<Near>>,
     timeout: Duration,
     /// Where it is, for people.
     address: String,
-}
-
-/// An operation: how to put the command together once it is known which server will get it, so that it can be asked again.
-struct Request<'a> {
-    name: &'static str,
-    script: Option<&'static Script>,
-    build: Box<dyn Fn(ServerIdentity) -> Cmd + Send + Sync + 'a>,
-}
-
-impl<'a> Request<'a> {
-    fn command(name: &'static str, arguments: &'a (dyn Fn(&mut Cmd) + Send + Sync)) -> Self {
-        let build = move |_| {
-            let mut command = redis::cmd(name);
-            arguments(&mut command);
-            command
-        };
-        Self { name, script: None, build: Box::new(build) }
-    }
-
-    fn script<K: AsRef<[u8]> + Sync>(
-        script: &'static Script,
-        keys: &'a [K],
-        arguments: &'a (dyn Fn(&mut Cmd, ServerIdentity) + Send + Sync),
-    ) -> Self {
-        let build = move |identity| {
-            let mut command = redis::cmd("EVALSHA");
-            command.arg(script.get_hash()).arg(keys.len());
-            for key in keys {
-                command.arg(key.as_ref());
-            }
-            arguments(&mut command, identity);
-            command
-        };
-        Self { name: "EVALSHA", script: Some(script), build: Box::new(build) }
-    }
 }
 
 impl RedisStore {
@@ -116,20 +91,32 @@ impl RedisStore {
     pub fn new(config: &RedisConfig, keyspace: Keyspace) -> Result<Self, RedisConfigError> {
         let info = config.connection_info()?;
         let address = info.addr().to_string();
-        let client = redis::Client::open(info).map_err(|error| config.refused(&error))?;
-        let pool = Pool::new(client, config.connections, config.connect_timeout);
-        Ok(Self { keyspace, pool, timeout: config.timeout, address })
+        let open = |info| redis::Client::open(info).map_err(|error| config.refused(&error));
+        let mut near = None;
+        let mut tracking = None;
+        if config.near_bytes > 0 {
+            let near = near.insert(Arc::new(Near::new(config.near_bytes, config.near_staleness)));
+            let resp3 = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+            let client = open(info.clone().set_redis_settings(resp3))?;
+            tracking = Some((client, Arc::new(Tracking::new(Arc::clone(near), keyspace.clone(), config.near_staleness))));
+        }
+        let pool = Pool::new(open(info)?, tracking, config.connections, config.connect_timeout);
+        Ok(Self { keyspace, pool, near, timeout: config.timeout, address })
     }
 
-    /// Asks within the deadline. Answers are returned with the identity of the server that gave them.
-    async fn ask(&self, request: &Request<'_>) -> Result<(Value, ServerIdentity), StoreError> {
+    /// Asks within the deadline. Answers are returned with the connection that brought them: it knows which server gave them.
+    async fn ask(&self, request: &Request<'_>) -> Result<(Value, Arc<Connection>), StoreError> {
         let slot = self.pool.slot();
         let mut used = None;
-        if let Ok(answer) = tokio::time::timeout(self.timeout, exchange(slot, request, &mut used)).await {
+        if let Ok(answer) = tokio::time::timeout(self.timeout, request.exchange(slot, &mut used)).await {
             return answer;
         }
         slot.timed_out(used.as_ref());
         Err(StoreError::Deadline(self.timeout))
+    }
+
+    fn generations(&self, tags: &[Tag]) -> Vec<String> {
+        tags.iter().map(|tag| self.keyspace.generation(tag)).collect()
     }
 
     /// The keys of a script: each tag's generation and fence.
@@ -138,73 +125,16 @@ impl RedisStore {
     }
 }
 
-/// Asks, on a new connection if there is none, and once more if the one that was there turns out to be dead: every request may be repeated.
-async fn exchange(
-    slot: &Arc<Slot>,
-    request: &Request<'_>,
-    used: &mut Option<Arc<Connection>>,
-) -> Result<(Value, ServerIdentity), StoreError> {
-    let mut repeated = false;
-    loop {
-        *used = None;
-        let connection = slot.get().await?;
-        *used = Some(Arc::clone(&connection));
-        match send(&connection, request).await {
-            Ok(answer) => return Ok((answer, connection.identity)),
-            Err(error) => {
-                if is_over(&error) {
-                    slot.forget(&connection);
-                }
-                // Typical of a restarted server, or of a proxy that closes idle connections.
-                if !repeated && error.is_connection_dropped() {
-                    repeated = true;
-                    continue;
-                }
-                tracing::trace!(request = request.name, %error, "Redis refused");
-                return Err(backend(error));
-            }
-        }
-    }
-}
-
-async fn send(connection: &Connection, request: &Request<'_>) -> RedisResult<Value> {
-    let mut requests = connection.requests.clone();
-    let command = (request.build)(connection.identity);
-    let answer = command.query_async(&mut requests).await;
-    match (request.script, answer) {
-        // First use, or a server that was restarted or flushed.
-        (Some(script), Err(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            script.load_async(&mut requests).await?;
-            command.query_async(&mut requests).await
-        }
-        (_, answer) => answer,
-    }
-}
-
-fn backend(error: RedisError) -> StoreError {
-    StoreError::Backend(Box::new(error))
-}
-
 #[async_trait]
 impl CacheStore for RedisStore {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        let arguments = |command: &mut Cmd| {
-            command.arg(key);
-            for tag in tags {
-                command.arg(self.keyspace.generation(tag));
-            }
-        };
-        let (answer, identity) = self.ask(&Request::command("MGET", &arguments)).await?;
-        match answer {
-            Value::Array(values) if values.len() == tags.len() + 1 => {
-                let mut values = values.into_iter();
-                let entry = match values.next() {
-                    Some(Value::BulkString(bytes)) => Some(Bytes::from(bytes)),
-                    _ => None,
-                };
-                Ok(Lookup { entry, labels: values.map(|value| label(&value, identity)).collect() })
-            }
-            _ => Err(StoreError::Protocol("MGET: not as many values as keys".into())),
+        match &self.near {
+            // What depends on nothing would be near for ever.
+            Some(near) if !tags.is_empty() => match near.look_up(key, tags) {
+                Some(found) => Ok(found),
+                None => self.look_up_and_mirror(near, key, tags).await,
+            },
+            _ => self.look_up_plainly(key, tags).await.map(|(found, _)| found),
         }
     }
 
@@ -212,26 +142,38 @@ impl CacheStore for RedisStore {
         if tags.is_empty() {
             return Ok(Vec::new());
         }
-        let arguments = |command: &mut Cmd, identity: ServerIdentity| {
-            command.arg(&identity.0).arg(millis(GENERATION_LIFE));
+        let arguments = |command: &mut Cmd, connection: &Connection| {
+            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE));
             for _ in tags {
-                command.arg(&Generation::fresh(identity).0);
+                command.arg(&Generation::fresh(connection.identity).0);
             }
         };
         let (answer, _) = self.ask(&Request::script(&CREATE, &self.script_keys(tags), &arguments)).await?;
-        let Value::Array(answers) = answer else { return Err(StoreError::Protocol("create.lua: not an array".into())) };
+        let answers = array(answer)?;
         if answers.len() != tags.len() {
             return Err(StoreError::Protocol("create.lua: not as many answers as tags".into()));
         }
-        answers.into_iter().map(creation).collect()
+        answers.map(creation).collect()
     }
 
-    async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
-        let arguments = |command: &mut Cmd| _ = command.arg(key).arg(&entry[..]).arg("PX").arg(millis(ttl));
-        self.ask(&Request::command("SET", &arguments)).await.map(drop)
+    async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
+        match &self.near {
+            Some(near) if !tags.is_empty() => {
+                let filled = self.fill_and_mirror(near, key, tags, entry, ttl).await;
+                if filled.is_err() {
+                    // Its reader may have seen more than what is mirrored.
+                    near.drop_tags(tags);
+                }
+                filled
+            }
+            _ => self.ask(&Request::new("SET", |_| Packet::Command(set(key, &entry, ttl)))).await.map(drop),
+        }
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
+        if let Some(near) = &self.near {
+            near.discard(key);
+        }
         self.ask(&Request::command("UNLINK", &|command| _ = command.arg(key))).await.map(drop)
     }
 
@@ -240,20 +182,24 @@ impl CacheStore for RedisStore {
             return Ok(());
         }
         let marker = MARKER_LIFE.max(lease.saturating_mul(4));
-        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(lease)).arg(millis(marker));
-        self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await.map(drop)
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(lease)).arg(millis(marker));
+        let begun = self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await;
+        // After the reply: from now on nobody is given these generations, so that none is mirrored again. The pushes may come later.
+        self.forget_near(tags);
+        begun.map(drop)
     }
 
     async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<Label, StoreError> {
-        let arguments = |command: &mut Cmd, _| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
         let mut keys = self.script_keys(tags);
         keys.push(self.keyspace.generation(&Tag::schema()));
-        let (answer, identity) = self.ask(&Request::script(&END, &keys, &arguments)).await?;
-        Ok(label(&answer, identity))
+        let ended = self.ask(&Request::script(&END, &keys, &arguments)).await;
+        self.forget_near(tags);
+        ended.map(|(answer, connection)| label(&answer, connection.identity))
     }
 
     async fn clear_lapsed(&self, tag: &Tag, ids: &[FenceId]) -> Result<(), StoreError> {
-        let arguments = |command: &mut Cmd, _| {
+        let arguments = |command: &mut Cmd, _: &Connection| {
             command.arg(millis(MARKER_LIFE));
             for id in ids {
                 command.arg(&id.0);
@@ -266,9 +212,11 @@ impl CacheStore for RedisStore {
         if tags.is_empty() {
             return Ok(());
         }
-        let generations: Vec<String> = tags.iter().map(|tag| self.keyspace.generation(tag)).collect();
+        let generations = self.generations(tags);
         // One command, so that nobody sees half of it.
-        self.ask(&Request::command("DEL", &|command| _ = command.arg(&generations))).await.map(drop)
+        let invalidated = self.ask(&Request::command("DEL", &|command| _ = command.arg(&generations))).await;
+        self.forget_near(tags);
+        invalidated.map(drop)
     }
 
     async fn reclaim(&self, tag: &Tag) -> Result<u64, StoreError> {
@@ -276,7 +224,11 @@ impl CacheStore for RedisStore {
     }
 
     async fn delete_matching(&self, pattern: &str) -> Result<u64, StoreError> {
-        self.unlink_matching(pattern).await
+        let unlinked = self.unlink_matching(pattern).await;
+        if let Some(near) = &self.near {
+            near.drop_everything();
+        }
+        unlinked
     }
 
     /// Also notices, on every connection, that a server has become another one (or a replica) without breaking it.
@@ -301,40 +253,23 @@ impl CacheStore for RedisStore {
         }
         Ok(answered)
     }
-}
 
-/// A value at a generation's key, as seen by the server behind the connection that answered.
-fn label(value: &Value, identity: ServerIdentity) -> Label {
-    match value {
-        Value::BulkString(bytes) if bytes == FENCED => Label::Fenced,
-        Value::BulkString(bytes) => match <[u8; Generation::LEN]>::try_from(&bytes[..]).map(Generation) {
-            Ok(generation) if generation.server() == identity => Label::Standing(generation),
-            _ => Label::Absent,
-        },
-        _ => Label::Absent,
-    }
-}
-
-/// One tag's answer of `create.lua`.
-fn creation(answer: Value) -> Result<Creation, StoreError> {
-    let words: Vec<Vec<u8>> = redis::from_redis_value(answer).map_err(|error| StoreError::Protocol(format!("create.lua: {error}")))?;
-    match words.split_first() {
-        Some((kind, [])) if kind == FENCED => Ok(Creation::Fenced),
-        Some((kind, [token])) if kind == b"standing" => match token.as_slice().try_into() {
-            Ok(token) => Ok(Creation::Standing(Generation(token))),
-            Err(_) => Err(StoreError::Protocol("create.lua: a generation of another length".into())),
-        },
-        Some((kind, ids)) if kind == b"lapsed" => {
-            let id = |id: &Vec<u8>| String::from_utf8(id.clone()).map(FenceId);
-            // What can't be written as a string is no write of ours, and nobody could prove it over.
-            ids.iter()
-                .map(id)
-                .collect::<Result<_, _>>()
-                .map(Creation::Lapsed)
-                .map_err(|_| StoreError::Protocol("a fence's id is not UTF-8".into()))
+    fn forget_near(&self, tags: &[Tag]) {
+        if let Some(near) = &self.near {
+            near.drop_tags(tags);
         }
-        _ => Err(StoreError::Protocol("create.lua: an unknown answer".into())),
     }
+
+    fn near(&self) -> Option<NearUse> {
+        self.near.as_ref().map(|near| near.in_use())
+    }
+}
+
+/// The command that stores an entry.
+fn set(key: &str, entry: &[u8], ttl: Duration) -> Cmd {
+    let mut command = redis::cmd("SET");
+    command.arg(key).arg(entry).arg("PX").arg(millis(ttl));
+    command
 }
 
 /// Redis' unit of time. Zero would be refused, and so would be more than the clock can hold.
@@ -349,6 +284,7 @@ impl fmt::Debug for RedisStore {
             .field("keyspace", &self.keyspace)
             .field("address", &self.address)
             .field("connections", &self.pool.slots().len())
+            .field("near", &self.near)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -46,6 +46,11 @@ pub struct RedisConfig {
     pub connect_timeout: Duration,
     /// How long an operation may take altogether, until the database is asked instead. Defaults to 100 ms.
     pub timeout: Duration,
+    /// Bytes of entries that are kept in this process as well, in front of Redis (the near cache); zero for none. Defaults to 64 MiB.
+    pub near_bytes: u64,
+    /// How old, at most, what another process has overwritten may be when it is given from the near cache. Usually it is far less: the time that a push takes.
+    /// Defaults to 250 ms.
+    pub near_staleness: Duration,
 }
 
 impl RedisConfig {
@@ -60,6 +65,8 @@ impl RedisConfig {
             connections: 1,
             connect_timeout: Duration::from_millis(500),
             timeout: Duration::from_millis(100),
+            near_bytes: 64 << 20,
+            near_staleness: Duration::from_millis(250),
         }
     }
 }
@@ -74,6 +81,8 @@ impl fmt::Debug for RedisConfig {
             .field("connections", &self.connections)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
+            .field("near_bytes", &self.near_bytes)
+            .field("near_staleness", &self.near_staleness)
             .finish()
     }
 }

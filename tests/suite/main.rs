@@ -12,6 +12,7 @@ mod differential;
 mod examples;
 mod explained;
 mod faults;
+mod near;
 mod outside;
 mod round_trip;
 mod servers;

@@ -93,17 +93,17 @@ async fn entries_are_bytes(store: &dyn CacheStore) {
     assert_eq!(entry(store, key).await, None);
     for bytes in [Bytes::from_static(b"\0\r\n\xff$-1\r\n"), Bytes::new(), Bytes::from((0..=255).cycle().take(100_000).collect::<Vec<u8>>())]
     {
-        store.fill(key, bytes.clone(), TTL).await.unwrap();
+        store.fill(key, &[], bytes.clone(), TTL).await.unwrap();
         assert_eq!(entry(store, key).await, Some(bytes));
     }
-    store.fill(key, Bytes::from_static(b"endless"), Duration::MAX).await.unwrap();
+    store.fill(key, &[], Bytes::from_static(b"endless"), Duration::MAX).await.unwrap();
     assert_eq!(entry(store, key).await, Some(Bytes::from_static(b"endless")));
     store.discard(key).await.unwrap();
     assert_eq!(entry(store, key).await, None);
     store.discard(key).await.unwrap();
 
-    store.fill(key, Bytes::from_static(b"x"), Duration::ZERO).await.unwrap();
-    store.fill("sql:one:data:short", Bytes::from_static(b"x"), Duration::from_millis(5)).await.unwrap();
+    store.fill(key, &[], Bytes::from_static(b"x"), Duration::ZERO).await.unwrap();
+    store.fill("sql:one:data:short", &[], Bytes::from_static(b"x"), Duration::from_millis(5)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!((entry(store, key).await, entry(store, "sql:one:data:short").await), (None, None), "entries expire");
 }
@@ -170,7 +170,7 @@ async fn deletion_by_pattern_counts_and_keeps_fences(store: &dyn CacheStore) {
     let before = standing(store, &other).await;
     standing(store, &odd).await;
     for key in odd_keys.iter().map(String::as_str).chain(["sql:other:data:1"]) {
-        store.fill(key, Bytes::from_static(b"x"), TTL).await.unwrap();
+        store.fill(key, &[], Bytes::from_static(b"x"), TTL).await.unwrap();
     }
     assert_eq!(store.delete_matching(&format!("sql:{odd}:data:*")).await.unwrap(), 1);
     assert_eq!(store.delete_matching(&format!("sql:{odd}:*")).await.unwrap(), 2, "the other entry and the generation");
@@ -204,9 +204,9 @@ async fn reclaim_unlinks_the_dead_and_nothing_else(store: &dyn CacheStore) {
         let contents =
             [entry_of(all, live), entry_of(all, dead), entry_of(dead, dead), Bytes::from_static(b"somebody else's value"), truncated];
         for (key, bytes) in keys.iter().zip(contents) {
-            store.fill(key, bytes, TTL).await.unwrap();
+            store.fill(key, &[], bytes, TTL).await.unwrap();
         }
-        store.fill(&other_key, entry_of(all, dead), TTL).await.unwrap();
+        store.fill(&other_key, &[], entry_of(all, dead), TTL).await.unwrap();
     };
     let left = async || {
         let mut left = Vec::new();
@@ -225,7 +225,7 @@ async fn reclaim_unlinks_the_dead_and_nothing_else(store: &dyn CacheStore) {
 
     // `_all` speaks for every table, but judges by its own generation only.
     fill().await;
-    store.fill(&other_key, entry_of(dead, other_live), TTL).await.unwrap();
+    store.fill(&other_key, &[], entry_of(dead, other_live), TTL).await.unwrap();
     assert_eq!(store.reclaim(&Tag::all()).await.unwrap(), 2);
     assert_eq!(left().await, ["live", "dead", "foreign", "truncated"]);
 
@@ -260,6 +260,8 @@ pub fn redis_store_at(address: RedisAddress, change: impl FnOnce(&mut RedisConfi
     let mut config = RedisConfig::new(address);
     config.timeout = Duration::from_secs(5);
     config.connect_timeout = Duration::from_secs(5);
+    // Stores alone; the near cache has tests of its own.
+    config.near_bytes = 0;
     change(&mut config);
     RedisStore::new(&config, keyspace()).unwrap()
 }

@@ -109,7 +109,7 @@ async fn a_scan_and_delete_by_hand_invalidates() {
     let (users, posts) = (table("users"), table("posts"));
     let (users_before, posts_before) = (standing(&store, &users).await, standing(&store, &posts).await);
     for index in 0..20 {
-        store.fill(&format!("sql:users:data:{index}"), Bytes::from_static(b"x"), TTL).await.unwrap();
+        store.fill(&format!("sql:users:data:{index}"), &[], Bytes::from_static(b"x"), TTL).await.unwrap();
     }
     let mut cursor = "0".to_owned();
     loop {
@@ -173,7 +173,7 @@ async fn a_restart_makes_every_token_foreign_even_from_a_snapshot() {
     let store = redis_store(&redis);
     let tag = table("users");
     let before = standing(&store, &tag).await;
-    store.fill("sql:users:data:1", entry_of(before, before), TTL).await.unwrap();
+    store.fill("sql:users:data:1", &[], entry_of(before, before), TTL).await.unwrap();
     redis.cli::<()>(&["SAVE"]);
     redis.restart();
     assert_eq!(redis.cli::<Vec<u8>>(&["GET", "sql:users:gen"]), before.0, "the snapshot has the old token");
@@ -277,7 +277,7 @@ async fn every_operation_is_one_command() {
         note("look_up");
         store.create(&tags).await.unwrap();
         note("create");
-        store.fill("sql:users:data:1", Bytes::from_static(b"x"), TTL).await.unwrap();
+        store.fill("sql:users:data:1", &[], Bytes::from_static(b"x"), TTL).await.unwrap();
         note("fill");
         store.begin(&tags, &id("a"), LEASE).await.unwrap();
         note("begin");
@@ -318,7 +318,7 @@ async fn many_keys_are_walked_in_steps() {
     let dead = Generation::fresh(live.server());
     futures_util::future::join_all((0..3000).map(|index| {
         let (store, key) = (&store, format!("sql:users:data:{index}"));
-        async move { store.fill(&key, entry_of(all, if index % 3 == 0 { live } else { dead }), TTL).await.unwrap() }
+        async move { store.fill(&key, &[], entry_of(all, if index % 3 == 0 { live } else { dead }), TTL).await.unwrap() }
     }))
     .await;
     assert_eq!(store.reclaim(&tag).await.unwrap(), 2000);
@@ -343,7 +343,7 @@ async fn both_stores_read_patterns_alike() {
         let mut matched = Vec::new();
         for store in [&store as &dyn CacheStore, &memory] {
             for key in &keys {
-                store.fill(key, Bytes::from_static(b"x"), TTL).await.unwrap();
+                store.fill(key, &[], Bytes::from_static(b"x"), TTL).await.unwrap();
             }
             let count = store.delete_matching(&pattern).await.unwrap();
             let mut left = Vec::new();

@@ -44,7 +44,9 @@ impl RedisConfig {
             // The driver would log in as `default`, without a word.
             return Err(RedisConfigError::new("username", "there is no password with it"));
         }
-        for (setting, duration) in [("timeout", self.timeout), ("connect_timeout", self.connect_timeout)] {
+        for (setting, duration) in
+            [("timeout", self.timeout), ("connect_timeout", self.connect_timeout), ("near_staleness", self.near_staleness)]
+        {
             if duration.is_zero() {
                 return Err(RedisConfigError::new(setting, "it is zero"));
             }

@@ -1,6 +1,8 @@
 //! Connections that are made when they are needed, and that know which server answers them.
 
+use super::tracking::Tracking;
 use crate::store::StoreError;
+use crate::store::near::Session;
 use crate::tag::ServerIdentity;
 use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
@@ -19,6 +21,24 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 pub(super) struct Connection {
     pub(super) requests: MultiplexedConnection,
     pub(super) identity: ServerIdentity,
+    /// The near cache's, where the server tracks for it what is asked over this connection.
+    pub(super) session: Option<Arc<Session>>,
+    tracking: Option<Arc<Tracking>>,
+}
+
+impl Connection {
+    /// Nothing that was tracked over it is believed any more.
+    fn end_session(&self) {
+        if let (Some(tracking), Some(session)) = (&self.tracking, &self.session) {
+            tracking.near.end(session);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.end_session();
+    }
 }
 
 /// The connections of a store; each is made on its first use, and made again after it failed.
@@ -43,6 +63,8 @@ struct Failure {
 
 struct Connector {
     client: Client,
+    /// The same server by RESP3, for the near cache.
+    tracking: Option<(Client, Arc<Tracking>)>,
     timeout: Duration,
     /// So that a missing permission is said once.
     warned: AtomicBool,
@@ -53,8 +75,8 @@ struct Connector {
 struct Unconnected(Arc<str>);
 
 impl Pool {
-    pub(super) fn new(client: Client, connections: usize, timeout: Duration) -> Self {
-        let connector = Arc::new(Connector { client, timeout, warned: AtomicBool::new(false) });
+    pub(super) fn new(client: Client, tracking: Option<(Client, Arc<Tracking>)>, connections: usize, timeout: Duration) -> Self {
+        let connector = Arc::new(Connector { client, tracking, timeout, warned: AtomicBool::new(false) });
         let slot = || Slot {
             connector: Arc::clone(&connector),
             current: ArcSwapOption::empty(),
@@ -126,6 +148,7 @@ impl Slot {
     /// Requests under way on it still get their answers, which are judged by its own server's identity.
     pub(super) fn forget(&self, connection: &Arc<Connection>) {
         self.current.compare_and_swap(connection, None);
+        connection.end_session();
     }
 
     /// An operation's time was up while it used this connection, or (`None`) still waited for one.
@@ -143,15 +166,52 @@ impl Slot {
 
 impl Connector {
     async fn connect(&self) -> RedisResult<Connection> {
-        // Both times are limited by us.
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let mut requests = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let identity = identify(&mut requests).await?;
+        if let Some((client, tracking)) = &self.tracking {
+            match self.connect_and_track(client, tracking).await {
+                Err(error) if is_refusal(&error) => {
+                    // Without it, if that is what was refused.
+                    let connection = self.connect_plainly().await?;
+                    tracking.warn(&error);
+                    return Ok(connection);
+                }
+                connected => return connected,
+            }
+        }
+        self.connect_plainly().await
+    }
+
+    async fn connect_and_track(&self, client: &Client, tracking: &Arc<Tracking>) -> RedisResult<Connection> {
+        let session = Arc::new(Session::new());
+        let config = without_times().set_push_sender(tracking.receiver(Arc::clone(&session)));
+        let mut requests = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let identity = self.identity(&mut requests).await?;
+        tracking.begin(&mut requests, &session).await?;
+        Ok(Connection { requests, identity, session: Some(session), tracking: Some(Arc::clone(tracking)) })
+    }
+
+    async fn connect_plainly(&self) -> RedisResult<Connection> {
+        let mut requests = self.client.get_multiplexed_async_connection_with_config(&without_times()).await?;
+        let identity = self.identity(&mut requests).await?;
+        Ok(Connection { requests, identity, session: None, tracking: None })
+    }
+
+    async fn identity(&self, requests: &mut MultiplexedConnection) -> RedisResult<ServerIdentity> {
+        let identity = identify(requests).await?;
         if identity.is_none() && !self.warned.swap(true, Relaxed) {
             tracing::warn!("this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed");
         }
-        Ok(Connection { requests, identity: identity.unwrap_or_default() })
+        Ok(identity.unwrap_or_default())
     }
+}
+
+/// Times are limited by us.
+fn without_times() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
+}
+
+/// Whether the server answered, and said no; or is too old to speak RESP3.
+fn is_refusal(error: &RedisError) -> bool {
+    !error.is_io_error() && !is_over(error) || matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::RESP3NotSupported)
 }
 
 /// Asks the server who it is; `None` where it may not say.

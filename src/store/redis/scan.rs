@@ -1,5 +1,6 @@
 //! What walks over keys: unlinking dead entries, and deleting by pattern.
 
+use super::connection::Connection;
 use super::{RECLAIM, RedisStore, Request};
 use crate::store::{ALL_GENERATION, ENTRY_MAGIC, StoreError, TABLE_GENERATION, glob};
 use crate::tag::Tag;
@@ -27,8 +28,8 @@ impl RedisStore {
             let entries: Vec<Vec<u8>> = keys.into_iter().filter(|key| !key.ends_with(b":gen")).collect();
             for batch in entries.chunks(BATCH) {
                 let keys: Vec<&[u8]> = std::iter::once(generation.as_bytes()).chain(batch.iter().map(Vec::as_slice)).collect();
-                let build = |command: &mut redis::Cmd, identity: crate::tag::ServerIdentity| {
-                    command.arg(&identity.0).arg(ENTRY_MAGIC).arg(place.start + 1).arg(place.end);
+                let build = |command: &mut redis::Cmd, connection: &Connection| {
+                    command.arg(&connection.identity.0).arg(ENTRY_MAGIC).arg(place.start + 1).arg(place.end);
                 };
                 let (answer, _) = self.ask(&Request::script(&RECLAIM, &keys, &build)).await?;
                 unlinked += number(answer)?;

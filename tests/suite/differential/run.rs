@@ -245,7 +245,7 @@ async fn redis() {
     let socket = redis.socket();
     let mut executors = Vec::new();
     for _ in 0..2 {
-        let builder = CachingExecutor::builder(home.pool().await).redis_socket(&socket.display().to_string());
+        let builder = CachingExecutor::builder(home.pool().await).redis_socket(&socket.display().to_string()).near_bytes(0);
         executors.push(builder.redis_timeout(Duration::from_secs(5)).build().await.expect("an executor"));
     }
     differential("Redis", &home, executors).await;

@@ -10,7 +10,9 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Database, Error, MySql, Pool, Postgres, Sqlite};
 use sqlx_cached::store::Keyspace;
-use sqlx_cached::store::{CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, RedisAddress, RedisConfig, RedisStore, StoreError};
+use sqlx_cached::store::{
+    CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, NearUse, RedisAddress, RedisConfig, RedisStore, StoreError,
+};
 use sqlx_cached::store::{ServerIdentity, Tag};
 use sqlx_cached::{Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
@@ -280,6 +282,8 @@ pub fn redis_store(redis: &Redis) -> Arc<dyn CacheStore> {
 
 pub fn redis_store_at(socket: &Path) -> Arc<dyn CacheStore> {
     let mut config = RedisConfig::new(RedisAddress::Socket(socket.to_owned()));
+    // These tests tell what is promised without it.
+    config.near_bytes = 0;
     config.timeout = Duration::from_secs(5);
     Arc::new(RedisStore::new(&config, Keyspace::new("sql")).expect("a socket's path"))
 }
@@ -364,9 +368,9 @@ impl CacheStore for Gates {
         created
     }
 
-    async fn fill(&self, key: &str, entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
+    async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
         self.pass(Point::BeforeFill).await;
-        self.inner.fill(key, entry, ttl).await
+        self.inner.fill(key, tags, entry, ttl).await
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
@@ -406,6 +410,14 @@ impl CacheStore for Gates {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         self.inner.ping().await
+    }
+
+    fn forget_near(&self, tags: &[Tag]) {
+        self.inner.forget_near(tags);
+    }
+
+    fn near(&self) -> Option<NearUse> {
+        self.inner.near()
     }
 }
 

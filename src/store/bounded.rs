@@ -1,0 +1,123 @@
+//! Entries in this process's memory, up to a number of bytes; what is used least leaves first.
+
+use bytes::Bytes;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Bytes of an entry besides its key and value: what the cache's tables and two allocations take.
+const OVERHEAD: u64 = 160;
+
+/// What entries are assumed to weigh, to size the cache's tables. An order of magnitude off does no harm.
+const USUAL_ENTRY: u64 = 1 << 10;
+
+/// A shard of the cache is at least this large, so that one large entry can't push out most of what its shard holds.
+const SHARD: u64 = 4 << 20;
+
+/// No entry takes more than this part of a shard.
+const LARGEST_PART: u64 = 4;
+
+/// A sharded map from keys to bytes that expire, bounded by weight.
+pub(super) struct Bounded {
+    entries: Cache<Box<str>, Entry, Weight>,
+    /// Weight above which an entry is not kept.
+    largest: u64,
+}
+
+#[derive(Clone)]
+struct Entry {
+    bytes: Bytes,
+    /// `None`: too far away for the clock.
+    deadline: Option<Instant>,
+}
+
+impl Entry {
+    fn is_expired(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Box<str>, Entry> for Weight {
+    fn weight(&self, key: &Box<str>, entry: &Entry) -> u64 {
+        weight(key, &entry.bytes)
+    }
+}
+
+fn weight(key: &str, bytes: &Bytes) -> u64 {
+    key.len() as u64 + bytes.len() as u64 + OVERHEAD
+}
+
+impl Bounded {
+    /// Up to so many bytes of keys and values. An entry that would take too large a part of them is not kept: at most a quarter of the budget, and 1 MiB at
+    /// least from a budget of 4 MiB on.
+    pub(super) fn new(budget: u64) -> Self {
+        let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+        // A power of two, rounded down: the cache would round up, and shards would become too small.
+        let shards = 1 << (budget / SHARD).clamp(1, parallelism * 4).ilog2();
+        let items = usize::try_from(budget / USUAL_ENTRY).unwrap_or(usize::MAX).max(32 * shards);
+        let options = OptionsBuilder::new().shards(shards).estimated_items_capacity(items).weight_capacity(budget).build();
+        let entries = match options {
+            Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default()),
+            // Only an incomplete builder is refused.
+            Err(_) => Cache::with(items, budget, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default()),
+        };
+        let largest = entries.shard_capacity() / LARGEST_PART;
+        Self { entries, largest }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Bytes> {
+        self.entries.get(key).filter(|entry| entry.deadline.is_none() || !entry.is_expired(Instant::now())).map(|entry| entry.bytes)
+    }
+
+    /// Keeps it for `ttl`, unless it is too large.
+    pub(super) fn insert(&self, key: &str, bytes: Bytes, ttl: Duration) {
+        if weight(key, &bytes) <= self.largest {
+            self.entries.insert(key.into(), Entry { bytes, deadline: Instant::now().checked_add(ttl) });
+        }
+    }
+
+    pub(super) fn remove(&self, key: &str) {
+        self.entries.remove(key);
+    }
+
+    /// Removes the entries for which `condemned` says so; returns how many of them had not expired.
+    pub(super) fn remove_where(&self, condemned: impl Fn(&str, &Bytes) -> bool) -> u64 {
+        let removed = AtomicU64::new(0);
+        let now = Instant::now();
+        self.entries.retain(|key, entry| {
+            let expired = entry.is_expired(now);
+            if !expired && condemned(key, &entry.bytes) {
+                removed.fetch_add(1, Relaxed);
+                return false;
+            }
+            !expired
+        });
+        removed.into_inner()
+    }
+
+    /// How many entries there are, expired ones included.
+    pub(super) fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Bytes that they take.
+    pub(super) fn weight(&self) -> u64 {
+        self.entries.weight()
+    }
+}
+
+impl fmt::Debug for Bounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bounded")
+            .field("entries", &self.entries.len())
+            .field("bytes", &self.entries.weight())
+            .field("budget", &self.entries.capacity())
+            .finish_non_exhaustive()
+    }
+}

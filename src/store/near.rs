@@ -1,0 +1,465 @@
+//! The near cache: entries, and a mirror of generations, in this process, in front of a store elsewhere that tells when a generation changes.
+//!
+//! An entry here is valid if the mirror has every generation it was read under. The mirror is kept true by what the store pushes, and the rules are these:
+//!
+//! - A reply and a later push are handled by different tasks, so a reply could be mirrored after the push that revokes it. Hence every drop is counted, per tag
+//!   and before anything is looked at ([`Near::observe`]); a reply is mirrored only if its tags were not dropped since its request was *sent*.
+//! - A lost connection, or a push without a key, means that anything may have changed: all that its session mirrored is dropped ([`Near::end`]).
+//! - A connection may be dead without anybody knowing. So near hits are given only within a bound of the *sending* of the last heartbeat that came back through
+//!   the push stream itself: what was revoked before it was sent had been handled when it came back. A value served at `t` was therefore current at some instant
+//!   after `t` minus the bound.
+//! - In the writer's own process the tags are dropped after `begin`'s reply, so it sees its own writes at once.
+//! - A reader never goes back in time within a process: a fill's reply confirms its generations, a direct read drops its tags before it returns, and a reply that
+//!   differs from the mirror drops both.
+
+use super::bounded::Bounded;
+use super::{Label, Lookup, NearUse};
+use crate::entry;
+use crate::tag::{Generation, Tag};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Entries and mirror.
+#[derive(Debug)]
+pub(super) struct Near {
+    entries: Bounded,
+    /// How long after the sending of a heartbeat that came back the mirror is believed.
+    bound: Duration,
+    mirror: RwLock<Mirror>,
+}
+
+#[derive(Debug, Default)]
+struct Mirror {
+    slots: HashMap<Tag, Slot>,
+    /// How often everything was dropped.
+    drops: u64,
+}
+
+/// Stays when what it mirrored is dropped: there are as many as tables.
+#[derive(Debug, Default)]
+struct Slot {
+    drops: u64,
+    mirrored: Option<Mirrored>,
+}
+
+#[derive(Debug)]
+struct Mirrored {
+    generation: Generation,
+    session: Arc<Session>,
+}
+
+impl Slot {
+    fn drop_mirrored(&mut self) {
+        self.drops += 1;
+        self.mirrored = None;
+    }
+}
+
+/// What was dropped so far of some tags: to be taken before a request is sent.
+#[derive(Debug)]
+pub(super) struct Observed {
+    /// Each tag's drops, and everything's.
+    drops: Vec<u64>,
+    everything: u64,
+    /// Whether every tag is mirrored, so that nothing needs to be tracked anew.
+    pub(super) mirrored: bool,
+}
+
+impl Near {
+    /// Holds up to so many bytes of entries.
+    pub(super) fn new(budget: u64, bound: Duration) -> Self {
+        Self { entries: Bounded::new(budget), bound, mirror: RwLock::default() }
+    }
+
+    // Whoever panicked while holding the lock left no half-made state: every change is one assignment.
+    fn read(&self) -> RwLockReadGuard<'_, Mirror> {
+        self.mirror.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Mirror> {
+        self.mirror.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry, if the mirror has its generations and may be believed.
+    pub(super) fn look_up(&self, key: &str, tags: &[Tag]) -> Option<Lookup> {
+        let entry = self.entries.get(key)?;
+        let now = Instant::now();
+        let mirror = self.read();
+        let mut labels = Vec::with_capacity(tags.len());
+        for tag in tags {
+            let mirrored = mirror.slots.get(tag)?.mirrored.as_ref()?;
+            mirrored.session.want_beats();
+            if !mirrored.session.is_fresh(now, self.bound) {
+                return None;
+            }
+            labels.push(Label::Standing(mirrored.generation));
+        }
+        drop(mirror);
+        entry::carries(&entry, &labels).then_some(Lookup { entry: Some(entry), labels, near: true })
+    }
+
+    pub(super) fn observe(&self, tags: &[Tag]) -> Observed {
+        let mirror = self.read();
+        let slots = || tags.iter().map(|tag| mirror.slots.get(tag));
+        Observed {
+            drops: slots().map(|slot| slot.map_or(0, |slot| slot.drops)).collect(),
+            everything: mirror.drops,
+            mirrored: slots().all(|slot| slot.is_some_and(|slot| slot.mirrored.is_some())),
+        }
+    }
+
+    /// Takes note of a reply over a session: mirrors what was `tracked` and not dropped since it was observed, and drops what differs from the mirror. Whether the
+    /// mirror has these generations thereafter.
+    pub(super) fn confirm(&self, observed: &Observed, tags: &[Tag], labels: &[Label], session: &Arc<Session>, tracked: bool) -> bool {
+        let has = |slot: Option<&Slot>, label: &Label| {
+            let mirrored = slot.and_then(|slot| slot.mirrored.as_ref());
+            matches!((mirrored, label), (Some(mirrored), Label::Standing(generation)) if mirrored.generation == *generation)
+        };
+        let all = |mirror: &Mirror| tags.iter().zip(labels).all(|(tag, label)| has(mirror.slots.get(tag), label));
+        if observed.mirrored && all(&self.read()) {
+            return true;
+        }
+        let mut mirror = self.write();
+        // Under the lock: who ends a session ends it there, before it drops what was mirrored.
+        let may_mirror = tracked && observed.everything == mirror.drops && !session.ended.load(SeqCst);
+        for ((tag, label), drops) in tags.iter().zip(labels).zip(&observed.drops) {
+            if !matches!(label, Label::Standing(_)) && !mirror.slots.contains_key(tag) {
+                continue;
+            }
+            let slot = mirror.slots.entry(tag.clone()).or_default();
+            match (&slot.mirrored, label) {
+                (Some(mirrored), Label::Standing(generation)) if mirrored.generation == *generation => {}
+                (Some(_), _) => slot.drop_mirrored(),
+                (None, Label::Standing(generation)) if may_mirror && slot.drops == *drops => {
+                    slot.mirrored = Some(Mirrored { generation: *generation, session: Arc::clone(session) });
+                }
+                (None, _) => {}
+            }
+        }
+        all(&mirror)
+    }
+
+    /// Keeps an entry, which is served as long as its generations are mirrored.
+    pub(super) fn keep(&self, key: &str, entry: Bytes, ttl: Duration) {
+        self.entries.insert(key, entry, ttl);
+    }
+
+    pub(super) fn discard(&self, key: &str) {
+        self.entries.remove(key);
+    }
+
+    /// Drops what is mirrored of these tags, and what is being asked for.
+    pub(super) fn drop_tags(&self, tags: &[Tag]) {
+        let mut mirror = self.write();
+        for tag in tags {
+            mirror.slots.entry(tag.clone()).or_default().drop_mirrored();
+        }
+    }
+
+    /// Everything may have changed.
+    pub(super) fn drop_everything(&self) {
+        let mut mirror = self.write();
+        mirror.drops += 1;
+        for slot in mirror.slots.values_mut() {
+            slot.mirrored = None;
+        }
+    }
+
+    /// What this session mirrored can't be kept true any more, nor can it mirror anything again.
+    pub(super) fn end(&self, session: &Session) {
+        let mut mirror = self.write();
+        session.ended.store(true, SeqCst);
+        for slot in mirror.slots.values_mut() {
+            if slot.mirrored.as_ref().is_some_and(|mirrored| std::ptr::eq(&raw const *mirrored.session, session)) {
+                slot.drop_mirrored();
+            }
+        }
+        session.wake.notify_one();
+    }
+
+    pub(super) fn in_use(&self) -> NearUse {
+        let mirrored = self.read().slots.values().filter(|slot| slot.mirrored.is_some()).count();
+        NearUse { entries: self.entries.len(), bytes: self.entries.weight(), mirrored }
+    }
+}
+
+/// One connection's time of tracking. Its server pushes over it what changes of that which was asked for over it.
+pub(super) struct Session {
+    /// Random, so that no two processes take each other's heartbeats for their own.
+    pub(super) id: u64,
+    ended: AtomicBool,
+    began: Instant,
+    /// When the last heartbeat that came back was sent, in nanoseconds after the beginning; 0 for never.
+    beat: AtomicU64,
+    /// The key and the sending of the heartbeat that is under way.
+    under_way: Mutex<Option<(String, u64)>>,
+    /// Whether somebody asked for a near hit since the last heartbeat. An idle process sends none.
+    wanted: AtomicBool,
+    wake: Notify,
+    /// A tag whose generation this connection's server keeps.
+    anchor: OnceLock<Tag>,
+}
+
+impl Session {
+    pub(super) fn new() -> Self {
+        Self {
+            id: rand::random(),
+            ended: AtomicBool::new(false),
+            began: Instant::now(),
+            beat: AtomicU64::new(0),
+            under_way: Mutex::default(),
+            wanted: AtomicBool::new(false),
+            wake: Notify::new(),
+            anchor: OnceLock::new(),
+        }
+    }
+
+    fn nanos(&self, now: Instant) -> u64 {
+        // At least 1: 0 is never.
+        u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn is_fresh(&self, now: Instant, bound: Duration) -> bool {
+        let beat = self.beat.load(SeqCst);
+        beat != 0 && self.began + Duration::from_nanos(beat) + bound >= now
+    }
+
+    fn want_beats(&self) {
+        // Most of the time it is wanted already: then the line stays shared among the cores.
+        if !self.wanted.load(Relaxed) && !self.wanted.swap(true, SeqCst) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Something was tracked on this connection: near hits are about to be asked for.
+    pub(super) fn tracks(&self, tag: &Tag) {
+        self.anchor.get_or_init(|| tag.clone());
+        self.want_beats();
+    }
+
+    /// Waits until a heartbeat is wanted; gives the tag by whose side it is to be written, or nothing when the session has ended.
+    pub(super) async fn wanted(&self) -> Option<&Tag> {
+        loop {
+            if self.ended.load(SeqCst) {
+                return None;
+            }
+            if let (true, Some(anchor)) = (self.wanted.swap(false, SeqCst), self.anchor.get()) {
+                return Some(anchor);
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// A heartbeat is about to be sent. Its key is its own: what comes back for it can't be the echo of another.
+    pub(super) fn sends(&self, key: &str) {
+        let sent = self.nanos(Instant::now());
+        *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.to_owned(), sent));
+    }
+
+    /// A change of this key was pushed. Whether it was the heartbeat's.
+    pub(super) fn came_back(&self, key: &[u8]) -> bool {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*under_way {
+            Some((beat, sent)) if beat.as_bytes() == key => {
+                self.beat.store(*sent, SeqCst);
+                *under_way = None;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::ServerIdentity;
+    use rand::rngs::StdRng;
+    use rand::seq::IndexedRandom;
+    use rand::{RngExt, SeedableRng};
+    use std::collections::VecDeque;
+
+    const KEY: &str = "sql:a:data:0";
+    const BOUND: Duration = Duration::from_millis(100);
+    const TTL: Duration = Duration::from_mins(1);
+
+    type Revoke = fn(&Near, &Arc<Session>);
+
+    fn near() -> Near {
+        Near::new(1 << 20, BOUND)
+    }
+
+    fn fresh() -> Generation {
+        Generation::fresh(ServerIdentity::default())
+    }
+
+    fn tags() -> [Tag; 2] {
+        [Tag::all(), Tag::table("a")]
+    }
+
+    fn entry_under(generations: &[Generation]) -> Bytes {
+        entry::encode(KEY, &tags(), generations, Duration::ZERO, b"rows")
+    }
+
+    /// A heartbeat that is sent now and comes back at once.
+    fn beat(session: &Session) {
+        session.sends("beat");
+        assert!(session.came_back(b"beat"));
+    }
+
+    /// Everything mirrored, and an entry kept.
+    fn warm(near: &Near, session: &Arc<Session>) -> [Generation; 2] {
+        let generations = [fresh(), fresh()];
+        let labels = generations.map(Label::Standing);
+        let observed = near.observe(&tags());
+        assert!(near.confirm(&observed, &tags(), &labels, session, true));
+        near.keep(KEY, entry_under(&generations), TTL);
+        beat(session);
+        generations
+    }
+
+    fn hits(near: &Near) -> bool {
+        near.look_up(KEY, &tags()).is_some()
+    }
+
+    #[test]
+    fn whatever_revokes_a_generation_ends_its_hits() {
+        let drops: [(&str, Revoke); 4] = [
+            ("a push", |near, _| near.drop_tags(&tags()[1..])),
+            ("everything", |near, _| near.drop_everything()),
+            ("the end of the session", |near, session| near.end(session)),
+            ("another label", |near, session| {
+                let observed = near.observe(&tags());
+                let labels = [Label::Standing(fresh()), Label::Fenced];
+                assert!(!near.confirm(&observed, &tags(), &labels, session, false));
+            }),
+        ];
+        for (name, revoke) in drops {
+            let (near, session) = (near(), Arc::new(Session::new()));
+            warm(&near, &session);
+            assert!(hits(&near), "{name}");
+            revoke(&near, &session);
+            assert!(!hits(&near), "{name}");
+        }
+        let (near, session) = (near(), Arc::new(Session::new()));
+        warm(&near, &session);
+        assert!(near.look_up(KEY, &tags()[..1]).is_none(), "of other tags");
+        near.discard(KEY);
+        assert!(!hits(&near));
+    }
+
+    #[test]
+    fn a_reply_is_not_mirrored_after_what_revoked_it() {
+        let revocations: [Revoke; 3] =
+            [|near, _| near.drop_tags(&tags()[1..]), |near, _| near.drop_everything(), |near, session| near.end(session)];
+        for revoke in revocations {
+            let (near, session) = (near(), Arc::new(Session::new()));
+            let labels = [fresh(), fresh()].map(Label::Standing);
+            let observed = near.observe(&tags());
+            revoke(&near, &session);
+            assert!(!near.confirm(&observed, &tags(), &labels, &session, true));
+        }
+        let (near, session) = (near(), Arc::new(Session::new()));
+        let observed = near.observe(&tags());
+        assert!(!near.confirm(&observed, &tags(), &[fresh(), fresh()].map(Label::Standing), &session, false), "nor what is not tracked");
+        assert_eq!(near.in_use().mirrored, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hits_last_as_long_as_heartbeats_come_back_by_the_time_they_were_sent() {
+        let (near, session) = (near(), Arc::new(Session::new()));
+        warm(&near, &session);
+        tokio::time::advance(Duration::from_millis(99)).await;
+        assert!(hits(&near));
+        session.sends("late");
+        tokio::time::advance(Duration::from_millis(60)).await;
+        assert!(!hits(&near));
+        assert!(!session.came_back(b"beat"), "the echo of an earlier one");
+        assert!(session.came_back(b"late") && hits(&near));
+        tokio::time::advance(Duration::from_millis(41)).await;
+        assert!(!hits(&near), "counted from its sending");
+    }
+
+    /// A server, and the way between: requests and replies in order, pushes among the replies.
+    #[derive(Default)]
+    struct World {
+        standing: Option<Generation>,
+        tracked: bool,
+        down: VecDeque<Message>,
+    }
+
+    enum Message {
+        Reply(Observed, Option<Generation>),
+        Push,
+    }
+
+    /// What N1 of the model says: a near hit is stale only while the push that revokes it is on its way. Replies are handled late, as tasks may.
+    #[test]
+    fn no_order_of_replies_and_pushes_leaves_a_stale_mirror() {
+        let mut rng = StdRng::seed_from_u64(4);
+        let tag = [Tag::table("a")];
+        let (mut hits, mut revoked) = (0, 0);
+        for _ in 0..3_000 {
+            let (near, mut session, mut world) = (near(), Arc::new(Session::new()), World::default());
+            let mut sent: VecDeque<Observed> = VecDeque::new();
+            let mut waiting: Vec<(Observed, Option<Generation>, Arc<Session>)> = Vec::new();
+            for _ in 0..60 {
+                match ["send", "execute", "arrive", "handle", "write", "create", "break"].choose(&mut rng).copied() {
+                    Some("send") => sent.push_back(near.observe(&tag)),
+                    Some("execute") => {
+                        if let Some(observed) = sent.pop_front() {
+                            world.tracked = true;
+                            world.down.push_back(Message::Reply(observed, world.standing));
+                        }
+                    }
+                    Some("arrive") => match world.down.pop_front() {
+                        Some(Message::Reply(observed, seen)) => waiting.push((observed, seen, Arc::clone(&session))),
+                        Some(Message::Push) => near.drop_tags(&tag),
+                        None => {}
+                    },
+                    Some("handle") if !waiting.is_empty() => {
+                        let (observed, seen, over) = waiting.swap_remove(rng.random_range(0..waiting.len()));
+                        let label = seen.map_or(Label::Absent, Label::Standing);
+                        near.confirm(&observed, &tag, &[label], &over, true);
+                    }
+                    Some("write") if world.standing.take().is_some() && std::mem::take(&mut world.tracked) => {
+                        revoked += 1;
+                        world.down.push_back(Message::Push);
+                    }
+                    Some("create") if world.standing.is_none() => {
+                        world.standing = Some(fresh());
+                        if std::mem::take(&mut world.tracked) {
+                            world.down.push_back(Message::Push);
+                        }
+                    }
+                    Some("break") if rng.random_ratio(1, 10) => {
+                        world = World { standing: world.standing, ..World::default() };
+                        sent.clear();
+                        near.end(&session);
+                        session = Arc::new(Session::new());
+                    }
+                    _ => {}
+                }
+                let mirrored = near.read().slots.get(&tag[0]).and_then(|slot| slot.mirrored.as_ref().map(|mirrored| mirrored.generation));
+                if let Some(mirrored) = mirrored {
+                    hits += 1;
+                    let on_its_way = world.down.iter().any(|message| matches!(message, Message::Push));
+                    assert!(world.standing == Some(mirrored) || on_its_way, "a stale generation is mirrored, and nothing will tell");
+                }
+            }
+        }
+        assert!(hits > 3_000 && revoked > 3_000, "{hits} {revoked}");
+    }
+}
