@@ -139,7 +139,7 @@ impl<DB: World> Reader<DB> {
                 self.one().await;
             }
             // Those who read past the cache leave some of the machine to the others.
-            let pause = self.random.random_range(0..=self.pause) * if self.direct.is_some() { 6 } else { 1 };
+            let pause = self.random.random_range(0..=self.pause) * if self.direct.is_some() { 3 } else { 1 };
             if pause > 100 {
                 tokio::time::sleep(Duration::from_micros(pause)).await;
             } else {

@@ -139,12 +139,12 @@ impl Crew {
         self.members[role].as_ref().is_some_and(|member| std::fs::metadata(&member.log).is_ok_and(|log| log.len() > 0))
     }
 
-    /// Waits for the end of all, and puts together what they wrote down.
+    /// Waits for the end of all, and puts together what they wrote down. Where Redis failed, a process that was killed may have kept an invalidation.
     ///
     /// # Panics
     ///
     /// If one of them ended badly, or not at all.
-    pub async fn finish(mut self, before: &Before) -> (History, Logs) {
+    pub async fn finish(mut self, before: &Before, redis_fails: bool) -> (History, Logs) {
         let patience = self.until + 30_000_000_000;
         for member in self.members.iter_mut().flatten() {
             let status = loop {
@@ -160,7 +160,7 @@ impl Crew {
         for member in self.gone.iter().chain(self.members.iter().flatten()) {
             // One that was killed at once has written nothing.
             let log = std::fs::read_to_string(&member.log).unwrap_or_default();
-            history.add(&member.name, member.killed, &log);
+            history.add(&member.name, member.killed && redis_fails, &log);
         }
         (history, Logs(self.scratch))
     }

@@ -68,8 +68,6 @@ pub struct Trouble {
 #[derive(Debug, Default)]
 pub struct Process {
     pub name: String,
-    /// It was killed rather than ended.
-    pub killed: bool,
     pub trouble: Vec<Trouble>,
     /// Time, hits, near hits, misses, writes.
     pub stats: Vec<[u64; 5]>,
@@ -89,10 +87,10 @@ pub struct History {
 }
 
 impl History {
-    /// Adds the log of one more process.
-    pub fn add(&mut self, name: &str, killed: bool, log: &str) {
+    /// Adds the log of one more process, which `may_keep` at its end what it could not deliver.
+    pub fn add(&mut self, name: &str, may_keep: bool, log: &str) {
         let process = self.processes.len();
-        let mut mine = Process { name: name.to_owned(), killed, ..Process::default() };
+        let mut mine = Process { name: name.to_owned(), ..Process::default() };
         let (mut kept_since, mut looked, mut errors) = (None, 0, 0);
         // A line without end was cut by a SIGKILL.
         let whole = log.rfind('\n').map_or("", |end| &log[..end]);
@@ -150,7 +148,7 @@ impl History {
             }
         }
         // What a killed process had kept is never delivered; nor is what it kept since it last wrote that down.
-        if let Some(from) = kept_since.or(killed.then_some(looked)) {
+        if let Some(from) = kept_since.or(may_keep.then_some(looked)) {
             mine.trouble.push(Trouble { from, to: u64::MAX, kept: true });
         }
         self.processes.push(mine);

@@ -5,10 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod campaign;
 mod check;
 mod child;
 mod clock;
 mod crew;
+mod faults;
 mod history;
 mod known;
 mod log;
@@ -26,7 +28,7 @@ use world::World;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("a runtime");
     if arguments.next_if(|argument| argument == "--child").is_some() {
         let task = child::Task::new(arguments);
         runtime.block_on(async {
@@ -50,10 +52,7 @@ fn main() -> ExitCode {
             Asked::Nothing => true,
             Asked::One(setting) => run::one(&setting).await,
             Asked::Everything { seed } => run::everything(seed).await,
-            Asked::Campaign { .. } => {
-                eprintln!("the campaign is not written yet");
-                false
-            }
+            Asked::Campaign { setting, minutes, only } => campaign::run(&setting, minutes, only.as_deref()).await,
         }
     });
     if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }

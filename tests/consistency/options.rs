@@ -129,7 +129,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--database" | "--mode" | "--near" | "--writes" | "--guard" | "--rush" | "--sabotage" | "--seconds"
         );
     }
-    setting.rush |= setting.sabotage == "fence";
+    setting.rush |= setting.sabotage == "fence" && !campaign;
     if setting.mode == "ttl" {
         setting.ttl = Some(Duration::from_secs(1));
     }

@@ -42,6 +42,32 @@ pub struct Findings {
     pub misses: u64,
 }
 
+impl Findings {
+    pub fn add(&mut self, other: Self) {
+        self.broken += other.broken;
+        self.kept.extend(other.kept);
+        self.lost_with_process.extend(other.lost_with_process);
+        self.fences_lost.extend(other.fences_lost);
+        self.near.extend(other.near);
+        self.errors += other.errors;
+        self.refused += other.refused;
+        self.reads += other.reads;
+        self.writes += other.writes;
+        self.unknown += other.unknown;
+        self.hits += other.hits;
+        self.near_hits += other.near_hits;
+        self.misses += other.misses;
+    }
+
+    /// Prints what is forgiven, or within its bound.
+    pub fn print(&mut self) {
+        print_times("near answers older than an acknowledged write", &mut self.near);
+        print_times("between acknowledgement and delivery of a kept invalidation", &mut self.kept);
+        print_times("the kept invalidation died with its process", &mut self.lost_with_process);
+        print_times("fences were lost, and not guarded", &mut self.fences_lost);
+    }
+}
+
 /// Whether this violation is one in these circumstances. Otherwise it is listed where it belongs.
 fn is_broken(setting: &Setting, circumstances: Circumstances, history: &History, violation: &Violation, findings: &mut Findings) -> bool {
     let Violation { kind, staleness, excuse, .. } = violation;
@@ -112,10 +138,7 @@ pub fn report(setting: &Setting, circumstances: Circumstances, history: &History
     if shown == 0 {
         println!("  violations of what is promised: 0");
     }
-    print_times("near answers older than an acknowledged write", &mut findings.near);
-    print_times("between acknowledgement and delivery of a kept invalidation", &mut findings.kept);
-    print_times("the kept invalidation died with its process", &mut findings.lost_with_process);
-    print_times("fences were lost, and not guarded", &mut findings.fences_lost);
+    findings.print();
     errors(setting, circumstances, history, &mut findings);
     findings
 }
@@ -144,11 +167,12 @@ fn errors(setting: &Setting, circumstances: Circumstances, history: &History, fi
 
 fn show(history: &History, violation: &Violation) {
     println!(
-        "    row {} in process {} at {}, {} late: saw {}; {}",
+        "    row {} in process {} at {}, {} late{}: saw {}; {}",
         violation.object,
         history.processes[violation.process].name,
         violation.start,
         millis(violation.staleness),
+        violation.excuse.map_or("", |_| " (while an invalidation was kept)"),
         violation.saw,
         shapes::name(violation.shape)
     );

@@ -52,7 +52,7 @@ async fn on<DB: Staged>(setting: &Setting) -> bool {
     let database = DB::database().await;
     let redis = Redis::start();
     let crew = Crew::start(setting, &database.url, vec![redis.socket(); ROLES.len()]);
-    let (history, logs) = crew.finish(&Before::default()).await;
+    let (history, logs) = crew.finish(&Before::default(), false).await;
     let violations = check(&history);
     if setting.sabotage != "none" {
         let found = violations.iter().filter(|violation| !matches!(violation.kind, Kind::Torn | Kind::Invented));

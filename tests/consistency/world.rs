@@ -6,7 +6,7 @@
 use super::log::Object;
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
-use sqlx::{AssertSqlSafe, Column, Error, Executor, MySql, Pool, Postgres, Row};
+use sqlx::{AssertSqlSafe, Column, Error, Executor, MySql, Pool, Postgres, Row, Transaction};
 use sqlx_cached::{Backend, CachingExecutor, CachingTransaction};
 
 pub const ITEMS: i64 = 3;
@@ -57,10 +57,18 @@ pub trait World: Backend {
     /// Answers what the statement gave as its last insert id, where the database does such a thing.
     fn execute<'e>(on: On<'e, Self>, sql: &'static str, arguments: Vec<i64>) -> BoxFuture<'e, Result<i64, Error>>;
     fn run(pool: &Pool<Self>, sql: String) -> BoxFuture<'static, Result<(), Error>>;
+    /// How many statements wait for a lock.
+    const BLOCKED: &'static str;
+    /// A connection on which somebody else's statement runs.
+    const BUSY: &'static str;
+    /// Ends it.
+    const TERMINATE: &'static str;
+    /// Locks every item against writers until the transaction ends.
+    fn lock(pool: &Pool<Self>) -> BoxFuture<'static, Result<Transaction<'static, Self>, Error>>;
 }
 
 macro_rules! world {
-    ($Db:ty, $word:literal, $returns:literal, $last:expr, $schema:expr) => {
+    ($Db:ty, $word:literal, $returns:literal, $last:expr, $schema:expr, [$blocked:literal, $busy:literal, $terminate:literal]) => {
         impl World for $Db {
             const WORD: &'static str = $word;
             const RETURNS: bool = $returns;
@@ -121,6 +129,19 @@ macro_rules! world {
                 let pool = pool.clone();
                 Box::pin(async move { sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.map(drop) })
             }
+
+            const BLOCKED: &'static str = $blocked;
+            const BUSY: &'static str = $busy;
+            const TERMINATE: &'static str = $terminate;
+
+            fn lock(pool: &Pool<Self>) -> BoxFuture<'static, Result<Transaction<'static, Self>, Error>> {
+                let pool = pool.clone();
+                Box::pin(async move {
+                    let mut transaction = pool.begin().await?;
+                    sqlx::query("SELECT v FROM items ORDER BY id FOR UPDATE").fetch_all(&mut *transaction).await?;
+                    Ok(transaction)
+                })
+            }
         }
     };
 }
@@ -134,6 +155,12 @@ world!(
         "CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS
          $$ BEGIN UPDATE totals SET v = NEW.v WHERE id = NEW.id; RETURN NULL; END $$",
         "CREATE TRIGGER follow AFTER UPDATE ON items FOR EACH ROW EXECUTE FUNCTION follow()",
+    ],
+    [
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        "SELECT CAST(pid AS bigint) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+         AND state <> 'idle' AND backend_type = 'client backend' ORDER BY random() LIMIT 1",
+        "SELECT pg_terminate_backend({id})"
     ]
 );
 
@@ -142,7 +169,13 @@ world!(
     "mariadb",
     false,
     |done: sqlx::mysql::MySqlQueryResult| i64::try_from(done.last_insert_id()).unwrap_or_default(),
-    &["CREATE TRIGGER follow AFTER UPDATE ON items FOR EACH ROW UPDATE totals SET v = NEW.v WHERE id = NEW.id"]
+    &["CREATE TRIGGER follow AFTER UPDATE ON items FOR EACH ROW UPDATE totals SET v = NEW.v WHERE id = NEW.id"],
+    [
+        "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+        "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()
+         AND command <> 'Sleep' ORDER BY RAND() LIMIT 1",
+        "KILL {id}"
+    ]
 );
 
 /// Makes the tables, with every version at zero and every ghost there.

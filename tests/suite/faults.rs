@@ -12,7 +12,6 @@ mod killed;
 pub mod kit;
 mod late;
 mod lost;
-mod proxy;
 mod races;
 mod runtimes;
 mod scarce;

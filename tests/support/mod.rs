@@ -12,10 +12,11 @@ pub mod mariadb;
 pub mod monitor;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod scratch;
 
-pub use self::{mariadb::MariaDb, postgres::Postgres, redis::Redis, scratch::Scratch};
+pub use self::{mariadb::MariaDb, postgres::Postgres, proxy::Proxy, redis::Redis, scratch::Scratch};
 
 use std::sync::OnceLock;
 
