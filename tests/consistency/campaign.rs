@@ -11,7 +11,8 @@ use super::report::{Circumstances, Findings, ratio, report};
 use super::run::Staged;
 use super::world::World;
 use super::writes::random;
-use crate::support::{Proxy, Redis, TestDatabase};
+use crate::support::proxy::Proxy;
+use crate::support::{Redis, TestDatabase};
 use sqlx::{MySql, Postgres};
 use std::time::Duration;
 
@@ -158,8 +159,9 @@ pub async fn run(base: &Setting, minutes: f64, only: Option<&str>) -> bool {
         println!("no such fault; there are: {}", names.join(", "));
         return false;
     }
-    let end = after(Duration::from_secs_f64(minutes * 60.0));
-    let seconds = ((minutes * 60.0) as u64 / 16).clamp(8, 20);
+    let time = Duration::from_secs_f64(minutes * 60.0);
+    let end = after(time);
+    let seconds = (time.as_secs() / 16).clamp(8, 20);
     let mut postgres = Stage::<Postgres>::set().await;
     let mut mariadb = Stage::<MySql>::set().await;
     let (mut sum, mut kills, mut blocked, mut rounds) = (Findings::default(), 0, 0, 0);

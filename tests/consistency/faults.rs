@@ -3,7 +3,8 @@
 use super::clock::now;
 use super::crew::{Crew, ROLES};
 use super::world::{How, On, World};
-use crate::support::{Proxy, Redis};
+use crate::support::Redis;
+use crate::support::proxy::Proxy;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use sqlx::Pool;
@@ -61,7 +62,8 @@ impl Diary {
 
     /// Everything, a line each; times are those of the processes' logs.
     pub fn text(&self) -> String {
-        self.0.lock().expect("the diary").iter().map(|(time, what)| format!("{time} {what}\n")).collect()
+        let lines: Vec<String> = self.0.lock().expect("the diary").iter().map(|(time, what)| format!("{time} {what}")).collect();
+        lines.join("\n")
     }
 
     /// How often something was done whose name begins so.

@@ -16,7 +16,7 @@ pub mod proxy;
 pub mod redis;
 pub mod scratch;
 
-pub use self::{mariadb::MariaDb, postgres::Postgres, proxy::Proxy, redis::Redis, scratch::Scratch};
+pub use self::{mariadb::MariaDb, postgres::Postgres, redis::Redis, scratch::Scratch};
 
 use std::sync::OnceLock;
 
