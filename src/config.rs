@@ -2,7 +2,7 @@
 
 use crate::engine::Without;
 use crate::error::Error;
-use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites};
+use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::{RedisAddress, RedisConfig};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) policy: Policy,
     pub(crate) consistency: Consistency,
     pub(crate) invalidation: Invalidation,
+    /// What becomes of a write without a fence.
+    pub(crate) unfenced: UnfencedWrites,
     pub(crate) database_id: Option<String>,
     /// Bytes that the embedded store may hold.
     pub(crate) memory: u64,
@@ -33,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) refresh: Duration,
     /// Whether writers that use no executor are followed.
     pub(crate) external_writers: bool,
+    /// Whether the loss of a fence is guarded against.
+    pub(crate) fence_guard: bool,
 }
 
 impl Default for Config {
@@ -44,6 +48,7 @@ impl Default for Config {
             policy: Policy::default(),
             consistency: Consistency::default(),
             invalidation: Invalidation::default(),
+            unfenced: UnfencedWrites::default(),
             database_id: None,
             memory: 256 << 20,
             lease: Duration::from_secs(10),
@@ -52,6 +57,7 @@ impl Default for Config {
             without: None,
             refresh: Duration::from_secs(10),
             external_writers: false,
+            fence_guard: false,
         }
     }
 }
@@ -90,6 +96,8 @@ const KNOWN: &[&str] = &[
     "CACHE_SCHEMA_REFRESH",
     "CACHE_EXTERNAL_WRITERS",
     "CACHE_UNCLEAR_WRITES",
+    "CACHE_UNFENCED_WRITES",
+    "CACHE_FENCE_GUARD",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -175,6 +183,7 @@ impl Config {
                 &[("fenced", Consistency::Fenced), ("after_commit", Consistency::AfterCommit), ("ttl", Consistency::Ttl)],
             )?,
             invalidation: vars.choice("CACHE_INVALIDATION", &[("generation", Invalidation::Generation), ("scan", Invalidation::Scan)])?,
+            unfenced: vars.choice("CACHE_UNFENCED_WRITES", &[("proceed", UnfencedWrites::Proceed), ("refuse", UnfencedWrites::Refuse)])?,
             database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
@@ -183,6 +192,7 @@ impl Config {
             without: None,
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
+            fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
         })
     }
 }
@@ -333,6 +343,8 @@ mod tests {
             ("CACHE_INVALIDATION", "never"),
             ("CACHE_SCHEMA_REFRESH", "never"),
             ("CACHE_EXTERNAL_WRITERS", "some"),
+            ("CACHE_UNFENCED_WRITES", "maybe"),
+            ("CACHE_FENCE_GUARD", "perhaps"),
             ("CACHE_NEAR", "far"),
             ("CACHE_NEAR_BYTES", "0"),
             ("CACHE_NEAR_STALENESS", "0"),
@@ -369,6 +381,8 @@ mod tests {
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
+        assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
+        assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }

@@ -170,16 +170,17 @@ impl<DB: Backend> CachingExecutor<DB> {
         let beginning = tokio::spawn(async move {
             let span = match &executor.shared.engine {
                 // A transaction was opened by hand through the pool, perhaps on this connection, and MySQL commits it now.
-                Some(engine) if executor.shared.session_changed.load(SeqCst) => Some(engine.begin([Tag::all()].into()).await),
+                Some(engine) if executor.shared.session_changed.load(SeqCst) => Some((engine, engine.begin([Tag::all()].into()).await?)),
                 _ => None,
             };
             let begun = Transaction::begin(connection, statement).await;
-            if let Some(span) = span
+            if let Some((engine, span)) = span
                 && begun.as_ref().err().is_none_or(outcome_is_known)
             {
-                span.end().await;
+                let ended = span.end().await;
+                executor.shared.acknowledge(engine, ended, Ok(()), None, true).await?;
             }
-            Ok(CachingTransaction::new(executor, begun?))
+            Ok(CachingTransaction::new(executor.clone(), begun?))
         });
         beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
@@ -234,7 +235,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// Dropped half-way it leaves the migrator where it was; nothing is cached until the database shows that it is over.
     pub async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         let Some(engine) = &self.shared.engine else { return migrator.run(&self.shared.pool).await };
-        let span = engine.begin([Tag::all(), Tag::schema()].into()).await;
+        if self.shared.prefix.get().is_none() {
+            self.shared.load_later();
+        }
+        let span = engine.begin([Tag::all(), Tag::schema()].into()).await?;
         let migrated = migrator.run(&self.shared.pool).await;
         self.shared.reload().await;
         match &migrated {
@@ -242,7 +246,12 @@ impl<DB: Backend> CachingExecutor<DB> {
                 let shared = Arc::clone(&self.shared);
                 span.end_when_over(async move { shared.reload().await });
             }
-            _ => drop(span.end().await),
+            _ => {
+                let ended = span.end().await;
+                if migrated.is_ok() {
+                    self.shared.acknowledge(engine, ended, Ok(()), None, true).await?;
+                }
+            }
         }
         migrated
     }

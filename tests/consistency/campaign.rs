@@ -122,7 +122,7 @@ impl<DB: Staged> Stage<DB> {
         let Self { database, redis, ways, before } = self;
         let mut crew = Crew::start(setting, &database.url, ways.iter().map(Proxy::socket).collect());
         // What comes after the faults shows whether caching resumes.
-        let calm = Duration::from_millis(2500);
+        let calm = setting.lease * 2 + Duration::from_millis(1500);
         let until = crew.until().saturating_sub(u64::try_from(calm.as_nanos()).unwrap_or_default());
         let diary = Diary::default();
         let generator = |number| random(setting.seed, u64::MAX, number);
@@ -131,11 +131,11 @@ impl<DB: Staged> Stage<DB> {
             on_ways(ways, play.ways, until, generator(2), &diary),
             on_people(&mut crew, &database.pool, play.people, until, generator(3), &diary),
         );
-        let (calm_from, calm_to) = (now(), crew.until());
+        let (calm_from, calm_to) = (after(setting.lease + Duration::from_secs(1)), crew.until());
         let (history, logs) = crew.finish(before, play.fails_redis()).await;
         let violations = check(&history);
         let findings = report(setting, play.circumstances(), &history, &violations);
-        let [hits, _, misses, _] = history.counted(calm_from + 500_000_000, calm_to);
+        let [hits, _, misses, _] = history.counted(calm_from, calm_to);
         println!(
             "  in the calm thereafter {:.0}% hits; {} faults",
             ratio(hits, misses) * 100.0,

@@ -99,7 +99,7 @@ fn statistics<DB: World>(executor: &CachingExecutor<DB>, log: &Log) {
 async fn watch<DB: World>(executor: CachingExecutor<DB>, log: Arc<Log>, until: u64) {
     let mut last = (0, 0);
     let mut before = now();
-    let mut round = 0_u32;
+    let mut counted = 0;
     while now() < until {
         let looking = now();
         let state = (executor.distrusted(), executor.stats().store_errors);
@@ -107,11 +107,11 @@ async fn watch<DB: World>(executor: CachingExecutor<DB>, log: Arc<Log>, until: u
             last = state;
             log.line_now(format!("d {before} {} {} {}", now(), state.0, state.1));
         }
-        if round.is_multiple_of(50) {
+        if looking > counted + 100_000_000 {
+            counted = looking;
             statistics(&executor, &log);
             log.flush();
         }
-        round += 1;
         before = looking;
         tokio::time::sleep(Duration::from_millis(4)).await;
     }

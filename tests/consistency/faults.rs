@@ -243,7 +243,7 @@ pub async fn on_people<DB: World>(crew: &mut Crew, pool: &Pool<DB>, faults: &[Of
         match fault {
             OfPeople::Kill => {
                 diary.note(format!("kill {role}"));
-                replace(crew, role).await;
+                replace(crew, role, &mut random).await;
             }
             OfPeople::KillBlocked => {
                 let Ok(lock) = DB::lock(pool).await else { continue };
@@ -252,7 +252,7 @@ pub async fn on_people<DB: World>(crew: &mut Crew, pool: &Pool<DB>, faults: &[Of
                 let roles = [2, 3].into_iter().filter(|_| role >= 2).chain((role < 2).then_some(role));
                 for role in roles {
                     diary.note(if blocked > 0 { format!("kill {role} while {blocked} are blocked") } else { format!("kill {role}") });
-                    replace(crew, role).await;
+                    replace(crew, role, &mut random).await;
                 }
                 // Now and then for longer than a lease.
                 let held = if random.random_ratio(1, 8) { millis(&mut random, 1500, 2500) } else { millis(&mut random, 0, 500) };
@@ -297,10 +297,10 @@ async fn blocked<DB: World>(pool: &Pool<DB>) -> i64 {
     count
 }
 
-/// Kills a process, starts its successor, and waits until that works.
-async fn replace(crew: &mut Crew, role: usize) {
+/// Kills a process, starts its successor, and mostly waits until that works: to be killed while it starts is nothing that it must not bear.
+async fn replace(crew: &mut Crew, role: usize, random: &mut StdRng) {
     block_in_place(|| crew.replace(role));
-    while !crew.works(role) && has(crew.until(), Duration::ZERO) {
+    while random.random_ratio(59, 60) && !crew.works(role) && has(crew.until(), Duration::ZERO) {
         sleep(Duration::from_millis(5)).await;
     }
 }

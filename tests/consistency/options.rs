@@ -82,6 +82,7 @@ cargo test --all-features --test consistency -- [options]
     --database postgres|mariadb       --mode fenced|after_commit|ttl
     --near on|off  --writes proceed|refuse  --guard on|off
     --rush on|off                     many more writes, and reads past the cache
+    --lease <ms>                      of the writers' fences
     --sabotage fence|generations      must find violations, or fails
     --campaign [--minutes <n>] [--fault <name>]
 without any: a short run of every mode";
@@ -109,12 +110,13 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--rush" => setting.rush = value(&["on", "off"])? == "on",
             "--sabotage" => setting.sabotage = value(&["none", "fence", "generations"])?,
             "--campaign" => campaign = true,
-            "--seconds" | "--seed" | "--minutes" | "--fault" => {
+            "--seconds" | "--seed" | "--lease" | "--minutes" | "--fault" => {
                 let text = arguments.next().unwrap_or_default();
                 let bad = || format!("{argument} {text}: not a number");
                 match argument.as_str() {
                     "--seconds" => setting.seconds = text.parse().map_err(|_| bad())?,
                     "--seed" => setting.seed = text.parse().map_err(|_| bad())?,
+                    "--lease" => setting.lease = Duration::from_millis(text.parse().map_err(|_| bad())?),
                     "--minutes" => minutes = text.parse().map_err(|_| bad())?,
                     _ => only = Some(text),
                 }

@@ -146,8 +146,7 @@ pub fn report(setting: &Setting, circumstances: Circumstances, history: &History
 fn errors(setting: &Setting, circumstances: Circumstances, history: &History, findings: &mut Findings) {
     let mut shown = 0;
     for failure in &history.failures {
-        // sqlx-cached's word for a write that it refuses.
-        let refused = setting.refuse && failure.writing && failure.text.contains("refused");
+        let refused = setting.refuse && failure.writing && matches!(failure.class.as_str(), "refused" | "pending");
         let explained =
             failure.class == "deadlock" || (circumstances.database_fails && matches!(failure.class.as_str(), "killed" | "io" | "pool"));
         if refused {

@@ -6,7 +6,7 @@ use super::world::{GHOSTS, How, ITEMS, On, PAIRS, World, ghost, item, pair};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sqlx::Error;
-use sqlx_cached::{CachingExecutor, CachingTransaction};
+use sqlx_cached::{CachingExecutor, CachingTransaction, InvalidationPending, WriteRefused};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -281,6 +281,7 @@ fn listed(versions: &[(Object, i64)]) -> String {
 /// Whether it is certain that nothing was written.
 fn is_known(error: &Error) -> bool {
     match error {
+        _ if WriteRefused::of(error).is_some() => true,
         Error::Database(error) => error.code().is_some_and(|code| {
             // The connection went, or the server behind it. MariaDB says 70100 of a statement that was killed.
             !(code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40003" | "70100"))
@@ -293,6 +294,9 @@ fn is_known(error: &Error) -> bool {
 /// An error's kind, in one word.
 pub fn class(error: &Error) -> &'static str {
     match error {
+        _ if WriteRefused::of(error).is_some() => "refused",
+        // Committed, and not acknowledged.
+        _ if InvalidationPending::of(error).is_some() => "pending",
         Error::Database(error) => match error.code().as_deref() {
             Some("40001" | "40P01") => "deadlock",
             Some(code) if code.starts_with("57P") || code.starts_with("08") || code == "70100" => "killed",

@@ -16,4 +16,5 @@ mod races;
 mod runtimes;
 mod scarce;
 mod smoke;
+mod stalled;
 mod transactions;

@@ -14,6 +14,7 @@ mod explained;
 mod faults;
 mod near;
 mod outside;
+mod pressure;
 mod round_trip;
 mod servers;
 mod store_contract;

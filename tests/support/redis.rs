@@ -119,6 +119,12 @@ impl Redis {
         let _ = std::fs::create_dir_all(self.scratch.join(name).join("in-the-way"));
     }
 
+    /// The same with further arguments, from now on.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments.extend(arguments.iter().map(OsString::from));
+        self.restart();
+    }
+
     /// Stops the server in its tracks: connections stay open, connects still succeed, and nothing answers.
     pub fn pause(&self) {
         self.process.signal("STOP");
