@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 /// Readers from this number on read past the cache.
@@ -79,15 +79,24 @@ pub async fn run<DB: World>(task: Task) {
         };
         tasks.spawn(writing.run(until));
     }
-    tokio::spawn(watch(executor.clone(), Arc::clone(&log), until));
+    let over = Arc::new(AtomicBool::new(false));
+    let watching = {
+        let (executor, log, over) = (executor.clone(), Arc::clone(&log), Arc::clone(&over));
+        std::thread::spawn(move || watch(&executor, &log, &over))
+    };
     // A panic in a task is the library's, or the harness's: both must be seen.
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
             log.line_now(format!("e {} read panic {error}", now()));
         }
     }
-    statistics(&executor, &log);
-    log.flush();
+    // What a process keeps when it ends is lost.
+    let patience = now() + 3_000_000_000;
+    while executor.distrusted() > 0 && now() < patience {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    over.store(true, SeqCst);
+    watching.join().expect("the watching thread");
 }
 
 fn statistics<DB: World>(executor: &CachingExecutor<DB>, log: &Log) {
@@ -95,25 +104,28 @@ fn statistics<DB: World>(executor: &CachingExecutor<DB>, log: &Log) {
     log.line(format!("s {} {} {} {} {}", now(), stats.hits, stats.near_hits, stats.misses, stats.writes));
 }
 
-/// Writes down what the executor distrusts, whenever that changes.
-async fn watch<DB: World>(executor: CachingExecutor<DB>, log: Arc<Log>, until: u64) {
+/// Writes down what the executor distrusts, whenever that changes. On a thread of its own: the runtime may be busy.
+fn watch<DB: World>(executor: &CachingExecutor<DB>, log: &Log, over: &AtomicBool) {
     let mut last = (0, 0);
-    let mut before = now();
-    let mut counted = 0;
-    while now() < until {
+    let (mut before, mut counted) = (now(), 0);
+    // Once more after the end.
+    for is_over in std::iter::repeat_with(|| over.load(SeqCst)) {
         let looking = now();
         let state = (executor.distrusted(), executor.stats().store_errors);
         if state != last {
             last = state;
             log.line_now(format!("d {before} {} {} {}", now(), state.0, state.1));
         }
-        if looking > counted + 100_000_000 {
+        if is_over || looking > counted + 100_000_000 {
             counted = looking;
-            statistics(&executor, &log);
+            statistics(executor, log);
             log.flush();
         }
+        if is_over {
+            return;
+        }
         before = looking;
-        tokio::time::sleep(Duration::from_millis(4)).await;
+        std::thread::sleep(Duration::from_millis(3));
     }
 }
 
