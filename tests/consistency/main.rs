@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let holds = runtime.block_on(async {
         match asked {
             Asked::Nothing => true,
-            Asked::One(setting) => run::one(&setting).await,
+            Asked::One(setting) => run::one(&setting).await == run::Shown::Holds,
             Asked::Everything { seed } => run::everything(seed).await,
             Asked::Campaign { setting, minutes, only } => campaign::run(&setting, minutes, only.as_deref()).await,
         }
