@@ -99,10 +99,9 @@ async fn main() -> Result {
             // In turns, and in another order every other time.
             for way in [(index + round) % 2, (index + round + 1) % 2] {
                 let started = Instant::now();
-                if way == 0 {
-                    read(&pool).await?
-                } else {
-                    read(&executor).await?
+                match way {
+                    0 => read(&pool).await?,
+                    _ => read(&executor).await?,
                 }
                 times[way].push(started.elapsed());
             }

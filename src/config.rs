@@ -1,9 +1,11 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
+mod redis;
+
 use crate::engine::Without;
 use crate::error::Error;
 use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
-use crate::store::{RedisAddress, RedisConfig};
+use crate::store::RedisConfig;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 /// Everything that can be set.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings, not states")]
 pub(crate) struct Config {
     pub(crate) enabled: bool,
     pub(crate) redis: Option<RedisConfig>,
@@ -72,6 +75,15 @@ const KNOWN: &[&str] = &[
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
     "REDIS_DB",
+    "REDIS_CLUSTER_NODES",
+    "REDIS_SENTINELS",
+    "REDIS_SENTINEL_MASTER",
+    "REDIS_SENTINEL_USERNAME",
+    "REDIS_SENTINEL_PASSWORD",
+    "REDIS_TLS",
+    "REDIS_TLS_CA",
+    "REDIS_TLS_CERT",
+    "REDIS_TLS_KEY",
     "REDIS_MAX_CONNECTIONS",
     "REDIS_SOCKET_TIMEOUT",
     "REDIS_SOCKET_CONNECT_TIMEOUT",
@@ -255,37 +267,6 @@ impl Variables<'_> {
             Error::setting(name, value, format!("is none of {}", names.join(", ")))
         })
     }
-
-    fn redis(&self) -> Result<Option<RedisConfig>, Error> {
-        let port = self.number("REDIS_PORT", 1..=u16::MAX)?;
-        let address = match (self.get("REDIS_URL"), self.get("REDIS_SOCKET_PATH"), self.get("REDIS_HOST")) {
-            (Some(url), None, None) => RedisAddress::Url(url.to_owned()),
-            (None, Some(path), None) => RedisAddress::Socket(path.into()),
-            (None, None, Some(host)) => RedisAddress::Host(host.to_owned(), port.unwrap_or(6379)),
-            (None, None, None) => match port {
-                Some(port) => RedisAddress::Host("localhost".to_owned(), port),
-                None => return Ok(None),
-            },
-            // Which one was meant can't be told, and the wrong Redis would serve somebody else's keys.
-            (_, Some(path), _) => {
-                return Err(Error::setting("REDIS_SOCKET_PATH", path, "is set together with REDIS_URL or REDIS_HOST: set one of them"));
-            }
-            (_, _, Some(host)) => return Err(Error::setting("REDIS_HOST", host, "is set together with REDIS_URL: set one of them")),
-        };
-        let mut redis = RedisConfig::new(address);
-        redis.username = self.get("REDIS_USERNAME").map(str::to_owned);
-        redis.password = self.get("REDIS_PASSWORD").map(str::to_owned);
-        redis.db = self.number("REDIS_DB", 0..=i64::from(i32::MAX))?;
-        redis.connections = self.number("REDIS_MAX_CONNECTIONS", 1..=1024)?.unwrap_or(redis.connections);
-        redis.timeout = self.duration("REDIS_SOCKET_TIMEOUT")?.unwrap_or(redis.timeout);
-        redis.connect_timeout = self.duration("REDIS_SOCKET_CONNECT_TIMEOUT")?.unwrap_or(redis.connect_timeout);
-        redis.near_bytes = self.number("CACHE_NEAR_BYTES", 1..=u64::MAX)?.unwrap_or(redis.near_bytes);
-        if self.boolean("CACHE_NEAR")? == Some(false) {
-            redis.near_bytes = 0;
-        }
-        redis.near_staleness = self.duration("CACHE_NEAR_STALENESS")?.unwrap_or(redis.near_staleness);
-        Ok(Some(redis))
-    }
 }
 
 /// A time as people write it: `30`, `0.5` (seconds), `250ms`, `30s`, `5m`, `2h`, `1d`.
@@ -308,8 +289,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::RedisAddress;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
+    pub(super) fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
         Config::from_variables(&variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 

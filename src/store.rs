@@ -16,7 +16,8 @@ pub(crate) use self::breaker::Breaker;
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfigError, RedisStore};
-pub use self::redis_config::{RedisAddress, RedisConfig};
+pub(crate) use self::redis_config::nodes as redis_nodes;
+pub use self::redis_config::{RedisAddress, RedisConfig, RedisTls};
 
 pub use crate::key::Keyspace;
 pub use crate::tag::{Generation, ServerIdentity, Tag};

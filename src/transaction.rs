@@ -53,7 +53,8 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
     /// # Errors
     ///
     /// The database's. After one that does not tell the outcome (the connection was lost), nothing that was written is cached until the database shows that the
-    /// transaction is over.
+    /// transaction is over. With [`UnfencedWrites::Refuse`](crate::UnfencedWrites::Refuse) also [`WriteRefused`](crate::WriteRefused), after a rollback, and
+    /// [`InvalidationPending`](crate::InvalidationPending), after the commit.
     ///
     /// # Cancel safety
     ///

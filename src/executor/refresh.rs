@@ -5,7 +5,6 @@
 //! change like any other: they meet the new epoch, read the catalog, and find the new fingerprint in the store.
 
 use super::Shared;
-use super::schema::SPARE_CONNECTION;
 use crate::database::Backend;
 use crate::store::StoreError;
 use crate::tag::{Generation, Tag};
@@ -13,6 +12,10 @@ use sqlx::Error;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long a write whose `end` could not be delivered waits for a connection to ask on. Who can't ask says that the write is not known everywhere yet, which is
+/// worse than to wait; for ever would be worst, since whoever holds the pool's last connection may be waiting for that write.
+const TO_ASK: Duration = Duration::from_secs(2);
 
 /// What stood before a catalog was read: by these two its reader learns that it is out of date.
 #[derive(Clone, Debug, Default)]
@@ -167,7 +170,7 @@ impl<DB: Backend> Shared<DB> {
         if let Some(connection) = connection {
             return !self.changed_schema_on(connection).await;
         }
-        match tokio::time::timeout(SPARE_CONNECTION, self.pool.acquire()).await {
+        match tokio::time::timeout(TO_ASK, self.pool.acquire()).await {
             Ok(Ok(mut connection)) => !self.changed_schema_on(&mut connection).await,
             _ => false,
         }

@@ -29,7 +29,7 @@ const RELOAD_AGAIN: Duration = Duration::from_secs(10);
 const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a commit waits for a connection to read the catalog on.
-pub(super) const SPARE_CONNECTION: Duration = Duration::from_millis(250);
+const SPARE_CONNECTION: Duration = Duration::from_millis(250);
 
 /// What a statement's text means, made once per text and catalog.
 #[derive(Debug)]

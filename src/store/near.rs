@@ -220,6 +220,10 @@ impl Session {
         }
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(SeqCst)
+    }
+
     fn nanos(&self, now: Instant) -> u64 {
         // At least 1: 0 is never.
         u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX).max(1)

@@ -19,4 +19,5 @@ mod round_trip;
 mod servers;
 mod store_contract;
 mod store_redis;
+mod topology;
 mod write_paths;

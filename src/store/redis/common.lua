@@ -32,6 +32,7 @@ end
 local function generation(key)
     local value = redis.pcall('GET', key)
     if type(value) == 'string' then return value end
+    if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then return redis.call('GET', key) end
     return nil
 end
 

@@ -9,8 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 async fn executor<DB: Server>(home: &Home<DB>, store: &Arc<Failing>) -> CachingExecutor<DB> {
+    leasing(home, store, LEASE).await
+}
+
+async fn leasing<DB: Server>(home: &Home<DB>, store: &Arc<Failing>, lease: Duration) -> CachingExecutor<DB> {
     home.build(|builder| {
-        builder.store(store.clone()).fence_lease(LEASE).unfenced_writes(UnfencedWrites::Refuse).schema_refresh(Duration::from_secs(3600))
+        builder.store(store.clone()).fence_lease(lease).unfenced_writes(UnfencedWrites::Refuse).schema_refresh(Duration::from_secs(3600))
     })
     .await
 }
@@ -126,7 +130,9 @@ async fn what_a_handed_out_connection_has_committed_is_forgotten() {
 async fn a_fence_that_stood_is_enough() {
     let (home, cache) = (Postgres::home().await, Cache::redis());
     let (store, others) = (Failing::over(cache.store()), Failing::over(cache.store()));
-    let (executor, other) = (executor(&home, &store).await, executor(&home, &others).await);
+    // Longer than a busy machine takes for any of this.
+    let lease = Duration::from_secs(60);
+    let (executor, other) = (leasing(&home, &store, lease).await, leasing(&home, &others, lease).await);
     for _ in 0..5 {
         home.resumes(&executor, READ).await;
         home.resumes(&other, READ).await;
