@@ -3,6 +3,7 @@
 
 use super::check::check;
 use super::clock::{after, now};
+use super::cluster;
 use super::crew::{Crew, ROLES};
 use super::faults::{Diary, OfPeople, OfRedis, OfWays, on_people, on_redis, on_ways};
 use super::history::Before;
@@ -39,9 +40,11 @@ use OfRedis::{
 };
 use OfWays::{CloseAnswers, CloseRequests, Cut, Delay, Hold, Refuse};
 
+/// The play that has a stage of its own.
+const CLUSTER: &str = "cluster";
+
 const EVERY_WAY: &[OfWays] = &[Delay, Hold, Cut, CloseAnswers, CloseRequests, Refuse];
 
-// A Redis Cluster and its failover: `cluster`, as soon as the crew can be given one.
 const PLAYS: &[Play] = &[
     Play {
         name: "everything",
@@ -120,7 +123,8 @@ impl<DB: Staged> Stage<DB> {
     async fn play(&mut self, play: &Play, setting: &Setting) -> (Findings, usize, usize) {
         println!("{}: {}, {} s", play.name, setting.name(), setting.seconds);
         let Self { database, redis, ways, before } = self;
-        let mut crew = Crew::start(setting, &database.url, ways.iter().map(Proxy::socket).collect());
+        let mut crew =
+            Crew::start(setting, &database.url, ways.iter().map(|way| format!("REDIS_SOCKET_PATH={}", way.socket().display())).collect());
         // What comes after the faults shows whether caching resumes.
         let calm = setting.lease * 2 + Duration::from_millis(1500);
         let until = crew.until().saturating_sub(u64::try_from(calm.as_nanos()).unwrap_or_default());
@@ -155,10 +159,16 @@ impl<DB: Staged> Stage<DB> {
 
 /// The whole campaign; whether nothing was broken. `only` names a play.
 pub async fn run(base: &Setting, minutes: f64, only: Option<&str>) -> bool {
+    if only == Some(CLUSTER) {
+        let setting = Setting { seconds: 20, refuse: true, redis_timeout: Duration::from_millis(100), ..base.clone() };
+        let findings =
+            if setting.database == "postgres" { cluster::play::<Postgres>(&setting).await } else { cluster::play::<MySql>(&setting).await };
+        return findings.broken == 0 && findings.errors == 0;
+    }
     let plays: Vec<&Play> = PLAYS.iter().filter(|play| only.is_none_or(|only| play.name == only)).collect();
     if plays.is_empty() {
         let names: Vec<_> = PLAYS.iter().map(|play| play.name).collect();
-        println!("no such fault; there are: {}", names.join(", "));
+        println!("no such fault; there are: {CLUSTER}, {}", names.join(", "));
         return false;
     }
     let time = Duration::from_secs_f64(minutes * 60.0);
@@ -181,6 +191,14 @@ pub async fn run(base: &Setting, minutes: f64, only: Option<&str>) -> bool {
         blocked += killed_blocked;
         rounds += 1;
         sum.add(findings);
+        if only.is_none() && rounds % PLAYS.len() == 8 {
+            let setting = Setting { seconds: 20, near: false, ..setting };
+            sum.add(if database == "postgres" {
+                cluster::play::<MySql>(&Setting { database: "mariadb", ..setting }).await
+            } else {
+                cluster::play::<Postgres>(&Setting { database: "postgres", ..setting }).await
+            });
+        }
     }
     println!("\n{rounds} rounds, {minutes} minutes: {} reads, {} writes ({} of unknown outcome)", sum.reads, sum.writes, sum.unknown);
     println!(

@@ -36,8 +36,8 @@ struct Member {
 pub struct Crew {
     setting: Setting,
     url: String,
-    /// Each role's way to Redis.
-    redis: Vec<PathBuf>,
+    /// Each role's way to Redis: a variable of the environment.
+    redis: Vec<String>,
     until: u64,
     members: Vec<Option<Member>>,
     gone: Vec<Member>,
@@ -48,7 +48,7 @@ pub struct Crew {
 
 impl Crew {
     /// Starts every role. They end by themselves at the time that the setting says.
-    pub fn start(setting: &Setting, url: &str, redis: Vec<PathBuf>) -> Self {
+    pub fn start(setting: &Setting, url: &str, redis: Vec<String>) -> Self {
         let until = clock::after(Duration::from_secs(setting.seconds));
         let (members, gone) = (ROLES.iter().map(|_| None).collect(), Vec::new());
         let mut crew =
@@ -73,7 +73,7 @@ impl Crew {
         let on = |on: bool| if on { "on" } else { "off" };
         let mut environment = vec![
             "RUST_BACKTRACE=0".to_owned(),
-            format!("REDIS_SOCKET_PATH={}", self.redis[role].display()),
+            self.redis[role].clone(),
             format!("REDIS_SOCKET_TIMEOUT={}ms", self.setting.redis_timeout.as_millis()),
             format!("REDIS_SOCKET_CONNECT_TIMEOUT={}ms", self.setting.redis_timeout.as_millis() * 2),
             format!("CACHE_CONSISTENCY={}", self.setting.mode),

@@ -9,6 +9,7 @@ mod campaign;
 mod check;
 mod child;
 mod clock;
+mod cluster;
 mod crew;
 mod faults;
 mod history;

@@ -62,7 +62,7 @@ async fn on<DB: Staged>(setting: &Setting) -> Shown {
     println!("{}: {} s", setting.name(), setting.seconds);
     let database = DB::database().await;
     let redis = Redis::start();
-    let crew = Crew::start(setting, &database.url, vec![redis.socket(); ROLES.len()]);
+    let crew = Crew::start(setting, &database.url, vec![format!("REDIS_SOCKET_PATH={}", redis.socket().display()); ROLES.len()]);
     let (history, logs) = crew.finish(&Before::default(), false).await;
     let violations = check(&history);
     if setting.sabotage != "none" {
