@@ -159,6 +159,26 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.policy.jitter = part)
     }
 
+    /// How long answers of a category may still be served when they are too old, while one read in the background brings a new one. Only for age: never past a
+    /// write. Answers are stored for so much longer. Defaults to none.
+    pub fn stale_while_revalidate(self, category: Category, stale: Duration) -> Self {
+        self.set(|config| {
+            config.policy.stale.categories.insert(category, stale);
+        })
+    }
+
+    /// The same for the categories without a time of their own.
+    pub fn default_stale_while_revalidate(self, stale: Duration) -> Self {
+        self.set(|config| config.policy.stale.default = stale)
+    }
+
+    /// How eagerly an answer that is in use is read anew in the background before it is too old, by chance and the more probably the dearer it was and the older
+    /// it is (XFetch: Vattani, Chierichetti, Lowenstein, *Optimal Probabilistic Cache Stampede Prevention*, 2015). Above 1 earlier, below 1 later, 0 not at
+    /// all. Defaults to 1.
+    pub fn early_refresh(self, factor: f64) -> Self {
+        self.set(|config| config.policy.early = factor)
+    }
+
     /// The most bytes of rows that an entry may have. Defaults to 4 MiB.
     pub fn max_entry_bytes(self, bytes: usize) -> Self {
         self.set(|config| config.policy.max_entry = bytes)
@@ -370,6 +390,9 @@ impl Config {
         config::namespace(&self.namespace).map_err(|reason| Error::setting("namespace", &self.namespace, reason))?;
         if !(0.0..=1.0).contains(&self.policy.jitter) {
             return Err(Error::setting("ttl_jitter", self.policy.jitter, "is not a number from 0 to 1"));
+        }
+        if !config::is_factor(self.policy.early) {
+            return Err(Error::setting("early_refresh", self.policy.early, "is not a number from 0 on"));
         }
         for (name, duration) in [("fence_lease", self.lease), ("fence_bound", self.fence_bound)] {
             if duration < Duration::from_millis(30) {

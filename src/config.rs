@@ -2,6 +2,7 @@
 
 mod redis;
 
+use crate::analysis::Category;
 use crate::engine::Without;
 use crate::error::Error;
 use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
@@ -98,6 +99,12 @@ const KNOWN: &[&str] = &[
     "CACHE_TTL_METADATA",
     "CACHE_TTL_COUNT",
     "CACHE_TTL_JITTER",
+    "CACHE_STALE_WHILE_REVALIDATE",
+    "CACHE_STALE_WHILE_REVALIDATE_DATA",
+    "CACHE_STALE_WHILE_REVALIDATE_SCHEMA",
+    "CACHE_STALE_WHILE_REVALIDATE_METADATA",
+    "CACHE_STALE_WHILE_REVALIDATE_COUNT",
+    "CACHE_EARLY_REFRESH",
     "CACHE_MAX_ENTRY_BYTES",
     "CACHE_MEMORY_BYTES",
     "CACHE_CONSISTENCY",
@@ -180,6 +187,20 @@ impl Config {
                 .filter(|part| (0.0..=1.0).contains(part))
                 .ok_or_else(|| Error::setting("CACHE_TTL_JITTER", jitter, "is not a number from 0 to 1"))?;
         }
+        if let Some(factor) = vars.get("CACHE_EARLY_REFRESH") {
+            policy.early = factor
+                .parse()
+                .ok()
+                .filter(|factor| is_factor(*factor))
+                .ok_or_else(|| Error::setting("CACHE_EARLY_REFRESH", factor, "is not a number from 0 on"))?;
+        }
+        policy.stale.default = vars.interval("CACHE_STALE_WHILE_REVALIDATE")?.unwrap_or_default();
+        for category in [Category::Data, Category::Schema, Category::Metadata, Category::Count] {
+            let name = format!("CACHE_STALE_WHILE_REVALIDATE_{}", category.as_str().to_uppercase());
+            if let Some(stale) = vars.interval(&name)? {
+                policy.stale.categories.insert(category, stale);
+            }
+        }
         policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         Ok(Self {
@@ -217,6 +238,11 @@ pub(crate) fn namespace(namespace: &str) -> Result<String, &'static str> {
         _ if namespace.chars().all(plain) => Ok(namespace.to_owned()),
         _ => Err("has a character other than letters, digits and _ - . /"),
     }
+}
+
+/// Whether a number will do as the eagerness of early refreshes.
+pub(crate) fn is_factor(factor: f64) -> bool {
+    factor.is_finite() && factor >= 0.0
 }
 
 struct Variables<'a>(&'a BTreeMap<String, String>);
@@ -319,6 +345,10 @@ mod tests {
             ("CACHE_TTL_TABLE_USERS", "x"),
             ("CACHE_TTL_JITTER", "2"),
             ("CACHE_DEFAULT_TTL", "1e99"),
+            ("CACHE_STALE_WHILE_REVALIDATE", "long"),
+            ("CACHE_STALE_WHILE_REVALIDATE_COUNT", "-1"),
+            ("CACHE_EARLY_REFRESH", "-0.5"),
+            ("CACHE_EARLY_REFRESH", "inf"),
             ("REDIS_DEFAULT_TTL", "?"),
             ("CACHE_MAX_ENTRY_BYTES", "1MB"),
             ("CACHE_CONSISTENCY", "strict"),
@@ -352,6 +382,9 @@ mod tests {
             ("CACHE_TTL_TABLE_USERS", "2m"),
             ("REDIS_DEFAULT_TTL", "45"),
             ("CACHE_CONSISTENCY", "AFTER_COMMIT"),
+            ("CACHE_STALE_WHILE_REVALIDATE", "5"),
+            ("CACHE_STALE_WHILE_REVALIDATE_COUNT", "0"),
+            ("CACHE_EARLY_REFRESH", "2.5"),
         ])
         .unwrap();
         let redis = config.redis.unwrap();
@@ -360,6 +393,9 @@ mod tests {
         assert_eq!(config.policy.data, Some(Duration::from_secs(90)));
         assert_eq!(config.policy.tables["users"], Duration::from_secs(120));
         assert_eq!(config.policy.default, Some(Duration::from_secs(45)));
+        let stale = &config.policy.stale;
+        assert!(stale.default == Duration::from_secs(5) && stale.categories == [(Category::Count, Duration::ZERO)].into());
+        assert!((config.policy.early - 2.5).abs() < f64::EPSILON);
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);

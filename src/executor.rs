@@ -5,6 +5,8 @@ mod bench;
 mod copy;
 mod execute;
 mod external;
+mod filling;
+mod lead;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod read;
@@ -44,7 +46,7 @@ use std::time::Duration;
 ///
 /// `&CachingExecutor<DB>` is a [`sqlx::Executor`] and gives the driver's own rows, so `query`, `query_as`, `QueryBuilder`, `query!` and the rest work as
 /// with the pool. Clones are cheap, share everything, and may differ in how they read: [`ttl`](Self::ttl), [`uncached`](Self::uncached),
-/// [`refresh`](Self::refresh), [`scope`](Self::scope).
+/// [`refresh`](Self::refresh), [`scope`](Self::scope), [`stale_while_revalidate`](Self::stale_while_revalidate).
 pub struct CachingExecutor<DB: Backend> {
     pub(crate) shared: Arc<Shared<DB>>,
     options: ReadOptions,
@@ -57,6 +59,7 @@ struct ReadOptions {
     uncached: bool,
     refresh: bool,
     scope: Option<Arc<str>>,
+    stale: Option<Duration>,
 }
 
 /// What the clones of an executor share.
@@ -125,10 +128,17 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.with(|options| options.uncached = true)
     }
 
-    /// A clone that reads from the database and stores the answer.
+    /// A clone that reads from the database and stores the answer. It waits for no other read, however equal.
     #[must_use = "a clone is returned"]
     pub fn refresh(&self) -> Self {
         self.with(|options| options.refresh = true)
+    }
+
+    /// A clone that also takes answers that are too old by up to `stale`, each of which one read in the background replaces; overrides every other setting. Only
+    /// for age: what a write has changed is never served.
+    #[must_use = "a clone is returned"]
+    pub fn stale_while_revalidate(&self, stale: Duration) -> Self {
+        self.with(|options| options.stale = Some(stale))
     }
 
     /// A clone whose entries are its own: answers stored under one scope are never given under another, or under none.

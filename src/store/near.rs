@@ -314,7 +314,7 @@ mod tests {
     }
 
     fn entry_under(generations: &[Generation]) -> Bytes {
-        entry::encode(KEY, &tags(), generations, Duration::ZERO, b"rows")
+        entry::encode(KEY, &tags(), generations, entry::Facts { fresh_for: Duration::MAX, cost: Duration::ZERO }, b"rows")
     }
 
     /// A heartbeat that is sent now and comes back at once.

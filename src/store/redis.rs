@@ -39,7 +39,8 @@ use self::request::{Packet, Place, Request, backend};
 use self::sentinel::Sentinels;
 use self::tracking::Tracking;
 use super::near::Near;
-use super::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, RedisConfig, StoreError};
+use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, NearUse, RedisConfig, StoreError};
+use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
@@ -78,6 +79,8 @@ script!(BEGIN_ALONE, "begin_alone.lua");
 script!(END, "end.lua");
 script!(CLEAR_LAPSED, "clear_lapsed.lua");
 script!(RECLAIM, "reclaim.lua");
+script!(LEASE, "lease.lua");
+script!(SETTLE_LEASE, "settle_lease.lua");
 
 /// Keeps entries, generations and fences in a Redis or Valkey server, the master that sentinels name, or a cluster.
 ///
@@ -260,6 +263,33 @@ impl CacheStore for RedisStore {
         }
     }
 
+    async fn lease(&self, key: &str, wish: &Wish, time: Duration) -> Result<Lease, StoreError> {
+        let arguments = |command: &mut Cmd, _: &Connection| {
+            let except = wish.except.as_ref().map_or(&[][..], |except| &except[..]);
+            command.arg(ALL_GENERATION.start).arg(&wish.head).arg(except).arg(&wish.holder).arg(millis(time));
+        };
+        let (answer, _) = self.ask(&Request::script(&LEASE, &[key.to_owned(), lease_key(key)], &arguments)).await?;
+        let words: Vec<Vec<u8>> = redis::from_redis_value(answer).map_err(|error| StoreError::Protocol(format!("lease.lua: {error}")))?;
+        let mut words = words.into_iter();
+        match (words.next().as_deref(), words.next()) {
+            (Some(b"entry"), Some(entry)) => Ok(Lease::Entry(entry.into())),
+            (Some(b"granted"), None) => Ok(Lease::Granted),
+            (Some(b"held"), None) => Ok(Lease::Held),
+            (Some(b"alone"), None) => Ok(Lease::Alone),
+            _ => Err(StoreError::Protocol("lease.lua: an unknown answer".into())),
+        }
+    }
+
+    async fn settle_lease(&self, key: &str, wish: &Wish, fate: LeaseFate) -> Result<(), StoreError> {
+        let (fate, time) = match fate {
+            LeaseFate::Renewed(time) => ("renewed", millis(time)),
+            LeaseFate::Free => ("free", 0),
+            LeaseFate::Alone(time) => ("alone", millis(time)),
+        };
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&wish.head).arg(&wish.holder).arg(fate).arg(time);
+        self.ask(&Request::script(&SETTLE_LEASE, &[lease_key(key)], &arguments)).await.map(drop)
+    }
+
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
         if let Some(near) = &self.near {
             near.discard(key);
@@ -374,6 +404,11 @@ fn set(key: &str, entry: &[u8], ttl: Duration) -> Cmd {
     let mut command = redis::cmd("SET");
     command.arg(key).arg(entry).arg("PX").arg(millis(ttl));
     command
+}
+
+/// Where an entry's lease is: among its table's keys, so that it goes with them, and in a cluster on the entry's shard. No reclaim takes it for an entry.
+fn lease_key(key: &str) -> String {
+    format!("{key}:lease")
 }
 
 /// Redis' unit of time. Zero would be refused, and so would be more than the clock can hold.

@@ -8,6 +8,7 @@ use sqlx_cached::store::{
     TABLE_GENERATION,
 };
 use sqlx_cached::store::{Generation, ServerIdentity, Tag};
+use sqlx_cached::store::{Lease, LeaseFate, Wish};
 use std::time::Duration;
 
 pub const TTL: Duration = Duration::from_mins(1);
@@ -74,6 +75,7 @@ pub async fn contract_of_many(store: &dyn CacheStore, keyspace: &Keyspace) {
     invalidation_leaves_fences(store).await;
     deletion_by_pattern_counts_and_keeps_fences(store, keyspace).await;
     reclaim_unlinks_the_dead_and_nothing_else(store, keyspace).await;
+    a_lease_gives_the_entry_once_it_is_there(store, keyspace).await;
     nothing_of_nothing_is_nothing(store).await;
 }
 
@@ -250,6 +252,43 @@ async fn reclaim_unlinks_the_dead_and_nothing_else(store: &dyn CacheStore, keysp
     store.end(&[tag], &id("a")).await.unwrap();
     store.invalidate(std::slice::from_ref(&other)).await.unwrap();
     assert_eq!(store.reclaim(&other).await.unwrap(), 1);
+}
+
+/// Who asks for the answer under these generations.
+pub fn wish(all: Generation, table: Generation, holder: u8) -> Wish {
+    Wish { head: [&all.0[..], &table.0[..], &[1, 0]].concat(), except: None, holder: [holder; 16] }
+}
+
+/// The same, on its way to the store: stored at a moment of eight equal bytes.
+pub fn entry_at(all: Generation, table: Generation, moment: u8) -> Bytes {
+    let mut bytes = entry_of(all, table).to_vec();
+    bytes[56..58].copy_from_slice(&[1, 0]);
+    bytes[58..66].copy_from_slice(&[moment; 8]);
+    bytes.into()
+}
+
+async fn a_lease_gives_the_entry_once_it_is_there(store: &dyn CacheStore, keyspace: &Keyspace) {
+    let key = &key_of(keyspace, &table("leased"), "data:1");
+    let generations: Vec<_> = (0..3).map(|_| Generation::fresh(ServerIdentity::default())).collect();
+    let wish = wish(generations[0], generations[1], 1);
+    assert_eq!(store.lease(key, &wish, LEASE).await.unwrap(), Lease::Granted, "nothing is there");
+    store.settle_lease(key, &wish, LeaseFate::Free).await.unwrap();
+    for of_another in
+        [entry_at(generations[0], generations[2], 7), Bytes::from_static(b"short"), entry_at(generations[0], generations[1], 7).slice(..57)]
+    {
+        store.fill(key, &[], of_another, TTL).await.unwrap();
+        assert_eq!(store.lease(key, &wish, LEASE).await.unwrap(), Lease::Granted, "the entry is of another answer");
+        store.settle_lease(key, &wish, LeaseFate::Free).await.unwrap();
+    }
+    let entry = entry_at(generations[0], generations[1], 7);
+    store.fill(key, &[], entry.clone(), TTL).await.unwrap();
+    assert_eq!(store.lease(key, &wish, LEASE).await.unwrap(), Lease::Entry(entry.clone()));
+    let another = Wish { except: Some([6; 8]), ..wish.clone() };
+    assert_eq!(store.lease(key, &another, LEASE).await.unwrap(), Lease::Entry(entry));
+    let newer = Wish { except: Some([7; 8]), ..wish.clone() };
+    assert_eq!(store.lease(key, &newer, LEASE).await.unwrap(), Lease::Granted, "that one is too old");
+    store.settle_lease(key, &newer, LeaseFate::Free).await.unwrap();
+    store.discard(key).await.unwrap();
 }
 
 async fn nothing_of_nothing_is_nothing(store: &dyn CacheStore) {

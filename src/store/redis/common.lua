@@ -2,6 +2,9 @@
 
 local FENCED = 'fenced'
 
+-- How a lease begins, and what stands in its holder's place where everybody shall read for himself.
+local LEASE, ALONE = 'lease ', 'alone'
+
 local function now()
     local time = redis.call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)

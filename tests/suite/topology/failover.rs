@@ -1,6 +1,6 @@
 //! A master is lost, or gives way: nothing stale, no error to the program, and cached again afterwards.
 
-use super::kit::{TABLES, executor, home, names, read, write};
+use super::kit::{TABLES, executor_with, home, impatient, names, read, write};
 use crate::faults::kit::{Home, Server};
 use crate::store_contract::table;
 use crate::support::redis_cluster::RedisCluster;
@@ -73,8 +73,8 @@ struct Program {
 impl Program {
     async fn start(address: RedisAddress) -> Self {
         let home = home().await;
-        let writer = executor(&home, address.clone(), 0).await;
-        let reader = executor(&home, address, 0).await;
+        let writer = executor_with(&home, address.clone(), impatient).await;
+        let reader = executor_with(&home, address, impatient).await;
         let notes = Arc::new(Notes::default());
         for (number, table) in TABLES.iter().enumerate() {
             home.resumes(&reader, &read(table)).await;

@@ -36,7 +36,13 @@ pub async fn home() -> Home<Sqlite> {
     home
 }
 
-/// An executor of this address, as another process would have, with the deadlines of a program.
+/// The deadlines of a program that does not wait long for its cache, for tests in which servers are lost.
+pub fn impatient(config: &mut RedisConfig) {
+    config.timeout = Duration::from_millis(400);
+    config.connect_timeout = Duration::from_millis(500);
+}
+
+/// An executor of this address, as another process would have, with time enough for a busy machine.
 pub async fn executor(home: &Home<Sqlite>, address: RedisAddress, near_bytes: u64) -> CachingExecutor<Sqlite> {
     executor_with(home, address, |config| config.near_bytes = near_bytes).await
 }
@@ -44,8 +50,7 @@ pub async fn executor(home: &Home<Sqlite>, address: RedisAddress, near_bytes: u6
 pub async fn executor_with(home: &Home<Sqlite>, address: RedisAddress, change: impl FnOnce(&mut RedisConfig)) -> CachingExecutor<Sqlite> {
     let mut config = RedisConfig::new(address);
     config.near_bytes = 0;
-    // A busy machine is no lost server.
-    config.timeout = Duration::from_millis(400);
+    (config.timeout, config.connect_timeout) = (Duration::from_secs(10), Duration::from_secs(10));
     change(&mut config);
     let cluster = matches!(config.address, RedisAddress::Cluster(_));
     let names = if cluster { names() } else { keyspace() };

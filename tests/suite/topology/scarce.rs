@@ -7,7 +7,7 @@ use sqlx::Sqlite;
 use sqlx_cached::store::RedisAddress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 async fn under_load(policy: &str, near_bytes: u64) {
     let redis = Redis::configured().arguments(&["--maxmemory", "2mb", "--maxmemory-policy", policy]).start();
@@ -64,13 +64,21 @@ async fn under_load(policy: &str, near_bytes: u64) {
             }
         }));
     }
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let evicted = || -> u64 {
+        let stats: String = redis.cli(&["INFO", "stats"]);
+        stats.lines().find_map(|line| line.strip_prefix("evicted_keys:")).unwrap().trim().parse().unwrap()
+    };
+    let since = Instant::now();
+    let is_full = || if policy == "noeviction" { one.stats().store_errors > 20 } else { evicted() > 100 };
+    while since.elapsed() < Duration::from_secs(3) || !is_full() || acknowledged.load(SeqCst) <= 20 {
+        assert!(since.elapsed() < Duration::from_mins(2), "it was never full");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     stop.store(true, SeqCst);
     for task in tasks {
         task.await.unwrap();
     }
-    let stats: String = redis.cli(&["INFO", "stats"]);
-    let evicted: u64 = stats.lines().find_map(|line| line.strip_prefix("evicted_keys:")).unwrap().trim().parse().unwrap();
+    let evicted = evicted();
     println!(
         "{policy}, near {near_bytes}: {} reads of a row written {} times, {} hits, {evicted} keys evicted, {} store errors, {} stale",
         reads.load(SeqCst),
@@ -79,14 +87,11 @@ async fn under_load(policy: &str, near_bytes: u64) {
         one.stats().store_errors + other.stats().store_errors,
         stale.load(SeqCst)
     );
-    assert!(one.stats().hits + other.stats().hits > 0 && acknowledged.load(SeqCst) > 20, "nothing was put to the test");
+    assert!(one.stats().hits + other.stats().hits > 0, "nothing was put to the test");
     assert_eq!(stale.load(SeqCst), 0);
     if policy == "noeviction" {
-        assert!(one.stats().store_errors > 0, "it was never full");
         // As soon as there is room again, everything is as before.
         redis.cli::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
-    } else {
-        assert!(evicted > 100, "it was never full");
     }
     home.resumes(&one, &read("counters")).await;
     home.resumes(&other, &read("counters")).await;

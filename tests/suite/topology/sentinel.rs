@@ -1,6 +1,6 @@
 //! A master that sentinels name.
 
-use super::kit::{executor_with, home, read};
+use super::kit::{executor_with, home, impatient, read};
 use crate::faults::kit::Server;
 use crate::store_contract::{contract, id, label, redis_store_at, table};
 use crate::support::Redis;
@@ -119,7 +119,8 @@ async fn most_of_the_sentinels_decide() {
             nodes.push(("127.0.0.1".to_owned(), somebody_who_says(*says).await));
         }
         let store = redis_store_at(RedisAddress::Sentinel { sentinels: nodes, master: MASTER.into() }, |config| {
-            config.connect_timeout = Duration::from_millis(600);
+            config.connect_timeout = Duration::from_secs(3);
+            config.timeout = Duration::from_secs(5);
         });
         assert_eq!(store.ping().await.ok(), *expected, "case {number}");
     }
@@ -130,8 +131,12 @@ async fn a_failover_is_followed() {
     for (how, signal) in [("kill -9", "KILL"), ("SIGSTOP", "STOP"), ("SENTINEL FAILOVER", "")] {
         let mut sentinels = Sentinels::start().await;
         let home = home().await;
-        let one = executor_with(&home, address(&sentinels), login).await;
-        let other = executor_with(&home, address(&sentinels), login).await;
+        let settings = |config: &mut RedisConfig| {
+            login(config);
+            impatient(config);
+        };
+        let one = executor_with(&home, address(&sentinels), settings).await;
+        let other = executor_with(&home, address(&sentinels), settings).await;
         let idle = Arc::new(store(&sentinels));
         let tag = table("counters");
         home.resumes(&one, &read("counters")).await;
