@@ -4,7 +4,7 @@ use crate::analysis::Category;
 use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::database::Backend;
-use crate::engine::{Engine, Rules};
+use crate::engine::{Engine, Rules, Without};
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared};
 use crate::key::Keyspace;
@@ -221,6 +221,18 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.closure = closure)
     }
 
+    /// Whether writes set fences. Off it gives stale answers, for a test that shows what they are for.
+    #[doc(hidden)]
+    pub fn fences(self, fences: bool) -> Self {
+        self.set(|config| config.without = (!fences).then_some(Without::Fences))
+    }
+
+    /// Whether an entry's generations are compared with those that stand. Off it gives stale answers, for a test that shows what they are for.
+    #[doc(hidden)]
+    pub fn generation_check(self, check: bool) -> Self {
+        self.set(|config| config.without = (!check).then_some(Without::GenerationCheck))
+    }
+
     /// What to do about a write whose text does not tell what it changes. Defaults to [`UnclearWrites::Forget`].
     pub fn unclear_writes(self, unclear: UnclearWrites) -> Self {
         self.set(|config| config.policy.unclear = unclear)
@@ -291,6 +303,7 @@ impl<DB: Backend> Builder<DB> {
                 unfenced: config.unfenced,
                 lease: config.lease,
                 fence_bound: config.fence_bound,
+                without: config.without,
             };
             let witness = Arc::new(PoolWitness(pool.clone()));
             Some(Arc::new(Engine::new(store, keyspace, rules, Arc::clone(&counters), witness)))

@@ -3,6 +3,7 @@
 mod redis;
 
 use crate::analysis::Category;
+use crate::engine::Without;
 use crate::error::Error;
 use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) fence_bound: Duration,
     /// Whether what the catalog knows of effects is used. Off only in tests that show what becomes of answers then.
     pub(crate) closure: bool,
+    /// What a test leaves out of the protocol.
+    pub(crate) without: Option<Without>,
     /// How often the schema's fingerprint is asked for; zero for never.
     pub(crate) refresh: Duration,
     /// Whether writers that use no executor are followed.
@@ -55,6 +58,7 @@ impl Default for Config {
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
             closure: true,
+            without: None,
             refresh: Duration::from_secs(10),
             external_writers: false,
             fence_guard: false,
@@ -218,6 +222,7 @@ impl Config {
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
             closure: defaults.closure,
+            without: None,
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
             fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),

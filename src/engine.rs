@@ -69,6 +69,16 @@ pub(crate) struct Rules {
     pub(crate) unfenced: UnfencedWrites,
     pub(crate) lease: Duration,
     pub(crate) fence_bound: Duration,
+    pub(crate) without: Option<Without>,
+}
+
+/// A part of the protocol that a test leaves out, to see that its checks notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Without {
+    /// Writes set no fence; what they wrote is forgotten at their end.
+    Fences,
+    /// An entry is served whatever generations stand.
+    GenerationCheck,
 }
 
 /// The protocol's side of an executor, shared by its clones.
@@ -220,7 +230,8 @@ impl Engine {
             // Whoever refreshes knows better: should the new answer turn out not to be one that can be kept, the old one must not come back.
             self.discard(key).await;
         } else if let (Some(entry), Some(ages)) = (&lookup.entry, ages) {
-            match entry::judge(key, entry, tags, &lookup.labels) {
+            let believed = (self.rules.without == Some(Without::GenerationCheck)).then(|| entry::labels(entry, tags.len()));
+            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels)) {
                 Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) => {
                     let use_of = ages.judge(age, fresh_for, cost);
                     // What may be served was read under these very labels; and whoever reads it anew must understand the schema of one of them.

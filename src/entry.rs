@@ -134,6 +134,14 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The labels that an entry would like to see, for a test that believes it.
+pub(crate) fn labels(entry: &[u8], tags: usize) -> Vec<Label> {
+    let others = TABLE_GENERATION.end + 2;
+    let fixed = entry.get(ALL_GENERATION.start..TABLE_GENERATION.end).unwrap_or_default();
+    let tokens = fixed.chunks_exact(Generation::LEN).chain(entry.get(others..).unwrap_or_default().chunks_exact(Generation::LEN));
+    tokens.take(tags).filter_map(|token| token.try_into().ok()).map(Generation).map(Label::Standing).collect()
+}
+
 /// Whether an entry was read under exactly these generations, of `_all` and its tables in their order. Cheaper than [`judge`], and no substitute for it.
 #[cfg(feature = "redis")]
 pub(crate) fn carries(entry: &[u8], labels: &[Label]) -> bool {

@@ -320,6 +320,12 @@ impl<DB: Backend> CachingExecutor<DB> {
     pub async fn health(&self) -> Health {
         Health::of(&self.shared).await
     }
+
+    /// How many tables wait for the delivery of an invalidation, without asking anybody: for a test that looks all the time.
+    #[doc(hidden)]
+    pub fn distrusted(&self) -> usize {
+        self.shared.engine.as_ref().map_or(0, |engine| engine.distrusted())
+    }
 }
 
 impl<DB: Backend> Clone for CachingExecutor<DB> {

@@ -1,6 +1,6 @@
 //! A write's span: from before the database is written to after its outcome is known.
 
-use super::Engine;
+use super::{Engine, Without};
 use crate::database::Running;
 use crate::error::WriteRefused;
 use crate::policy::{Consistency, Invalidation};
@@ -104,10 +104,10 @@ impl Engine {
         rand::fill(&mut random);
         let database = self.database.get();
         let id = FenceId(format!("{}{:032x}", database.map(|name| fence_prefix(name)).unwrap_or_default(), u128::from_le_bytes(random)));
-        let fenced = self.rules.consistency == Consistency::Fenced && database.is_some();
+        let fenced = self.rules.consistency == Consistency::Fenced && database.is_some() && self.rules.without != Some(Without::Fences);
         let (ended, confirmed) = (Arc::new(Mutex::new(false)), Arc::default());
         let mut open = Open { engine: Arc::clone(self), tags, id, fenced, distrusting: false, confirmed, ended, over: false };
-        let failure = if fenced { open.add().await.err() } else { None };
+        let failure = if fenced { open.add_in_time().await.err() } else { None };
         if let Some(error) = &failure {
             self.failed("begin", error);
         }
@@ -152,6 +152,19 @@ impl Open {
     /// Adds the write to the fence, or adds it again.
     async fn add(&self) -> Result<(), StoreError> {
         add(&self.engine, &self.tags, &self.id, &self.confirmed).await
+    }
+
+    /// Adds the write to the fence, and again where this process stood still meanwhile: others may have seen the lease lapse and nothing run, and have cleared it.
+    async fn add_in_time(&self) -> Result<(), StoreError> {
+        let lease = self.engine.rules.lease;
+        for _ in 0..3 {
+            let sent = Instant::now();
+            self.add().await?;
+            if sent.elapsed() < lease / 2 {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Deadline(lease / 2))
     }
 
     /// Whether the fence stands for certain at this moment, by the store's last word.

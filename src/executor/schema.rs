@@ -338,28 +338,34 @@ impl<DB: Backend> Shared<DB> {
 
     /// Asks the database who it is, tests the row cache and reads the catalog, where that has not been done yet.
     pub(crate) async fn load(&self) -> Result<(), sqlx::Error> {
-        let Some(engine) = &self.engine else { return Ok(()) };
-        {
-            // The connection before the lock, as everywhere: a writer that has changed the schema waits for the lock with the pool's only one, perhaps.
-            let mut connection = self.pool.acquire().await?;
-            let _one = self.loading.one.lock().await;
-            if self.prefix.get().is_some() {
-                return Ok(());
-            }
-            let mut identity = DB::identity(&mut connection).await?;
-            if let Some(id) = &self.database_id {
-                identity.database.clone_from(id);
-            }
-            let replays = self_test::<DB>(&self.pool, &self.codec, &mut connection).await;
-            if !replays {
-                tracing::error!("the row cache does not give back what was put in: it is switched off");
-            }
-            self.replays.store(replays, Relaxed);
-            engine.set_database(&key::database(&identity));
-            let edition = self.edition_of_now(&mut connection).await;
-            self.use_catalog(DB::catalog(&mut connection).await?, edition);
-            let _ = self.prefix.set(key::prefix(&identity));
+        if self.engine.is_none() {
+            return Ok(());
         }
+        // The connection before the lock, as everywhere: a writer that has changed the schema waits for the lock with the pool's only one, perhaps.
+        let mut connection = self.pool.acquire().await?;
+        self.load_on(&mut connection).await
+    }
+
+    /// The same on this connection.
+    pub(crate) async fn load_on(&self, connection: &mut DB::Connection) -> Result<(), sqlx::Error> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let _one = self.loading.one.lock().await;
+        if self.prefix.get().is_some() {
+            return Ok(());
+        }
+        let mut identity = DB::identity(connection).await?;
+        if let Some(id) = &self.database_id {
+            identity.database.clone_from(id);
+        }
+        let replays = self_test::<DB>(&self.pool, &self.codec, connection).await;
+        if !replays {
+            tracing::error!("the row cache does not give back what was put in: it is switched off");
+        }
+        self.replays.store(replays, Relaxed);
+        engine.set_database(&key::database(&identity));
+        let edition = self.edition_of_now(connection).await;
+        self.use_catalog(DB::catalog(connection).await?, edition);
+        let _ = self.prefix.set(key::prefix(&identity));
         Ok(())
     }
 

@@ -69,13 +69,20 @@ impl<DB: Backend> Shared<DB> {
     async fn run(
         self: Arc<Self>,
         engine: Arc<Engine>,
-        plan: Arc<Plan>,
+        mut plan: Arc<Plan>,
         request: Request<DB>,
         mut connection: PoolConnection<DB>,
         sender: mpsc::Sender<Result<Step<DB>, Error>>,
     ) {
         count(&self.counters.writes);
         let sql = request.sql.clone();
+        if engine.refuses() && self.prefix.get().is_none() {
+            // Without a catalog every read may be a write. It must not be refused as one.
+            if let Err(error) = self.load_on(&mut connection).await {
+                tracing::debug!(%error, "the database can't be asked for its catalog yet");
+            }
+            plan = self.plan(sql.as_str());
+        }
         if self.asks_at_commit(&plan) {
             return self.run_and_ask(engine, plan, request, sender, connection).await;
         }

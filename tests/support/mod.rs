@@ -13,6 +13,7 @@ pub mod mariadb;
 pub mod monitor;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod redis_cluster;
 pub mod scratch;

@@ -119,6 +119,16 @@ impl Redis {
         self.wait();
     }
 
+    /// Deletes the snapshot that the next start would read.
+    pub fn forget_snapshot(&self) {
+        let _ = std::fs::remove_file(self.scratch.join("dump.rdb"));
+    }
+
+    /// Makes every later snapshot fail, where it is written under this name.
+    pub fn spoil(&self, name: &str) {
+        let _ = std::fs::create_dir_all(self.scratch.join(name).join("in-the-way"));
+    }
+
     /// The same with further arguments, from now on.
     pub fn restart_with(&mut self, arguments: &[&str]) {
         self.arguments.extend(arguments.iter().map(OsString::from));

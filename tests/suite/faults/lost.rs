@@ -2,7 +2,7 @@
 
 use super::kit::{Cache, Home, LEASE, Options, READ, Server, WRITE, each_on_redis, eventually};
 use super::late::{Blocking, LOCK_ROW, LONG, blocked};
-use super::proxy::Proxy;
+use crate::support::proxy::Proxy;
 use sqlx::{MySql, Postgres};
 use sqlx_cached::CachingExecutor;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use super::kit::{ALL, Failing, Op};
 use crate::faults::kit::{Cache, Home, LEASE, READ, Server, WRITE, eventually};
+use crate::support::proxy::Proxy;
 use sqlx::{AssertSqlSafe, Error, MySql, Postgres, Sqlite};
 use sqlx_cached::{CachingExecutor, Consistency, InvalidationPending, UnfencedWrites, WriteRefused};
 use std::sync::Arc;
@@ -228,4 +229,23 @@ async fn unless_asked_for_nothing_is_refused() {
         sqlx::query(AssertSqlSafe(WRITE)).execute(&executor).await.unwrap();
     }
     assert_eq!((home.check(&executor, READ).await, executor.stats().refused_writes), (3, 0));
+}
+
+/// A database that could not be asked for its catalog at the start: as long as nothing is known of it, every read may be a write. It must not be refused as one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_before_the_catalog_is_there() {
+    let home = Postgres::home().await;
+    let options = &home.database.options;
+    let directory = options.get_socket().expect("a socket's directory");
+    let proxy = Proxy::start(&directory.join(format!(".s.PGSQL.{}", options.get_port())));
+    proxy.close(true);
+    let pool = sqlx::postgres::PgPoolOptions::new().connect_lazy_with(options.clone().socket(&proxy.directory));
+    let store = Failing::over(Cache::memory().store());
+    store.fail(&ALL);
+    let builder = CachingExecutor::builder(pool).store(store.clone()).unfenced_writes(UnfencedWrites::Refuse);
+    let executor = builder.build().await.expect("an executor");
+    assert!(!executor.health().await.catalog);
+    proxy.close(false);
+    assert_eq!(Postgres::number(&executor, READ).await.unwrap(), home.direct(READ).await);
+    assert!(is_refused(&Postgres::run(&executor, WRITE).await));
 }
