@@ -17,7 +17,7 @@ mod write;
 #[cfg(feature = "postgres")]
 pub use copy::CachingCopyIn;
 pub(crate) use refresh::{Alive, Edition};
-pub(crate) use schema::{Loading, Schema};
+pub(crate) use schema::{Loading, Plan, Schema};
 pub(crate) use write::{Write, outcome_is_known};
 
 use crate::builder::Builder;
@@ -41,6 +41,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+
+/// How long closing waits for the delivery of what is kept.
+const DELIVERY: Duration = Duration::from_secs(2);
 
 /// A sqlx pool that remembers: reads may be answered from memory or Redis, writes forget exactly what they changed.
 ///
@@ -209,9 +212,17 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.shared.pool.acquire().await
     }
 
-    /// Closes the pool, as [`Pool::close`].
+    /// Closes the pool, as [`Pool::close`]; then waits up to two seconds for the delivery of invalidations that are kept, if the store is out of reach. What is not
+    /// delivered by then is a warning in the log: other processes may be given what was overwritten until it expires.
+    ///
+    /// # Cancel safety
+    ///
+    /// As the pool's: it goes on closing.
     pub async fn close(&self) {
         self.shared.pool.close().await;
+        if let Some(engine) = &self.shared.engine {
+            engine.delivered_within(DELIVERY).await;
+        }
     }
 
     /// Whether the pool was closed.

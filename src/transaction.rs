@@ -9,7 +9,8 @@ use notes::Notes;
 
 use crate::analysis::{Dialect, Session, Writes};
 use crate::database::{Backend, Request, Steps};
-use crate::executor::{CachingExecutor, Shared, Write, outcome_is_known};
+use crate::engine::Engine;
+use crate::executor::{CachingExecutor, Plan, Shared, Write, outcome_is_known};
 use crate::stats::count;
 use crate::tag::Tag;
 use futures_core::future::BoxFuture;
@@ -205,7 +206,8 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         let writes = analysis.writes != Writes::Nothing || analysis.changes_schema;
         if !writes && !analysis.commits {
             executor.shared.note_session(&analysis.session);
-            return DB::fetch_many(connection, request);
+            let steps = DB::fetch_many(connection, request);
+            return if analysis.read.is_ok() { read_past::<DB>(&engine, &plan, steps) } else { steps };
         }
         if writes {
             count(&executor.shared.counters.writes);
@@ -353,6 +355,18 @@ macro_rules! executor_for_connection {
             }
         }
     };
+}
+
+/// What a transaction reads may be newer than what is near: nobody here is given the older thereafter. It is forgotten when the first row comes, since by then the
+/// database has read.
+fn read_past<'a, DB: Backend>(engine: &Arc<Engine>, plan: &Arc<Plan>, steps: Steps<'a, DB>) -> Steps<'a, DB> {
+    let mut unread = Some((Arc::clone(engine), Arc::clone(plan)));
+    let forget = move |_: &_| {
+        if let Some((engine, plan)) = unread.take() {
+            engine.store().forget_near(&plan.reads);
+        }
+    };
+    steps.inspect(forget).boxed()
 }
 
 #[cfg(feature = "mysql")]

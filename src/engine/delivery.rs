@@ -11,6 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Fences to be ended beyond this many are left to lapse: the database then proves them over.
 const KEPT_FENCES: usize = 4096;
@@ -30,6 +31,8 @@ pub(super) struct Distrust {
     /// How many tags are distrusted: what the hot path reads.
     size: AtomicUsize,
     state: Mutex<State>,
+    /// Told when nothing is left to deliver.
+    done: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -202,6 +205,26 @@ impl Engine {
         self.spawn(Arc::clone(self).deliver(Delivering(Some(Arc::clone(self)))));
     }
 
+    /// Waits until everything that is kept has been delivered, for so long at most: with this process it would be lost.
+    pub(crate) async fn delivered_within(self: &Arc<Self>, patience: Duration) {
+        let delivered = async {
+            loop {
+                let mut done = std::pin::pin!(self.distrust.done.notified());
+                // Before looking: what is told from here on is heard.
+                done.as_mut().enable();
+                if self.distrust.state().is_done() {
+                    return;
+                }
+                self.deliver_on();
+                done.await;
+            }
+        };
+        if tokio::time::timeout(patience, delivered).await.is_err() {
+            let tables = self.distrust.state().undelivered.len();
+            tracing::warn!(tables, "the store is out of reach: what could not be invalidated there others may be given until it expires");
+        }
+    }
+
     async fn deliver(self: Arc<Self>, mut delivering: Delivering) {
         let mut pause = PAUSES.0;
         loop {
@@ -211,6 +234,7 @@ impl Engine {
                 if state.is_done() {
                     state.delivering = false;
                     delivering.0 = None;
+                    self.distrust.done.notify_waiters();
                     return;
                 }
                 (state.undelivered.iter().map(|(tag, times)| (tag.clone(), *times)).collect(), state.gatherings)

@@ -333,6 +333,7 @@ mod tests {
                 unfenced,
                 lease: Duration::from_secs(10),
                 fence_bound: Duration::from_secs(10),
+                without: None,
             };
             let store = Arc::new(MemoryStore::new(keyspace.clone(), 1 << 20));
             let engine = Arc::new(Engine::new(store, keyspace, rules, Arc::clone(&counters), Arc::new(Nobody)));

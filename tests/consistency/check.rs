@@ -159,8 +159,7 @@ impl<'h> Checked<'h> {
         let mut processes: HashMap<usize, Vec<Known>> = HashMap::new();
         for (read, known) in seen() {
             readers.entry((read.process, read.reader)).or_default().push(known);
-            // What a transaction has read tells the near cache nothing: until the push comes, its process may still be given what is older.
-            if read.reader < super::child::DIRECT && !super::shapes::is_in_transaction(read.shape) {
+            if read.reader < super::child::DIRECT {
                 processes.entry(read.process).or_default().push(known);
             }
         }

@@ -90,11 +90,8 @@ pub async fn run<DB: World>(task: Task) {
             log.line_now(format!("e {} read panic {error}", now()));
         }
     }
-    // What a process keeps when it ends is lost.
-    let patience = now() + 3_000_000_000;
-    while executor.distrusted() > 0 && now() < patience {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    // As a program should: what a process keeps when it ends is lost.
+    executor.close().await;
     over.store(true, SeqCst);
     watching.join().expect("the watching thread");
 }

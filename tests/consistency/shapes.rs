@@ -66,11 +66,6 @@ pub fn shapes<DB: World>() -> Vec<Shape> {
     SHAPES.iter().map(|&(sql, how, says)| Shape { sql: told::<DB>(sql).leak(), how, says }).collect()
 }
 
-/// Whether a read was made inside a transaction: its number follows those of the shapes.
-pub fn is_in_transaction(shape: u16) -> bool {
-    usize::from(shape) >= SHAPES.len()
-}
-
 /// What a shape is called in a report.
 pub fn name(shape: u16) -> String {
     SHAPES.get(usize::from(shape)).map_or_else(|| "read in a transaction".to_owned(), |(sql, how, _)| format!("{how:?}: {sql}"))

@@ -65,3 +65,31 @@ async fn the_delivery_comes_before_any_trust() {
     }
     eventually("no fence stays", async || store.fences() == 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_delivers_what_is_kept() {
+    let home = Sqlite::home().await;
+    let store = Failing::over(Cache::memory().store());
+    let executor = home.executor(store.clone()).await;
+    home.resumes(&executor, READ).await;
+    store.fail(&[Op::Invalidate]);
+    executor.invalidate_table("counters").await.unwrap_err();
+    let closing = tokio::spawn({
+        let executor = executor.clone();
+        async move { executor.close().await }
+    });
+    eventually("the pool is closed", async || executor.is_closed()).await;
+    assert!(store.invalidated().is_empty());
+    store.mend();
+    closing.await.unwrap();
+    assert_eq!(store.invalidated().concat(), [Tag::table("counters")]);
+
+    // Nothing is left, or nobody answers: it does not hang.
+    executor.close().await;
+    let executor = home.executor(store.clone()).await;
+    store.fail(&[Op::Invalidate]);
+    executor.invalidate_table("counters").await.unwrap_err();
+    let since = std::time::Instant::now();
+    executor.close().await;
+    assert!(since.elapsed() < std::time::Duration::from_secs(15));
+}
