@@ -303,7 +303,7 @@ impl Cluster {
 /// The driver's error, if it is one.
 fn refusal(error: &StoreError) -> Option<&RedisError> {
     match error {
-        StoreError::Backend(error) => error.downcast_ref(),
+        StoreError::Backend(error) | StoreError::Refused(error) => error.downcast_ref(),
         _ => None,
     }
 }

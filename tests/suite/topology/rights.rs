@@ -2,11 +2,13 @@
 
 use super::kit::{Log, executor_with, names, store_with};
 use crate::faults::kit::{Home, READ, Server, WRITE};
-use crate::store_contract::{contract, contract_of_many, create, id, redis_store_at, table};
+use crate::store_contract::{contract, contract_of_many, create, id, redis_store_at, standing, table};
 use crate::support::Redis;
 use crate::support::redis_cluster::RedisCluster;
+use futures_util::FutureExt;
 use sqlx::Sqlite;
 use sqlx_cached::store::{CacheStore, Creation, RedisAddress, RedisConfig};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 /// The words after `ACL SETUSER cache` in the README, and those that a cluster adds.
@@ -33,6 +35,18 @@ async fn lapse(store: &dyn CacheStore) {
     store.clear_lapsed(&tag, &[id("a")]).await.unwrap();
 }
 
+/// A fence that is guarded against its loss.
+async fn guard(redis: &Redis) {
+    let store = redis_store_at(RedisAddress::Socket(redis.socket()), |config| {
+        login(config);
+        config.fence_guard = Some(Duration::from_millis(5));
+    });
+    let tag = table("guarded");
+    assert_eq!(create(&store, &tag).await, Creation::Fenced);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    standing(&store, &tag).await;
+}
+
 #[tokio::test]
 async fn the_documented_rights_are_enough_and_each_is_needed() {
     let (rules, _) = documented();
@@ -44,6 +58,7 @@ async fn the_documented_rights_are_enough_and_each_is_needed() {
     let store = redis_store_at(RedisAddress::Socket(redis.socket()), near);
     contract(&store).await;
     lapse(&store).await;
+    guard(&redis).await;
     let numbered = redis_store_at(RedisAddress::Socket(redis.socket()), |config| {
         login(config);
         config.db = Some(2);
@@ -65,11 +80,12 @@ async fn the_documented_rights_are_enough_and_each_is_needed() {
         redis.cli::<()>(&["SCRIPT", "FLUSH"]);
         redis.cli::<()>(&["ACL", "SETUSER", "cache", &format!("-{right}")]);
         let store = redis_store_at(RedisAddress::Socket(redis.socket()), login);
-        let less = tokio::spawn(async move {
+        let less = async {
             contract(&store).await;
             lapse(&store).await;
-        });
-        assert!(less.await.is_err(), "it goes without +{right}");
+            guard(&redis).await;
+        };
+        assert!(AssertUnwindSafe(less).catch_unwind().await.is_err(), "it goes without +{right}");
         redis.cli::<()>(&["ACL", "SETUSER", "cache", &format!("+{right}")]);
     }
 }
