@@ -24,7 +24,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// How an entry begins. Other values below the namespace are nobody's to reclaim.
-pub const ENTRY_MAGIC: &[u8; 4] = b"SQC1";
+pub const ENTRY_MAGIC: &[u8; 4] = b"SQC2";
 
 /// Where an entry's header has the generation of `_all`.
 pub const ALL_GENERATION: Range<usize> = 8..32;
