@@ -5,6 +5,7 @@ mod bench;
 mod copy;
 mod execute;
 mod external;
+mod lent;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod read;
@@ -14,6 +15,7 @@ mod write;
 
 #[cfg(feature = "postgres")]
 pub use copy::CachingCopyIn;
+pub(crate) use lent::Unanswered;
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Schema};
 pub(crate) use write::{Write, outcome_is_known};
@@ -29,6 +31,7 @@ use crate::stats::{Counters, Stats};
 use crate::tag::Tag;
 use crate::transaction::CachingTransaction;
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use sha2::Sha256;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::{PoolConnection, PoolOptions};
@@ -235,7 +238,11 @@ impl<DB: Backend> CachingExecutor<DB> {
     pub async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         let Some(engine) = &self.shared.engine else { return migrator.run(&self.shared.pool).await };
         let span = engine.begin([Tag::all(), Tag::schema()].into()).await;
-        let migrated = migrator.run(&self.shared.pool).await;
+        let migrated = match self.shared.lend().await {
+            // What `run` does (a generic `Acquire` is not general enough here), on a connection that is closed where this is dropped half-way: it holds the migrator's lock.
+            Ok(mut connection) => connection.closed_if_dropped(|connection| migrator.run_direct(None, connection, false).boxed()).await,
+            Err(error) => Err(error.into()),
+        };
         self.shared.reload().await;
         match &migrated {
             Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) if !outcome_is_known(error) => {

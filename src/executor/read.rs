@@ -1,6 +1,7 @@
 //! A read whose answer can be kept: from the store if it is there, else from the database and into the store.
 
 use super::CachingExecutor;
+use super::lent::Lent;
 use super::schema::Plan;
 use crate::analysis::Dialect;
 use crate::database::{Backend, Request, Step};
@@ -8,7 +9,7 @@ use crate::engine::{Engine, Found, Permit};
 use crate::rows::{Recording, ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
 use either::Either;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use sqlx::{Connection, Error, Row};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -95,8 +96,8 @@ impl<DB: Backend> CachingExecutor<DB> {
             Some(answer) => answer,
             None => {
                 // Somebody changed the schema, in another process perhaps: read the catalog, and understand the statement anew.
-                let understood = match self.shared.pool.acquire().await {
-                    Ok(mut connection) => self.shared.refresh_on(&mut connection, plan.version).await,
+                let understood = match self.shared.lend().await {
+                    Ok(mut connection) => connection.ask(|connection| self.shared.refresh_on(connection, plan.version).boxed()).await,
                     Err(_) => false,
                 };
                 let plan = if understood { self.shared.plan(request.sql.as_str()) } else { Arc::clone(plan) };
@@ -175,9 +176,9 @@ impl<DB: Backend> CachingExecutor<DB> {
             Answer::Hit(replayed) => Ok(replayed.rows),
             Answer::Miss(mut filling) => {
                 let sql = request.sql.clone();
-                let mut connection = self.shared.pool.acquire().await?;
+                let mut connection = self.shared.lend().await?;
                 let mut rows = Vec::new();
-                let mut steps = DB::fetch_many(&mut connection, request);
+                let mut steps = connection.fetch_many(request);
                 while let Some(step) = steps.try_next().await? {
                     filling.see(&step);
                     rows.extend(step.right());
@@ -195,13 +196,13 @@ impl<DB: Backend> CachingExecutor<DB> {
             Answer::Hit(replayed) => Ok(replayed.rows.into_iter().next()),
             Answer::Miss(mut filling) => {
                 let sql = request.sql.clone();
-                let mut connection = self.shared.pool.acquire().await?;
+                let mut connection = self.shared.lend().await?;
                 if DB::DIALECT == Dialect::Postgres {
                     let row = read_to_the_end::<DB>(&mut connection, request, &mut filling).await?;
                     filling.finish(&sql, connection).await;
                     return Ok(row);
                 }
-                let row = DB::fetch_optional(&mut connection, request).await?;
+                let row = connection.fetch_optional(request).await?;
                 match &row {
                     Some(row) => {
                         filling.push(row);
@@ -270,7 +271,7 @@ impl<DB: Backend> Filling<DB> {
     }
 
     /// Nothing more will come: keep the answer if it is complete. The connection that answered is given back before the store is asked.
-    pub(super) async fn finish(mut self, sql: &sqlx::SqlStr, mut connection: sqlx::pool::PoolConnection<DB>) {
+    pub(super) async fn finish(mut self, sql: &sqlx::SqlStr, mut connection: Lent<DB>) {
         let Some(open) = self.0.take() else { return };
         let shared = &open.executor.shared;
         let cost = open.since.elapsed();

@@ -6,6 +6,7 @@
 mod support;
 
 mod as_a_pool;
+mod cancellation;
 mod closure;
 mod databases;
 mod differential;
