@@ -1,9 +1,10 @@
-//! Ratios that say whether a cache pays: a read direct on the pool, a hit in memory, a hit in Redis, and a bare `GET` of as many bytes.
+//! Ratios that say whether a cache pays: a read direct on the pool, a hit in the embedded store, a hit in the near cache, one in Redis itself, and a bare `GET` of as
+//! many bytes.
 //!
 //!     cargo bench --bench peers --all-features                 # on PostgreSQL, MariaDB and SQLite
 //!     cargo bench --bench peers --all-features -- postgres     # on one of them: postgres, postgres-tcp, mariadb, sqlite
 //!
-//! The four take turns, a few operations each, in another order every round; a ratio is taken within each round, and the median over all rounds is
+//! They take turns, a few operations each, in another order every round; a ratio is taken within each round, and the median over all rounds is
 //! printed. So whatever else the machine does falls on all alike, and ratios can be compared between machines where times can't. The servers are private
 //! ones, on Unix sockets (PostgreSQL and Redis once more by loopback TCP), and without durability, which flatters the databases.
 
@@ -133,20 +134,23 @@ where
     let server = support::Redis::configured().tcp().start();
     let url = if tcp { server.tcp_url() } else { server.url() };
     let memory = CachingExecutor::builder(pool.clone()).build().await?;
-    let redis = CachingExecutor::builder(pool.clone()).redis_url(&url).redis_timeout(Duration::from_secs(5)).build().await?;
-    let raw = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    let with_redis = || CachingExecutor::builder(pool.clone()).redis_url(&url).redis_timeout(Duration::from_secs(5));
+    let (near, redis) = (with_redis().build().await?, with_redis().near_bytes(0).build().await?);
+    let raw = redis::Client::open(url.as_str())?.get_multiplexed_async_connection().await?;
 
     let mut known = BTreeSet::new();
     for Shape { name, sql, id, rows } in SHAPES {
         let sql: &'static str = if DB::NAME == "PostgreSQL" { sql.replace('?', "$1").leak() } else { sql };
         let direct = || -> BoxFuture<'_, Result<_>> { Box::pin(async { Ok(read(&pool, sql, id).await?) }) };
         let memory_hit = || -> BoxFuture<'_, Result<_>> { Box::pin(async { Ok(read(&memory, sql, id).await?) }) };
+        let near_hit = || -> BoxFuture<'_, Result<_>> { Box::pin(async { Ok(read(&near, sql, id).await?) }) };
         let redis_hit = || -> BoxFuture<'_, Result<_>> { Box::pin(async { Ok(read(&redis, sql, id).await?) }) };
 
         let expected = direct().await?;
         assert_eq!(expected.len(), rows);
         for _ in ["miss", "hit"] {
             assert_eq!(memory_hit().await?, expected);
+            assert_eq!(near_hit().await?, expected);
             assert_eq!(redis_hit().await?, expected);
         }
 
@@ -163,10 +167,11 @@ where
             })
         };
 
-        let before = (memory.stats(), redis.stats());
+        let before = (memory.stats(), near.stats(), redis.stats());
         let mut contenders = [
             Contender::warmed_up(direct).await?,
             Contender::warmed_up(memory_hit).await?,
+            Contender::warmed_up(near_hit).await?,
             Contender::warmed_up(redis_hit).await?,
             Contender::warmed_up(get).await?,
         ];
@@ -174,25 +179,30 @@ where
         let mut rounds = 0;
         while rounds < 15 || (rounds < 400 && started.elapsed() < Duration::from_secs(2)) {
             for turn in 0..contenders.len() {
-                contenders[(rounds + turn) % 4].round().await?;
+                let next = (rounds + turn) % contenders.len();
+                contenders[next].round().await?;
             }
             rounds += 1;
         }
         // What was timed as a hit must have been one.
-        let after = (memory.stats(), redis.stats());
-        assert_eq!((before.0.misses, before.1.misses), (after.0.misses, after.1.misses));
-        assert!(after.0.hits > before.0.hits && after.1.hits > before.1.hits);
+        let after = (memory.stats(), near.stats(), redis.stats());
+        assert_eq!((before.0.misses, before.1.misses, before.2.misses), (after.0.misses, after.1.misses, after.2.misses));
+        assert!(after.0.hits > before.0.hits && after.2.hits > before.2.hits);
+        let (hits, nearly) = (after.1.hits - before.1.hits, after.1.near_hits - before.1.near_hits);
+        assert!(nearly * 100 > hits * 95, "only {nearly} of {hits} hits were near");
         let _: () = server.cli(&["DEL", "raw"]);
 
-        let [direct, memory_hit, redis_hit, get] = &contenders;
+        let [direct, memory_hit, near_hit, redis_hit, get] = &contenders;
         println!(
-            "{:<11}{name:<21}{bytes:>7}{:>12.1}{:>12.1}{:>12.1}{:>12.1}{:>17}{:>17.2}{rounds:>8}",
+            "{:<11}{name:<21}{bytes:>7}{:>10.1}{:>12.1}{:>10.1}{:>11.1}{:>9.1}{:>17}{:>15}{:>13.2}{rounds:>8}",
             database,
             direct.p50(),
             memory_hit.p50(),
+            near_hit.p50(),
             redis_hit.p50(),
             get.p50(),
             as_part(memory_hit.ratio(direct)),
+            as_part(near_hit.ratio(direct)),
             redis_hit.ratio(get),
         );
     }
@@ -206,8 +216,19 @@ fn as_part(ratio: f64) -> String {
 
 async fn run(wanted: fn(&str) -> bool) -> Result {
     println!(
-        "{:<11}{:<21}{:>7}{:>12}{:>12}{:>12}{:>12}{:>17}{:>17}{:>8}",
-        "", "p50 in microseconds", "bytes", "direct", "memory hit", "Redis hit", "raw GET", "memory / direct", "Redis / GET", "rounds"
+        "{:<11}{:<21}{:>7}{:>10}{:>12}{:>10}{:>11}{:>9}{:>17}{:>15}{:>13}{:>8}",
+        "",
+        "p50 in microseconds",
+        "bytes",
+        "direct",
+        "memory hit",
+        "near hit",
+        "Redis hit",
+        "raw GET",
+        "memory / direct",
+        "near / direct",
+        "Redis / GET",
+        "rounds"
     );
     if wanted("postgres") {
         bench("PostgreSQL", false, support::postgres().await.database().await.pool).await?;

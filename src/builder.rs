@@ -8,7 +8,7 @@ use crate::engine::{Engine, Rules};
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared};
 use crate::key::Keyspace;
-use crate::policy::{Consistency, Invalidation, UnclearWrites};
+use crate::policy::{Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
 use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig};
@@ -173,6 +173,19 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.policy.unclear = unclear)
     }
 
+    /// What becomes of a write whose fence can't be set. Defaults to [`UnfencedWrites::Proceed`].
+    pub fn unfenced_writes(self, unfenced: UnfencedWrites) -> Self {
+        self.set(|config| config.unfenced = unfenced)
+    }
+
+    /// Whether the loss of a fence in Redis (by eviction, by hand, by a failover) is guarded against: after one, nothing of its table is cached for one lease, nor after
+    /// its first use. So nobody is served less than what anybody saw even if the writer dies meanwhile, unless its statement goes on in the database for longer than a
+    /// lease. It must be set in all processes, with the same lease, or in none. Without it such a loss together with such a death leaves an old answer until its
+    /// TTL. Defaults to false.
+    pub fn fence_guard(self, guard: bool) -> Self {
+        self.set(|config| config.fence_guard = guard)
+    }
+
     /// How often the database is asked, by one cheap query, whether somebody changed the schema by other means than an executor. If so, everything is forgotten
     /// and the catalog read anew; entries of a shared store that are older than a change made while no executor ran are found at the start. Zero switches
     /// both off. Defaults to 10 s.
@@ -213,11 +226,12 @@ impl<DB: Backend> Builder<DB> {
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,
-                None => open(&config, &keyspace)?,
+                None => open(&config, &keyspace, &counters)?,
             };
             let rules = Rules {
                 consistency: config.consistency,
                 invalidation: config.invalidation,
+                unfenced: config.unfenced,
                 lease: config.lease,
                 fence_bound: config.fence_bound,
             };
@@ -255,19 +269,24 @@ impl<DB: Backend> Builder<DB> {
 }
 
 /// The store that the settings name.
-fn open(config: &Config, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+fn open(config: &Config, keyspace: &Keyspace, counters: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
     match &config.redis {
         None => {
             tracing::info!(bytes = config.memory, "no Redis is configured: entries are kept in this process's memory");
             Ok(Arc::new(MemoryStore::new(keyspace.clone(), config.memory)))
         }
-        Some(settings) => redis(settings, keyspace),
+        Some(settings) => {
+            let mut settings = settings.clone();
+            settings.fence_guard = config.fence_guard.then_some(config.lease);
+            redis(&settings, keyspace, counters)
+        }
     }
 }
 
 #[cfg(feature = "redis")]
-fn redis(config: &RedisConfig, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
-    let store = crate::store::RedisStore::new(config, keyspace.clone()).map_err(|error| {
+fn redis(config: &RedisConfig, keyspace: &Keyspace, counters: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
+    use crate::store::{Breaker, RedisStore};
+    let store = RedisStore::new(config, keyspace.clone()).map_err(|error| {
         let variable = match error.setting() {
             "socket" => "REDIS_SOCKET_PATH",
             "timeout" => "REDIS_SOCKET_TIMEOUT",
@@ -279,11 +298,11 @@ fn redis(config: &RedisConfig, keyspace: &Keyspace) -> Result<Arc<dyn CacheStore
         // The value stays out of the message: a URL may hold a password.
         Error::secret_setting(variable, error.reason())
     })?;
-    Ok(Arc::new(store))
+    Ok(Arc::new(Breaker::new(Arc::new(store), Arc::clone(counters))))
 }
 
 #[cfg(not(feature = "redis"))]
-fn redis(_: &RedisConfig, _: &Keyspace) -> Result<Arc<dyn CacheStore>, Error> {
+fn redis(_: &RedisConfig, _: &Keyspace, _: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
     Err(Error::secret_setting("Redis' address", "needs the crate's feature `redis`"))
 }
 
@@ -298,6 +317,11 @@ impl Config {
             if duration < Duration::from_millis(30) {
                 return Err(Error::setting(name, format!("{duration:?}"), "is shorter than 30 ms"));
             }
+        }
+        if self.unfenced == UnfencedWrites::Refuse && self.consistency != Consistency::Fenced {
+            // Without a fence nothing can be known before the write is sent.
+            let setting = "unfenced_writes (CACHE_UNFENCED_WRITES)";
+            return Err(Error::setting(setting, "refuse", format!("needs the consistency fenced, and it is {:?}", self.consistency)));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
 use crate::error::Error;
-use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites};
+use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::{RedisAddress, RedisConfig};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Everything that can be set.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings, not states")]
 pub(crate) struct Config {
     pub(crate) enabled: bool,
     pub(crate) redis: Option<RedisConfig>,
@@ -17,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) policy: Policy,
     pub(crate) consistency: Consistency,
     pub(crate) invalidation: Invalidation,
+    /// What becomes of a write without a fence.
+    pub(crate) unfenced: UnfencedWrites,
     pub(crate) database_id: Option<String>,
     /// Bytes that the embedded store may hold.
     pub(crate) memory: u64,
@@ -30,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) refresh: Duration,
     /// Whether writers that use no executor are followed.
     pub(crate) external_writers: bool,
+    /// Whether the loss of a fence is guarded against.
+    pub(crate) fence_guard: bool,
 }
 
 impl Default for Config {
@@ -41,6 +46,7 @@ impl Default for Config {
             policy: Policy::default(),
             consistency: Consistency::default(),
             invalidation: Invalidation::default(),
+            unfenced: UnfencedWrites::default(),
             database_id: None,
             memory: 256 << 20,
             lease: Duration::from_secs(10),
@@ -48,6 +54,7 @@ impl Default for Config {
             closure: true,
             refresh: Duration::from_secs(10),
             external_writers: false,
+            fence_guard: false,
         }
     }
 }
@@ -86,6 +93,8 @@ const KNOWN: &[&str] = &[
     "CACHE_SCHEMA_REFRESH",
     "CACHE_EXTERNAL_WRITERS",
     "CACHE_UNCLEAR_WRITES",
+    "CACHE_UNFENCED_WRITES",
+    "CACHE_FENCE_GUARD",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -171,6 +180,7 @@ impl Config {
                 &[("fenced", Consistency::Fenced), ("after_commit", Consistency::AfterCommit), ("ttl", Consistency::Ttl)],
             )?,
             invalidation: vars.choice("CACHE_INVALIDATION", &[("generation", Invalidation::Generation), ("scan", Invalidation::Scan)])?,
+            unfenced: vars.choice("CACHE_UNFENCED_WRITES", &[("proceed", UnfencedWrites::Proceed), ("refuse", UnfencedWrites::Refuse)])?,
             database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
@@ -178,6 +188,7 @@ impl Config {
             closure: defaults.closure,
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
+            fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
         })
     }
 }
@@ -328,6 +339,8 @@ mod tests {
             ("CACHE_INVALIDATION", "never"),
             ("CACHE_SCHEMA_REFRESH", "never"),
             ("CACHE_EXTERNAL_WRITERS", "some"),
+            ("CACHE_UNFENCED_WRITES", "maybe"),
+            ("CACHE_FENCE_GUARD", "perhaps"),
             ("CACHE_NEAR", "far"),
             ("CACHE_NEAR_BYTES", "0"),
             ("CACHE_NEAR_STALENESS", "0"),
@@ -364,6 +377,8 @@ mod tests {
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
+        assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
+        assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }

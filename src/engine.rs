@@ -14,7 +14,9 @@
 //!   what stands, and if that is another, finds out before it is acknowledged what else it has changed.
 //! - DDL that no executor runs changes the database's fingerprint, of which each epoch remembers the one that it began with ([`fingerprint`]). Whoever finds
 //!   another one under a standing epoch ends it.
-//! - What could not be delivered to the store is distrusted here until it is ([`delivery`]).
+//! - What could not be delivered to the store is distrusted here until it is ([`delivery`]). Who asks for refusals has no write sent without its fence, and none
+//!   acknowledged of which others may not know: either its `end` was delivered, or its fence certainly stood when it was committed. Then whoever proves that it
+//!   lapsed has seen the commit before, and takes the generations along.
 
 mod delivery;
 mod doubt;
@@ -25,12 +27,12 @@ mod orphans;
 mod reclaim;
 
 pub(crate) use doubt::Doubt;
-pub(crate) use fence::Span;
+pub(crate) use fence::{Ended, Span};
 
 use crate::database::Running;
 use crate::entry::{self, Verdict};
 use crate::key::Keyspace;
-use crate::policy::{Consistency, Invalidation};
+use crate::policy::{Consistency, Invalidation, UnfencedWrites};
 use crate::stats::{Counters, Reason, count};
 use crate::store::{CacheStore, Creation, Label, StoreError};
 use crate::tag::{Generation, Tag};
@@ -56,6 +58,7 @@ pub(crate) trait Witness: Debug + Send + Sync {
 pub(crate) struct Rules {
     pub(crate) consistency: Consistency,
     pub(crate) invalidation: Invalidation,
+    pub(crate) unfenced: UnfencedWrites,
     pub(crate) lease: Duration,
     pub(crate) fence_bound: Duration,
 }
@@ -89,6 +92,16 @@ pub(crate) enum Found {
     Direct(Reason),
     /// The schema is not the one that the caller understands the read by.
     OtherSchema,
+}
+
+impl StoreError {
+    /// Why a read that met this error goes to the database.
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Open(_) => Reason::Open,
+            _ => Reason::Store,
+        }
+    }
 }
 
 /// The generations under which a read of the database that starts now may be stored.
@@ -133,6 +146,11 @@ impl Engine {
         self.database.get().map(String::as_str)
     }
 
+    /// Whether a write that can't be fenced is refused.
+    pub(crate) fn refuses(&self) -> bool {
+        self.rules.unfenced == UnfencedWrites::Refuse
+    }
+
     pub(crate) fn keyspace(&self) -> &Keyspace {
         &self.keyspace
     }
@@ -154,7 +172,7 @@ impl Engine {
             Ok(lookup) => lookup,
             Err(error) => {
                 self.failed("look_up", &error);
-                return Found::Direct(Reason::Store);
+                return Found::Direct(error.reason());
             }
         };
         if let (Some(_), None) = (&lookup.entry, max_age) {
@@ -229,7 +247,7 @@ impl Engine {
             Ok(_) => Found::Direct(Reason::Store),
             Err(error) => {
                 self.failed("create", &error);
-                Found::Direct(Reason::Store)
+                Found::Direct(error.reason())
             }
         }
     }
@@ -263,7 +281,7 @@ impl Engine {
         if let Err(error) = &invalidated {
             self.failed("invalidate", error);
             self.distrust.add(tags);
-            self.deliver_later(tags.into(), None);
+            self.deliver_later(&tags.into(), None);
         }
         invalidated
     }
@@ -281,6 +299,10 @@ impl Engine {
     }
 
     fn failed(&self, operation: &'static str, error: &StoreError) {
+        if matches!(error, StoreError::Open(_)) {
+            // Said once, when it opened.
+            return;
+        }
         count(&self.counters.store_errors);
         tracing::warn!(operation, %error, "the cache store failed; the database answers");
     }

@@ -48,6 +48,12 @@ use std::time::Duration;
 /// `&CachingExecutor<DB>` is a [`sqlx::Executor`] and gives the driver's own rows, so `query`, `query_as`, `QueryBuilder`, `query!` and the rest work as
 /// with the pool. Clones are cheap, share everything, and may differ in how they read: [`ttl`](Self::ttl), [`uncached`](Self::uncached),
 /// [`refresh`](Self::refresh), [`scope`](Self::scope).
+///
+/// # Cancel safety
+///
+/// A read that is dropped, as a future or as a stream that is not read to its end, is given up, and nothing is stored. A write that was begun goes on to its end on a task of its
+/// own, and what it wrote is invalidated as if somebody had waited for it. On MySQL and MariaDB the connection of a read that is dropped before the server has begun to
+/// answer is closed: sqlx's driver can't tell that answer from the next one's.
 pub struct CachingExecutor<DB: Backend> {
     pub(crate) shared: Arc<Shared<DB>>,
     options: ReadOptions,
@@ -173,16 +179,17 @@ impl<DB: Backend> CachingExecutor<DB> {
         let beginning = tokio::spawn(async move {
             let span = match &executor.shared.engine {
                 // A transaction was opened by hand through the pool, perhaps on this connection, and MySQL commits it now.
-                Some(engine) if executor.shared.session_changed.load(SeqCst) => Some(engine.begin([Tag::all()].into()).await),
+                Some(engine) if executor.shared.session_changed.load(SeqCst) => Some((engine, engine.begin([Tag::all()].into()).await?)),
                 _ => None,
             };
             let begun = Transaction::begin(connection, statement).await;
-            if let Some(span) = span
+            if let Some((engine, span)) = span
                 && begun.as_ref().err().is_none_or(outcome_is_known)
             {
-                span.end().await;
+                let ended = span.end().await;
+                executor.shared.acknowledge(engine, ended, Ok(()), None, true).await?;
             }
-            Ok(CachingTransaction::new(executor, begun?))
+            Ok(CachingTransaction::new(executor.clone(), begun?))
         });
         beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
@@ -237,7 +244,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// Dropped half-way it leaves the migrator where it was; nothing is cached until the database shows that it is over.
     pub async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         let Some(engine) = &self.shared.engine else { return migrator.run(&self.shared.pool).await };
-        let span = engine.begin([Tag::all(), Tag::schema()].into()).await;
+        if self.shared.prefix.get().is_none() {
+            self.shared.load_later();
+        }
+        let span = engine.begin([Tag::all(), Tag::schema()].into()).await?;
         let migrated = match self.shared.lend().await {
             // What `run` does (a generic `Acquire` is not general enough here), on a connection that is closed where this is dropped half-way: it holds the migrator's lock.
             Ok(mut connection) => connection.closed_if_dropped(|connection| migrator.run_direct(None, connection, false).boxed()).await,
@@ -249,7 +259,12 @@ impl<DB: Backend> CachingExecutor<DB> {
                 let shared = Arc::clone(&self.shared);
                 span.end_when_over(async move { shared.reload().await });
             }
-            _ => drop(span.end().await),
+            _ => {
+                let ended = span.end().await;
+                if migrated.is_ok() {
+                    self.shared.acknowledge(engine, ended, Ok(()), None, true).await?;
+                }
+            }
         }
         migrated
     }
@@ -260,6 +275,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// # Errors
     ///
     /// The store's. The invalidation is then kept and delivered later; until then this process reads the table from the database.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, it may or may not have been done.
     pub async fn invalidate_table(&self, table: &str) -> Result<(), Error> {
         let Some(engine) = &self.shared.engine else { return Ok(()) };
         let tags = self.shared.schema.load().reached_from(table);
@@ -272,6 +291,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// # Errors
     ///
     /// The store's; a pattern that does not begin with the namespace and a colon.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, it has deleted some of the keys.
     pub async fn invalidate(&self, pattern: &str) -> Result<u64, Error> {
         let Some(engine) = &self.shared.engine else { return Ok(0) };
         engine.store().delete_matching(pattern).await.map_err(|error| Error::store("invalidate", error))
@@ -305,6 +328,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     /// How the database and the store are: asks both, and takes as long as the slower.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
     pub async fn health(&self) -> Health {
         Health::of(&self.shared).await
     }

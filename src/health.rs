@@ -11,11 +11,14 @@ use tokio::time::Instant;
 /// The answer of [`CachingExecutor::health`](crate::CachingExecutor::health).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings, not states")]
 pub struct Health {
     /// How long the database took to answer, or what it said.
     pub database: Result<Duration, String>,
     /// How long the store took to answer, or what it said; `None` where the cache is switched off.
     pub store: Option<Result<Duration, String>>,
+    /// Whether the store kept failing and is left alone: reads go straight to the database until it answers a probe.
+    pub breaker_open: bool,
     /// What this process's memory in front of Redis holds; `None` where there is none.
     pub near: Option<NearUse>,
     /// Whether the catalog has been read, without which nothing is cached.
@@ -45,6 +48,7 @@ impl Health {
         Self {
             database: database.map_err(|error| error.to_string()),
             store,
+            breaker_open: shared.counters.breaker_open.load(Relaxed),
             near: shared.engine.as_ref().and_then(|engine| engine.store().near()),
             catalog: shared.prefix.get().is_some(),
             relations: shared.schema.load().catalog.len(),

@@ -29,6 +29,12 @@ impl Keyspace {
         format!("{}-fence:{tag}", self.namespace)
     }
 
+    /// The key by which processes take turns at the reclaim. No heartbeat is called so: a tag has no colon.
+    #[cfg(feature = "redis")]
+    pub(crate) fn reclaim(&self) -> String {
+        format!("{}-near::reclaim", self.namespace)
+    }
+
     /// The tag whose generation is kept at this key.
     #[cfg(feature = "redis")]
     pub(crate) fn tag_of_generation(&self, key: &[u8]) -> Option<Tag> {

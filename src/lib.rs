@@ -103,12 +103,12 @@ mod transaction;
 pub use analysis::Category;
 pub use builder::Builder;
 pub use database::Backend;
-pub use error::Error;
+pub use error::{Error, InvalidationPending, WriteRefused};
 #[cfg(feature = "postgres")]
 pub use executor::CachingCopyIn;
 pub use executor::CachingExecutor;
 pub use explain::{Explanation, Invalidates, ReadExplanation};
 pub use health::Health;
-pub use policy::{Consistency, Invalidation, UnclearWrites};
+pub use policy::{Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 pub use stats::{Reason, Stats, TableStats};
 pub use transaction::{CachingConnection, CachingTransaction};

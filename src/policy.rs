@@ -44,6 +44,21 @@ pub enum UnclearWrites {
     Ask,
 }
 
+/// What becomes of a write whose fence can't be set, since the store can't be reached or takes no writes, or the database is not known yet
+/// (`CACHE_UNFENCED_WRITES`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnfencedWrites {
+    /// It goes on. This process reads what it may have changed from the database until its invalidation has been delivered; others, if they can reach the store,
+    /// may be given old values until then.
+    #[default]
+    Proceed,
+    /// It is not sent to the database, and fails with [`WriteRefused`](crate::WriteRefused); a transaction fails at its commit, and is rolled back. A write that was
+    /// fenced and committed, and whose invalidation could not be delivered before its fence may have lapsed, fails with
+    /// [`InvalidationPending`](crate::InvalidationPending). Needs [`Consistency::Fenced`].
+    Refuse,
+}
+
 /// Time to live, by category and table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {

@@ -4,7 +4,7 @@ use crate::analysis::{Bypass, Category};
 use crate::rows::Unreplayable;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 macro_rules! reasons {
@@ -54,6 +54,7 @@ reasons! {
     Fenced "a write is under way",
     Distrusted "an invalidation could not be delivered yet",
     Store "the store failed",
+    Open "the store kept failing and is left alone",
     Rows "the row cache failed its self-test",
     TextProtocol "rows of the text protocol",
     Columns "columns that can't be described exactly",
@@ -122,6 +123,10 @@ pub(crate) struct Counters {
     pub(crate) replay_errors: AtomicU64,
     pub(crate) malformed: AtomicU64,
     pub(crate) undelivered: AtomicU64,
+    pub(crate) breaker_opened: AtomicU64,
+    pub(crate) refused_writes: AtomicU64,
+    /// No counter, but whether it is open now.
+    pub(crate) breaker_open: AtomicBool,
     bypasses: Vec<AtomicU64>,
     not_stored: Vec<AtomicU64>,
     tables: Mutex<HashMap<(String, Category), Arc<TableCounters>>>,
@@ -144,6 +149,9 @@ impl Default for Counters {
             replay_errors: AtomicU64::default(),
             malformed: AtomicU64::default(),
             undelivered: AtomicU64::default(),
+            breaker_opened: AtomicU64::default(),
+            refused_writes: AtomicU64::default(),
+            breaker_open: AtomicBool::default(),
             bypasses: zeros(),
             not_stored: zeros(),
             tables: Mutex::default(),
@@ -190,6 +198,8 @@ impl Counters {
             replay_errors: read(&self.replay_errors),
             malformed_entries: read(&self.malformed),
             undelivered_invalidations: read(&self.undelivered),
+            breaker_opened: read(&self.breaker_opened),
+            refused_writes: read(&self.refused_writes),
             bypasses: by_reason(&self.bypasses),
             not_stored: by_reason(&self.not_stored),
             tables: tables
@@ -217,6 +227,8 @@ impl Counters {
             &self.replay_errors,
             &self.malformed,
             &self.undelivered,
+            &self.breaker_opened,
+            &self.refused_writes,
         ];
         for counter in single.into_iter().chain(&self.bypasses).chain(&self.not_stored) {
             counter.store(0, Relaxed);
@@ -253,7 +265,7 @@ pub struct Stats {
     pub asked: u64,
     /// Dead entries unlinked in the background.
     pub reclaimed: u64,
-    /// Store operations that failed or missed their deadline.
+    /// Store operations that failed or missed their deadline. Those that were not tried while the breaker was open are none.
     pub store_errors: u64,
     /// Hits whose rows could not be replayed; they were read from the database.
     pub replay_errors: u64,
@@ -261,6 +273,10 @@ pub struct Stats {
     pub malformed_entries: u64,
     /// Invalidations that could not be delivered at once and were kept.
     pub undelivered_invalidations: u64,
+    /// Times that the breaker opened since the store kept failing.
+    pub breaker_opened: u64,
+    /// Writes that were not sent to the database since their fence could not be set.
+    pub refused_writes: u64,
     /// Reads that were not looked up, by reason.
     pub bypasses: BTreeMap<Reason, u64>,
     /// Reads whose answer was not stored, by reason.

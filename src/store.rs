@@ -1,6 +1,8 @@
 //! The contract between the engine and a place that keeps entries, generations and fences.
 
 mod bounded;
+#[cfg(feature = "redis")]
+mod breaker;
 mod glob;
 mod memory;
 #[cfg(feature = "redis")]
@@ -9,6 +11,8 @@ mod near;
 mod redis;
 mod redis_config;
 
+#[cfg(feature = "redis")]
+pub(crate) use self::breaker::Breaker;
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfigError, RedisStore};
@@ -21,6 +25,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How an entry begins. Other values below the namespace are nobody's to reclaim.
@@ -88,9 +93,15 @@ pub enum StoreError {
     /// No answer within the operation's deadline.
     #[error("no answer from the store within {0:?}")]
     Deadline(Duration),
-    /// The store can't be reached, or refused the operation.
+    /// The store can't be reached, or is in no state to answer anything.
     #[error("the store failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store answered that it won't do this: no memory left, no permission. Others it may do.
+    #[error("the store refused: {0}")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nobody asked: the store kept failing, the last time for this reason, and is left alone until it answers a probe.
+    #[error("the store is left alone since it failed: {0}")]
+    Open(Arc<str>),
     /// The pattern could match keys outside the namespace.
     #[error("the pattern {pattern:?} doesn't begin with \"{namespace}:\"")]
     Pattern {

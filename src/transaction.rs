@@ -62,7 +62,8 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
     /// # Errors
     ///
     /// The database's. After one that does not tell the outcome (the connection was lost), nothing that was written is cached until the database shows that the
-    /// transaction is over.
+    /// transaction is over. With [`UnfencedWrites::Refuse`](crate::UnfencedWrites::Refuse) also [`WriteRefused`](crate::WriteRefused), after a rollback, and
+    /// [`InvalidationPending`](crate::InvalidationPending), after the commit.
     ///
     /// # Cancel safety
     ///
@@ -73,8 +74,9 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
             Level::Savepoint { transaction, .. } => return transaction.commit().await,
             Level::Top { transaction, notes } => (transaction, notes),
         };
+        // First: where it fails, the notes see to what is unobserved.
         let mut transaction = transaction.into_inner()?;
-        notes.unobserved = None;
+        let unobserved = notes.unobserved.take();
         let wrote = !notes.tags.is_empty() || notes.changes_schema || notes.unclear;
         let Some(engine) = executor.shared.engine.clone().filter(|_| wrote) else {
             return transaction.commit().await;
@@ -93,13 +95,26 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
             } else if notes.tags.contains(&Tag::all()) && !notes.changes_schema {
                 notes.changes_schema = shared.changed_schema_on(&mut transaction).await;
             }
-            let span = engine.begin(notes.tags()).await;
+            let span = match engine.begin(notes.tags()).await {
+                Ok(span) => span,
+                Err(refused) => {
+                    if let Err(error) = transaction.rollback().await {
+                        tracing::debug!(%error, "a transaction whose commit was refused can't be rolled back by a command");
+                    }
+                    if let Some(shared) = unobserved {
+                        // Whatever the connection has committed by itself.
+                        shared.forget_everything().await;
+                    }
+                    return Err(refused);
+                }
+            };
             let committed = transaction.commit().await;
+            let mut besides = Ok(());
             if notes.changes_schema {
                 executor.shared.reload_soon().await;
             } else if notes.schema.is_some_and(|(version, _)| !executor.shared.is_version(version)) {
                 // The schema changed under the transaction: its writes may have fired triggers that their plans knew nothing of.
-                let _ = engine.invalidate(&[Tag::all()]).await;
+                besides = engine.invalidate(&[Tag::all()]).await;
             }
             match &committed {
                 Err(error) if !outcome_is_known(error) => span.end_when_over(async move {
@@ -109,12 +124,16 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
                     }
                 }),
                 _ => {
-                    let stands = span.end().await;
+                    let ended = span.end().await;
                     let epoch = notes.schema.and_then(|(_, epoch)| epoch);
-                    if !notes.changes_schema && Shared::<DB>::is_other_schema(stands, epoch) {
+                    if !notes.changes_schema && Shared::<DB>::is_other_schema(ended.schema, epoch) {
                         // Another process did, perhaps, and the writes may have fired its triggers.
-                        let _ = engine.invalidate(&[Tag::all()]).await;
+                        besides = besides.and(engine.invalidate(&[Tag::all()]).await);
                         executor.shared.reload_soon().await;
+                    }
+                    if committed.is_ok() {
+                        let everything = notes.changes_schema || notes.tags.contains(&Tag::all());
+                        executor.shared.acknowledge(&engine, ended, besides, None, everything).await?;
                     }
                 }
             }
@@ -237,7 +256,10 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         let tags = notes.tags();
         async move {
             let sql = request.sql.clone();
-            let span = engine.begin(tags).await;
+            let span = match engine.begin(tags).await {
+                Ok(span) => span,
+                Err(refused) => return stream::iter(vec![Err(refused)]),
+            };
             let mut steps = Vec::new();
             let mut failure = None;
             let mut running = notes.unanswered.fetch_many::<DB>(&mut *connection, request);
@@ -251,8 +273,8 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             executor.shared.note_session_after(&plan, sql.as_str(), failure.as_ref());
             // Elsewhere than in MySQL the schema is not committed yet: the commit reads the catalog.
             let committed = (DB::DIALECT == Dialect::MySql).then_some(connection);
-            executor.shared.settle(&engine, committed, Write::planned(&plan, sql.as_str()), span, failure.as_ref()).await;
-            steps.extend(failure.map(Err));
+            let settled = executor.shared.settle(&engine, committed, Write::planned(&plan, sql.as_str()), span, failure.as_ref()).await;
+            steps.extend(failure.or(settled.err()).map(Err));
             stream::iter(steps)
         }
         .flatten_stream()

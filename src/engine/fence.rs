@@ -2,10 +2,12 @@
 
 use super::Engine;
 use crate::database::Running;
+use crate::error::WriteRefused;
 use crate::policy::{Consistency, Invalidation};
-use crate::store::{FenceId, Label};
+use crate::stats::count;
+use crate::store::{FenceId, Label, StoreError};
 use crate::tag::Tag;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -28,10 +30,26 @@ struct Open {
     fenced: bool,
     /// Whether the tags were put under distrust because the fence could not be set.
     distrusting: bool,
+    /// When the last begin or renewal that the store confirmed was sent: its lease began later.
+    confirmed: Arc<Confirmed>,
     /// Held while a renewal is under way, so that none reaches the store after `end`; true once there is nothing to renew.
     ended: Arc<Mutex<bool>>,
     /// Whether there is nothing left to do.
     over: bool,
+}
+
+type Confirmed = std::sync::Mutex<Option<Instant>>;
+
+/// How a span ended.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Ended {
+    /// What stands at the schema's generation, where the store said.
+    pub(crate) schema: Option<Label>,
+    /// Why it was not delivered. Only where refusals were asked for: nobody else wants to know.
+    pub(crate) undelivered: Option<StoreError>,
+    /// Whether the fence certainly stood until the outcome was known.
+    pub(crate) covered: bool,
 }
 
 /// What is left of a write whose task ended before it did, with its runtime.
@@ -60,7 +78,8 @@ impl Orphan {
     /// Keeps the fence that may still stand, and ends it when the database shows that the write is over.
     pub(super) fn adopted(self, engine: &Arc<Engine>) -> impl Future<Output = ()> + Send + 'static {
         let Self { tags, id, fenced, ended } = self;
-        let open = Open { engine: Arc::clone(engine), tags, id, fenced, distrusting: true, ended, over: false };
+        let confirmed = Arc::default();
+        let open = Open { engine: Arc::clone(engine), tags, id, fenced, distrusting: true, confirmed, ended, over: false };
         async move {
             *open.ended.lock().await = false;
             if open.fenced {
@@ -73,27 +92,55 @@ impl Orphan {
 
 impl Engine {
     /// Opens a write's span: the fence stands when this returns, or the tags are distrusted in this process.
-    pub(crate) async fn begin(self: &Arc<Self>, tags: Arc<[Tag]>) -> Span {
+    ///
+    /// # Errors
+    ///
+    /// The fence can't be set, and refusals were asked for.
+    pub(crate) async fn begin(self: &Arc<Self>, tags: Arc<[Tag]>) -> Result<Span, sqlx::Error> {
         if self.rules.consistency == Consistency::Ttl || tags.is_empty() {
-            return Span(None);
+            return Ok(Span(None));
         }
         let mut random = [0; 16];
         rand::fill(&mut random);
         let database = self.database.get();
         let id = FenceId(format!("{}{:032x}", database.map(|name| fence_prefix(name)).unwrap_or_default(), u128::from_le_bytes(random)));
         let fenced = self.rules.consistency == Consistency::Fenced && database.is_some();
-        let ended = Arc::new(Mutex::new(false));
-        let mut open = Open { engine: Arc::clone(self), tags, id, fenced, distrusting: false, ended, over: false };
+        let (ended, confirmed) = (Arc::new(Mutex::new(false)), Arc::default());
+        let mut open = Open { engine: Arc::clone(self), tags, id, fenced, distrusting: false, confirmed, ended, over: false };
+        let failure = if fenced { open.add().await.err() } else { None };
+        if let Some(error) = &failure {
+            self.failed("begin", error);
+        }
+        if self.refuses() && (failure.is_some() || !fenced) {
+            count(&self.counters.refused_writes);
+            open.over = true;
+            return Err(match failure {
+                Some(error) => {
+                    if !matches!(error, StoreError::Open(_)) {
+                        // It may stand all the same.
+                        self.withdraw(Arc::clone(&open.tags), open.id.clone());
+                    }
+                    WriteRefused::because(error)
+                }
+                None => WriteRefused::because("the database has not been asked yet who it is"),
+            });
+        }
+        if failure.is_some() {
+            self.distrust.add(&open.tags);
+            open.distrusting = true;
+        }
         if fenced {
-            if let Err(error) = self.store.begin(&open.tags, &open.id, self.rules.lease).await {
-                self.failed("begin", &error);
-                self.distrust.add(&open.tags);
-                open.distrusting = true;
-            }
             open.renew();
         }
-        Span(Some(open))
+        Ok(Span(Some(open)))
     }
+}
+
+async fn add(engine: &Engine, tags: &[Tag], id: &FenceId, confirmed: &Confirmed) -> Result<(), StoreError> {
+    let sent = Instant::now();
+    engine.store.begin(tags, id, engine.rules.lease).await?;
+    *confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
+    Ok(())
 }
 
 /// The beginning of the ids of a database's fences.
@@ -102,9 +149,21 @@ pub(super) fn fence_prefix(database: &str) -> String {
 }
 
 impl Open {
+    /// Adds the write to the fence, or adds it again.
+    async fn add(&self) -> Result<(), StoreError> {
+        add(&self.engine, &self.tags, &self.id, &self.confirmed).await
+    }
+
+    /// Whether the fence stands for certain at this moment, by the store's last word.
+    fn is_covered(&self) -> bool {
+        let confirmed = *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.is_some_and(|sent| sent.elapsed() < self.engine.rules.lease)
+    }
+
     /// Re-adds the fence every third of its lease, whatever became of it, until the span ends.
     fn renew(&self) {
         let (engine, tags, id, ended) = (Arc::clone(&self.engine), Arc::clone(&self.tags), self.id.clone(), Arc::clone(&self.ended));
+        let confirmed = Arc::clone(&self.confirmed);
         let lease = engine.rules.lease;
         tokio::spawn(async move {
             loop {
@@ -113,15 +172,15 @@ impl Open {
                 if *ended {
                     return;
                 }
-                if let Err(error) = engine.store.begin(&tags, &id, lease).await {
+                if let Err(error) = add(&engine, &tags, &id, &confirmed).await {
                     engine.failed("renew", &error);
                 }
             }
         });
     }
 
-    /// Answers what stands at the schema's generation then, where the store said.
-    async fn end(mut self) -> Option<Label> {
+    async fn end(mut self) -> Ended {
+        let covered = self.is_covered();
         *self.ended.lock().await = true;
         let engine = Arc::clone(&self.engine);
         if engine.rules.invalidation == Invalidation::Scan {
@@ -132,30 +191,32 @@ impl Open {
                 }
             }
         }
-        let schema;
         let ended = if self.fenced {
-            let ended = engine.store.end(&self.tags, &self.id).await;
-            schema = ended.as_ref().ok().copied();
-            ended.map(drop)
+            engine.store.end(&self.tags, &self.id).await.map(Some)
         } else {
-            schema = None;
-            engine.store.invalidate(&self.tags).await
+            engine.store.invalidate(&self.tags).await.map(|()| None)
         };
+        let mut answer = Ended { covered, ..Ended::default() };
         match ended {
-            Ok(()) if self.distrusting => engine.distrust.remove(self.tags.iter().map(|tag| (tag, 1))),
-            Ok(()) => {}
+            Ok(schema) => {
+                if self.distrusting {
+                    engine.distrust.remove(self.tags.iter().map(|tag| (tag, 1)));
+                }
+                answer.schema = schema;
+            }
             Err(error) => {
                 engine.failed("end", &error);
                 if !self.distrusting {
                     engine.distrust.add(&self.tags);
                 }
                 // The delivery ends the distrust.
-                engine.deliver_later(Arc::clone(&self.tags), self.fenced.then(|| self.id.clone()));
+                engine.deliver_later(&self.tags, self.fenced.then(|| self.id.clone()));
+                answer.undelivered = engine.refuses().then_some(error);
             }
         }
         self.over = true;
         engine.invalidated(&self.tags);
-        schema
+        answer
     }
 
     /// Keeps the fence until the database shows that nothing which runs now runs any more, then does what is left to do and ends.
@@ -191,18 +252,17 @@ impl Open {
             tokio::time::sleep(ASK_AGAIN).await;
         }
         left_to_do.await;
-        self.end().await;
+        let _ = self.end().await;
     }
 }
 
 impl Span {
     /// Closes the span: its outcome is known. When this returns, what the write changed can't be served any more (or, with the store out of reach, is
     /// distrusted here until it has been delivered).
-    /// Answers what stands at the schema's generation then, where the store said.
-    pub(crate) async fn end(mut self) -> Option<Label> {
-        let open = self.0.take()?;
+    pub(crate) async fn end(mut self) -> Ended {
+        let Some(open) = self.0.take() else { return Ended::default() };
         // On a task of its own, since half an `end` would leave the fence to the database's judgement.
-        tokio::spawn(open.end()).await.ok().flatten()
+        tokio::spawn(open.end()).await.unwrap_or_default()
     }
 
     /// Leaves the span open until the database shows that the write is over, and then until this has been done: its outcome is unknown.
@@ -222,5 +282,57 @@ impl Span {
 impl Drop for Span {
     fn drop(&mut self) {
         self.leave(std::future::ready(()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Rules, Witness};
+    use crate::key::Keyspace;
+    use crate::policy::UnfencedWrites;
+    use crate::stats::Counters;
+    use crate::store::MemoryStore;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl Witness for Nobody {
+        async fn running(&self) -> Option<Running> {
+            None
+        }
+
+        fn is_closed(&self) -> bool {
+            false
+        }
+    }
+
+    /// Nobody could judge a fence whose database nobody knows, so none is set: then a write is refused, too.
+    #[tokio::test]
+    async fn before_the_database_is_known_writes_are_refused_where_asked_for() {
+        for unfenced in [UnfencedWrites::Proceed, UnfencedWrites::Refuse] {
+            let (keyspace, counters) = (Keyspace::new("sql"), Arc::new(Counters::default()));
+            let rules = Rules {
+                consistency: Consistency::Fenced,
+                invalidation: Invalidation::Generation,
+                unfenced,
+                lease: Duration::from_secs(10),
+                fence_bound: Duration::from_secs(10),
+            };
+            let store = Arc::new(MemoryStore::new(keyspace.clone(), 1 << 20));
+            let engine = Arc::new(Engine::new(store, keyspace, rules, Arc::clone(&counters), Arc::new(Nobody)));
+            let begin = || engine.begin([Tag::table("t")].into());
+            let refuses = unfenced == UnfencedWrites::Refuse;
+            match begin().await {
+                Ok(span) => assert!(!refuses && span.end().await.undelivered.is_none()),
+                Err(error) => assert!(refuses && WriteRefused::of(&error).is_some(), "{error}"),
+            }
+            assert_eq!(counters.refused_writes.load(Relaxed), u64::from(refuses));
+            assert_eq!(engine.distrusted(), 0);
+            engine.set_database("it");
+            let _ = begin().await.unwrap().end().await;
+        }
     }
 }

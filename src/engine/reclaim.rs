@@ -11,8 +11,9 @@ use tokio::time::Instant;
 /// The least pause before a scan: writes that follow each other closely share one.
 const COALESCE: Duration = Duration::from_millis(250);
 
-/// A pause lasts at least so many times as long as the scan before it.
+/// A pause lasts so many times as long as the scan before it, up to the longest: a store that others use pauses within the scan, too.
 const SHARE: u32 = 9;
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// The tables whose dead entries wait to be unlinked.
 #[derive(Debug, Default)]
@@ -74,7 +75,7 @@ impl Engine {
                 // They die of their TTL instead.
                 Err(error) => self.failed("reclaim", &error),
             }
-            pause = COALESCE.max(since.elapsed() * SHARE);
+            pause = (since.elapsed() * SHARE).clamp(COALESCE, LONGEST);
         }
     }
 }

@@ -173,10 +173,16 @@ impl CachingCopyIn {
             count(&shared.counters.writes);
             // As the schema is now: much may have happened since it began.
             let plan = shared.plan(&statement);
-            let span = engine.begin(shared.covered(&plan)).await;
+            let span = match engine.begin(shared.covered(&plan)).await {
+                Ok(span) => span,
+                Err(refused) => {
+                    let _ = copy.abort("its fence can't be set").await;
+                    return Err(refused);
+                }
+            };
             let finished = copy.finish().await;
-            shared.settle(&engine, None, Write::planned(&plan, &statement), span, finished.as_ref().err()).await;
-            finished
+            let settled = shared.settle(&engine, None, Write::planned(&plan, &statement), span, finished.as_ref().err()).await;
+            finished.and_then(|rows| settled.map(|()| rows))
         });
         finishing.await.unwrap_or(Err(Error::WorkerCrashed))
     }
@@ -254,7 +260,10 @@ async fn write_and_copy_out(
     sender: mpsc::Sender<Result<Bytes, Error>>,
 ) {
     count(&shared.counters.writes);
-    let span = engine.begin(shared.covered(&plan)).await;
+    let span = match engine.begin(shared.covered(&plan)).await {
+        Ok(span) => span,
+        Err(refused) => return drop(sender.send(Err(refused)).await),
+    };
     let mut chunks = copy_out(connection, &statement);
     let mut failure = None;
     // A reader that went away does not stop the statement.
@@ -267,8 +276,8 @@ async fn write_and_copy_out(
     drop(chunks);
     shared.note_session_after(&plan, &statement, failure.as_ref());
     let mut connection = if plan.analysis.changes_schema { shared.pool.acquire().await.ok() } else { None };
-    shared.settle(&engine, connection.as_deref_mut(), Write::planned(&plan, &statement), span, failure.as_ref()).await;
-    if let Some(error) = failure {
+    let settled = shared.settle(&engine, connection.as_deref_mut(), Write::planned(&plan, &statement), span, failure.as_ref()).await;
+    if let Some(error) = failure.or(settled.err()) {
         let _ = sender.send(Err(error)).await;
     }
 }

@@ -109,7 +109,7 @@ impl CachingExecutor<Postgres> {
         let changing = tokio::spawn(async move {
             let mut connection = shared.pool.acquire().await?;
             let span = match &shared.engine {
-                Some(engine) => Some(engine.begin([Tag::all(), Tag::schema()].into()).await),
+                Some(engine) => Some((engine, engine.begin([Tag::all(), Tag::schema()].into()).await?)),
                 None => None,
             };
             let changed = async {
@@ -125,7 +125,7 @@ impl CachingExecutor<Postgres> {
                 Ok(())
             };
             let changed = changed.await;
-            let Some(span) = span else { return changed };
+            let Some((engine, span)) = span else { return changed };
             match &changed {
                 Err(error) if !outcome_is_known(error) => {
                     let shared = Arc::clone(&shared);
@@ -133,7 +133,10 @@ impl CachingExecutor<Postgres> {
                 }
                 _ => {
                     shared.reload_on(&mut connection).await;
-                    span.end().await;
+                    let ended = span.end().await;
+                    if changed.is_ok() {
+                        shared.acknowledge(engine, ended, Ok(()), Some(&mut connection), true).await?;
+                    }
                 }
             }
             changed

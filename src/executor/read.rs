@@ -137,7 +137,11 @@ impl<DB: Backend> CachingExecutor<DB> {
                     return Some(Answer::Hit(replayed));
                 }
                 Err(error) => {
-                    count(&shared.counters.replay_errors);
+                    count(if matches!(error, ReplayError::Malformed(_)) {
+                        &shared.counters.malformed
+                    } else {
+                        &shared.counters.replay_errors
+                    });
                     tracing::warn!(%key, %error, "an entry can't be replayed; the database answers");
                     if !matches!(error, ReplayError::Driver(_)) {
                         engine.discard(&key).await;

@@ -6,11 +6,16 @@
 
 use super::Shared;
 use crate::database::Backend;
+use crate::store::StoreError;
 use crate::tag::{Generation, Tag};
 use sqlx::Error;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long a write whose `end` could not be delivered waits for a connection to ask on. Who can't ask says that the write is not known everywhere yet, which is
+/// worse than to wait; for ever would be worst, since whoever holds the pool's last connection may be waiting for that write.
+const TO_ASK: Duration = Duration::from_secs(2);
 
 /// What stood before a catalog was read: by these two its reader learns that it is out of date.
 #[derive(Clone, Debug, Default)]
@@ -133,20 +138,49 @@ impl<DB: Backend> Shared<DB> {
 }
 
 impl<DB: Backend> Shared<DB> {
-    /// Compares at once, after code that may have done anything. If that fails, the next look of the background finds out.
-    pub(super) async fn look_after_anything(&self, connection: &mut DB::Connection) {
-        if self.refresh.is_zero() {
-            return;
+    /// Compares at once, after code that may have done anything. If that fails, or there is no connection to ask on, the next look of the background finds
+    /// out. Where no fingerprint is compared, the code counts as having changed the schema: the epoch ends, and the catalog is read anew.
+    ///
+    /// # Errors
+    ///
+    /// The epoch could not be ended; it will be.
+    pub(super) async fn look_after_anything(self: &Arc<Self>, connection: Option<&mut DB::Connection>) -> Result<(), StoreError> {
+        if !self.refresh.is_zero() {
+            if let Some(connection) = connection
+                && let Err(error) = self.look_on(connection).await
+            {
+                tracing::debug!(%error, "the schema's fingerprint can't be compared");
+            }
+            return Ok(());
         }
-        if let Err(error) = self.look_on(connection).await {
-            tracing::debug!(%error, "the schema's fingerprint can't be compared");
+        // Before the catalog is read, so that it is read under the new epoch.
+        let ended = match &self.engine {
+            Some(engine) => engine.invalidate(&[Tag::schema()]).await,
+            None => Ok(()),
+        };
+        match connection {
+            Some(connection) => self.reload_on(connection).await,
+            None => self.reload_soon().await,
+        }
+        ended
+    }
+
+    /// Whether the schema is certainly still the one that is known; on a connection of the pool, if it has one to spare, where none is given.
+    pub(super) async fn is_unchanged(&self, connection: Option<&mut DB::Connection>) -> bool {
+        if let Some(connection) = connection {
+            return !self.changed_schema_on(connection).await;
+        }
+        match tokio::time::timeout(TO_ASK, self.pool.acquire()).await {
+            Ok(Ok(mut connection)) => !self.changed_schema_on(&mut connection).await,
+            _ => false,
         }
     }
 
-    /// Whether the transaction on this connection changed the schema, as far as the fingerprint tells.
+    /// Whether the transaction on this connection, which may have done anything, changed the schema, as far as the fingerprint tells. Where none is compared:
+    /// yes, for all that anybody knows.
     pub(crate) async fn changed_schema_on(&self, connection: &mut DB::Connection) -> bool {
         if self.refresh.is_zero() {
-            return false;
+            return true;
         }
         let known = self.schema.load().edition.fingerprint.clone();
         match (known, DB::fingerprint(connection).await) {

@@ -6,9 +6,11 @@ use super::refresh::is_aborted;
 use super::schema::Plan;
 use crate::analysis::Dialect;
 use crate::database::{Backend, Request, Step, Steps};
-use crate::engine::{Engine, Span};
+use crate::engine::{Ended, Engine, Span};
+use crate::error::InvalidationPending;
 use crate::policy::UnclearWrites;
 use crate::stats::count;
+use crate::store::StoreError;
 use crate::tag::Tag;
 use futures_util::{FutureExt, StreamExt, future, stream};
 use sqlx::pool::PoolConnection;
@@ -78,15 +80,18 @@ impl<DB: Backend> Shared<DB> {
             return self.run_and_ask(engine, plan, request, sender, connection).await;
         }
         let written = self.foreseen(&plan, &mut connection, sql.as_str()).await;
-        let span = engine.begin(Arc::clone(&written)).await;
+        let span = match engine.begin(Arc::clone(&written)).await {
+            Ok(span) => span,
+            Err(refused) => return drop(sender.send(Err(refused)).await),
+        };
         let mut drained = drain::<DB>(DB::fetch_many(&mut connection, request), &sender).await;
         // Before the connection goes back to the pool.
         self.note_session_after(&plan, sql.as_str(), drained.failure.as_ref());
         let outcome = drained.outcome();
         let write = Write { written: &written, ..Write::planned(&plan, sql.as_str()) };
-        self.settle(&engine, Some(&mut connection), write, span, outcome.as_ref().err()).await;
+        let settled = self.settle(&engine, Some(&mut connection), write, span, outcome.as_ref().err()).await;
         drop(connection);
-        if let (Err(error), false) = (outcome, drained.broken) {
+        if let (Err(error), false) = (outcome.and(settled), drained.broken) {
             let _ = sender.send(Err(error)).await;
         }
     }
@@ -143,15 +148,15 @@ impl<DB: Backend> Shared<DB> {
             self.note_session_after(&plan, sql.as_str(), drained.failure.as_ref());
             drained.outcome()?;
             let (written, changes_schema) = self.recalled(&mut transaction).await?;
-            let span = engine.begin(Arc::clone(&written)).await;
+            let span = engine.begin(Arc::clone(&written)).await?;
             let committed = transaction.commit().await;
             Ok((written, changes_schema, span, committed))
         };
         let failure = match outcome.await {
             Ok((written, changes_schema, span, committed)) => {
                 let write = Write { plan: &plan, sql: sql.as_str(), written: &written, changes_schema };
-                self.settle(&engine, Some(&mut connection), write, span, committed.as_ref().err()).await;
-                committed.err()
+                let settled = self.settle(&engine, Some(&mut connection), write, span, committed.as_ref().err()).await;
+                committed.and(settled).err()
             }
             // Nothing was committed, nor will be.
             Err(error) => Some(error),
@@ -200,6 +205,10 @@ impl<DB: Backend> Shared<DB> {
     }
 
     /// Closes a span, after what the statement did to the schema has been taken in, as seen by the connection; by none where that is not committed yet.
+    ///
+    /// # Errors
+    ///
+    /// The write was committed, but must not be acknowledged as if everybody knew of it. Only where refusals were asked for.
     pub(crate) async fn settle(
         self: &Arc<Self>,
         engine: &Arc<Engine>,
@@ -207,7 +216,7 @@ impl<DB: Backend> Shared<DB> {
         write: Write<'_>,
         span: Span,
         failure: Option<&Error>,
-    ) {
+    ) -> Result<(), Error> {
         let Write { plan, sql, written, changes_schema } = write;
         if failure.is_some_and(|error| !outcome_is_known(error)) {
             // What it did to the schema shows only when it is over.
@@ -217,8 +226,9 @@ impl<DB: Backend> Shared<DB> {
                     shared.reload().await;
                 }
             });
-            return;
+            return Ok(());
         }
+        let mut besides = Ok(());
         if changes_schema {
             // On this connection: the pool may have no other.
             if let Some(connection) = &mut connection {
@@ -229,25 +239,54 @@ impl<DB: Backend> Shared<DB> {
             // before it is acknowledged.
             let now = self.plan(sql);
             if now.writes != *written {
-                let _ = engine.invalidate(&now.writes).await;
+                besides = engine.invalidate(&now.writes).await;
             }
         }
-        if let (false, true, Some(connection)) = (changes_schema, written.contains(&Tag::all()), &mut connection) {
+        if !changes_schema && written.contains(&Tag::all()) {
             // Code that may do anything may have changed the schema.
-            self.look_after_anything(connection).await;
+            besides = besides.and(self.look_after_anything(connection.as_deref_mut()).await);
         }
-        let stands = span.end().await;
-        if !changes_schema && Self::is_other_schema(stands, plan.epoch) {
+        let ended = span.end().await;
+        if !changes_schema && Self::is_other_schema(ended.schema, plan.epoch) {
             // Another process did, perhaps: before this write is acknowledged, find out what else it means.
-            let understood = match connection {
+            let understood = match &mut connection {
                 Some(connection) => self.refresh_on(connection, plan.version).await,
                 None => false,
             };
             let now = if understood { Arc::clone(&self.plan(sql).writes) } else { [Tag::all()].into() };
             if now != *written {
-                let _ = engine.invalidate(&now).await;
+                besides = besides.and(engine.invalidate(&now).await);
             }
         }
+        if failure.is_some() {
+            // Nothing was written.
+            return Ok(());
+        }
+        self.acknowledge(engine, ended, besides, connection, changes_schema).await
+    }
+
+    /// Whether a write that was committed may be acknowledged: what its span covers was invalidated, or its fence still stood; so was what it changed besides.
+    ///
+    /// # Errors
+    ///
+    /// Not yet. Only where refusals were asked for.
+    pub(crate) async fn acknowledge(
+        &self,
+        engine: &Engine,
+        ended: Ended,
+        besides: Result<(), StoreError>,
+        connection: Option<&mut DB::Connection>,
+        everything: bool,
+    ) -> Result<(), Error> {
+        if let (Err(error), true) = (besides, engine.refuses()) {
+            return Err(InvalidationPending::because(error));
+        }
+        let Some(error) = ended.undelivered else { return Ok(()) };
+        // The store did not say whether another process changed the schema, by which the write may have reached further than its span: so ask the database.
+        if ended.covered && (everything || self.is_unchanged(connection).await) {
+            return Ok(());
+        }
+        Err(InvalidationPending::because(error))
     }
 }
 

@@ -8,8 +8,10 @@
 //! ```text
 //! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
 //! near cache:      +hello +client|tracking +client|caching
-//! within scripts:  +time +get +set +del +unlink +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange
+//! within scripts:  +time +get +set +del +unlink +getrange +zcount +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zrevrange
 //! ```
+//!
+//! Keys `<namespace>-near:*` are the near cache's heartbeats, and the key by which processes take turns at the reclaim; without the right to it they don't.
 //!
 //! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`]. Without those of the near cache there is none.
 
@@ -78,6 +80,7 @@ pub struct RedisStore {
     pool: Pool,
     near: Option<Arc<Near>>,
     timeout: Duration,
+    guard: Option<Duration>,
     /// Where it is, for people.
     address: String,
 }
@@ -101,7 +104,7 @@ impl RedisStore {
             tracking = Some((client, Arc::new(Tracking::new(Arc::clone(near), keyspace.clone(), config.near_staleness))));
         }
         let pool = Pool::new(open(info)?, tracking, config.connections, config.connect_timeout);
-        Ok(Self { keyspace, pool, near, timeout: config.timeout, address })
+        Ok(Self { keyspace, pool, near, timeout: config.timeout, guard: config.fence_guard, address })
     }
 
     /// Asks within the deadline. Answers are returned with the connection that brought them: it knows which server gave them.
@@ -113,6 +116,11 @@ impl RedisStore {
         }
         slot.timed_out(used.as_ref());
         Err(StoreError::Deadline(self.timeout))
+    }
+
+    /// The guard's lease; zero without a guard.
+    fn guard(&self) -> u64 {
+        self.guard.map_or(0, millis)
     }
 
     fn generations(&self, tags: &[Tag]) -> Vec<String> {
@@ -143,7 +151,7 @@ impl CacheStore for RedisStore {
             return Ok(Vec::new());
         }
         let arguments = |command: &mut Cmd, connection: &Connection| {
-            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE));
+            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE)).arg(self.guard());
             for _ in tags {
                 command.arg(&Generation::fresh(connection.identity).0);
             }
@@ -182,7 +190,9 @@ impl CacheStore for RedisStore {
             return Ok(());
         }
         let marker = MARKER_LIFE.max(lease.saturating_mul(4));
-        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(lease)).arg(millis(marker));
+        let arguments = |command: &mut Cmd, connection: &Connection| {
+            command.arg(&id.0).arg(millis(lease)).arg(millis(marker)).arg(self.guard()).arg(&connection.identity.0);
+        };
         let begun = self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await;
         // After the reply: from now on nobody is given these generations, so that none is mirrored again. The pushes may come later.
         self.forget_near(tags);

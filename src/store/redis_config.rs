@@ -46,6 +46,10 @@ pub struct RedisConfig {
     pub connect_timeout: Duration,
     /// How long an operation may take altogether, until the database is asked instead. Defaults to 100 ms.
     pub timeout: Duration,
+    /// The lease of fences, where their loss is to be guarded against; the same in all processes, or in none. After a fence was lost (by eviction, by hand, by a
+    /// failover) no generation is created for so long, in which every living writer adds itself again. So nothing older than what somebody saw is served even if
+    /// one of them dies meanwhile, unless its statement goes on in the database for longer. A table's first use waits as long. Defaults to none.
+    pub fence_guard: Option<Duration>,
     /// Bytes of entries that are kept in this process as well, in front of Redis (the near cache); zero for none. Defaults to 64 MiB.
     pub near_bytes: u64,
     /// How old, at most, what another process has overwritten may be when it is given from the near cache. Usually it is far less: the time that a push takes.
@@ -65,6 +69,7 @@ impl RedisConfig {
             connections: 1,
             connect_timeout: Duration::from_millis(500),
             timeout: Duration::from_millis(100),
+            fence_guard: None,
             near_bytes: 64 << 20,
             near_staleness: Duration::from_millis(250),
         }
@@ -81,6 +86,7 @@ impl fmt::Debug for RedisConfig {
             .field("connections", &self.connections)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
+            .field("fence_guard", &self.fence_guard)
             .field("near_bytes", &self.near_bytes)
             .field("near_staleness", &self.near_staleness)
             .finish()

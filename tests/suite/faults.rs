@@ -8,7 +8,7 @@ mod drained;
 mod evidence;
 mod handed_out;
 mod identities;
-mod killed;
+pub mod killed;
 pub mod kit;
 mod late;
 mod lost;

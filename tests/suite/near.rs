@@ -72,7 +72,7 @@ async fn a_store_with_a_near_cache_keeps_the_contract() {
 /// The commands and keys that `src/store/redis.rs` names, and no other.
 #[tokio::test]
 async fn a_restricted_user_has_a_near_cache_too() {
-    const COMMANDS: &str = "+mget +get +set +del +unlink +scan +info +evalsha +script|load +time +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange +hello +client|tracking +client|caching";
+    const COMMANDS: &str = "+mget +get +set +del +unlink +scan +info +evalsha +script|load +time +getrange +zcount +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zrevrange +hello +client|tracking +client|caching";
     let mut rules = vec!["on", ">secret", "~sql:*", "~sql-fence:*", "~sql-near:*", "-@all"];
     rules.extend(COMMANDS.split(' '));
     let redis = Redis::configured().user("cache", &rules).start();

@@ -3,4 +3,5 @@
 mod copy;
 mod ddl;
 mod fingerprint;
+mod hidden;
 mod writers;

@@ -293,8 +293,7 @@ async fn redis_keeps_the_contract_over_tcp_with_password_database_and_several_co
 /// The commands that `src/store/redis.rs` names, and no other.
 #[tokio::test]
 async fn redis_keeps_the_contract_as_a_restricted_user() {
-    const COMMANDS: &str =
-        "+mget +get +set +del +unlink +scan +info +evalsha +script|load +time +getrange +zcard +zadd +zrem +zscore +zrange +zrevrange";
+    const COMMANDS: &str = "+mget +get +set +del +unlink +scan +info +evalsha +script|load +time +getrange +zcount +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zrevrange";
     let mut rules = vec!["on", ">secret", "~sql:*", "~sql-fence:*", "-@all", "+select"];
     rules.extend(COMMANDS.split(' '));
     let redis = Redis::configured().user("cache", &rules).start();

@@ -356,3 +356,17 @@ async fn both_stores_read_patterns_alike() {
         assert_eq!(matched[0], matched[1], "{pattern} {keys:?}");
     }
 }
+
+#[tokio::test]
+async fn reclaims_take_turns() {
+    let redis = Redis::start();
+    let store = redis_store(&redis);
+    let (all, live) = (standing(&store, &Tag::all()).await, standing(&store, &table("users")).await);
+    let dead = Generation::fresh(live.server());
+    store.fill("sql:users:data:0", &[], entry_of(all, dead), TTL).await.unwrap();
+    redis.cli::<()>(&["SET", "sql-near::reclaim", "", "PX", "700"]);
+    let since = Instant::now();
+    assert_eq!(store.reclaim(&table("users")).await.unwrap(), 1);
+    assert!(since.elapsed() > Duration::from_millis(600), "another process was at it");
+    assert!(!redis.cli::<bool>(&["EXISTS", "sql-near::reclaim"]), "the next one may begin");
+}

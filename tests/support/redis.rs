@@ -109,6 +109,12 @@ impl Redis {
         self.wait();
     }
 
+    /// The same with further arguments, from now on.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments.extend(arguments.iter().map(OsString::from));
+        self.restart();
+    }
+
     /// Stops the server in its tracks: connections stay open, connects still succeed, and nothing answers.
     pub fn pause(&self) {
         self.process.signal("STOP");

@@ -7,13 +7,25 @@ local function now()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- How many writes stand in a fence. Another program's value at its key is a fence that was lost.
+-- How many writes stand in a fence; the guard's member is none, and its score lies below zero. Another program's value at its key is a fence that was lost.
 local function standing(fence)
-    local count = redis.pcall('ZCARD', fence)
+    local count = redis.pcall('ZCOUNT', fence, 0, '+inf')
     if type(count) == 'number' then return count end
     if string.find(count.err, 'WRONGTYPE', 1, true) then return 0 end
     -- Raises the error in the way of this server's version.
-    return redis.call('ZCARD', fence)
+    return redis.call('ZCOUNT', fence, 0, '+inf')
+end
+
+-- The guard: whether this server has kept this fence for a lease, so that every living write stands in it. If it was lost meanwhile, or comes from another
+-- server, nobody knows who stood in it, and the waiting begins anew: by its end the living have renewed.
+local function whole(fence, identity, lease, time)
+    local member = 'epoch:' .. identity
+    local score = redis.pcall('ZSCORE', fence, member)
+    if type(score) == 'string' then return -tonumber(score) <= time end
+    if type(score) == 'table' and string.find(score.err, 'WRONGTYPE', 1, true) then redis.call('DEL', fence) end
+    redis.call('ZREMRANGEBYSCORE', fence, '-inf', '(0')
+    redis.call('ZADD', fence, -(time + lease), member)
+    return false
 end
 
 -- What stands at a generation's key; nil for nothing or a value of another type, which SET will replace.

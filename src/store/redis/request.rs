@@ -103,5 +103,8 @@ impl<'a> Request<'a> {
 }
 
 pub(super) fn backend(error: RedisError) -> StoreError {
+    if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) && !is_over(&error) {
+        return StoreError::Refused(Box::new(error));
+    }
     StoreError::Backend(Box::new(error))
 }
