@@ -168,6 +168,8 @@ pub struct Hints {
     pub off: bool,
     /// Keep the answer for so long.
     pub ttl: Option<Duration>,
+    /// Serve it for so long after that, while it is read anew.
+    pub stale: Option<Duration>,
 }
 
 /// Reads a statement's text; its names mean what the catalog says. Never panics; takes some 10 us, so callers memoise it by the text.

@@ -11,7 +11,7 @@ use crate::key::Keyspace;
 use crate::policy::{Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
-use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig};
+use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig, RedisTls};
 use arc_swap::ArcSwap;
 use sqlx::Pool;
 use std::fmt;
@@ -59,6 +59,39 @@ impl<DB: Backend> Builder<DB> {
     /// Keeps entries in the Redis behind this Unix socket. Defaults to the embedded store.
     pub fn redis_socket(self, path: &str) -> Self {
         self.set(|config| config.redis = Some(RedisConfig::new(RedisAddress::Socket(path.into()))))
+    }
+
+    /// Keeps entries in the Redis Cluster of these nodes, `host:port`, of which one that is up will do; the others are learned. Defaults to the embedded store.
+    pub fn redis_cluster(self, nodes: &[&str]) -> Self {
+        let address = RedisAddress::Cluster(nodes.iter().map(|node| redis_node(node, 6379)).collect());
+        self.set(|config| config.redis = Some(RedisConfig::new(address)))
+    }
+
+    /// Keeps entries in the Redis master of this name that these sentinels, `host:port`, watch: name all of them. Defaults to the embedded store.
+    pub fn redis_sentinels(self, sentinels: &[&str], master: &str) -> Self {
+        let sentinels = sentinels.iter().map(|node| redis_node(node, 26379)).collect();
+        self.set(|config| config.redis = Some(RedisConfig::new(RedisAddress::Sentinel { sentinels, master: master.to_owned() })))
+    }
+
+    /// How to log in to the sentinels. Set it after the address. Defaults to not at all.
+    pub fn redis_sentinel_login(self, username: Option<&str>, password: &str) -> Self {
+        self.set_redis(|redis| {
+            redis.sentinel_username = username.map(str::to_owned);
+            redis.sentinel_password = Some(password.to_owned());
+        })
+    }
+
+    /// How to log in to Redis, to all nodes of a cluster alike. Set it after the address. Defaults to what the URL says, else to not at all.
+    pub fn redis_login(self, username: Option<&str>, password: &str) -> Self {
+        self.set_redis(|redis| {
+            redis.username = username.map(str::to_owned);
+            redis.password = Some(password.to_owned());
+        })
+    }
+
+    /// Speaks TLS with Redis, and with the sentinels; needs the crate's feature `tls`. A URL has to say so as well, `rediss://`. Set it after the address. Defaults to no.
+    pub fn redis_tls(self, tls: RedisTls) -> Self {
+        self.set_redis(|redis| redis.tls = Some(tls))
     }
 
     fn set_redis(self, set: impl FnOnce(&mut RedisConfig)) -> Self {
@@ -124,6 +157,26 @@ impl<DB: Backend> Builder<DB> {
     /// The largest part of a time to live, from 0 to 1, that is taken off at random. Defaults to 0.1.
     pub fn ttl_jitter(self, part: f64) -> Self {
         self.set(|config| config.policy.jitter = part)
+    }
+
+    /// How long answers of a category may still be served when they are too old, while one read in the background brings a new one. Only for age: never past a
+    /// write. Answers are stored for so much longer. Defaults to none.
+    pub fn stale_while_revalidate(self, category: Category, stale: Duration) -> Self {
+        self.set(|config| {
+            config.policy.stale.categories.insert(category, stale);
+        })
+    }
+
+    /// The same for the categories without a time of their own.
+    pub fn default_stale_while_revalidate(self, stale: Duration) -> Self {
+        self.set(|config| config.policy.stale.default = stale)
+    }
+
+    /// How eagerly an answer that is in use is read anew in the background before it is too old, by chance and the more probably the dearer it was and the older
+    /// it is (XFetch: Vattani, Chierichetti, Lowenstein, *Optimal Probabilistic Cache Stampede Prevention*, 2015). Above 1 earlier, below 1 later, 0 not at
+    /// all. Defaults to 1.
+    pub fn early_refresh(self, factor: f64) -> Self {
+        self.set(|config| config.policy.early = factor)
     }
 
     /// The most bytes of rows that an entry may have. Defaults to 4 MiB.
@@ -223,6 +276,10 @@ impl<DB: Backend> Builder<DB> {
         config.check()?;
         let counters = Arc::new(Counters::default());
         let keyspace = Keyspace::new(&config.namespace);
+        let keyspace = match &config.redis {
+            Some(redis) if store.is_none() && redis.address.is_cluster() => keyspace.in_cluster(),
+            _ => keyspace,
+        };
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,
@@ -266,6 +323,14 @@ impl<DB: Backend> Builder<DB> {
         }
         Ok(CachingExecutor::new(shared))
     }
+}
+
+/// What can't be read is a host without a name, which is refused by [`Builder::build`].
+fn redis_node(text: &str, port: u16) -> (String, u16) {
+    crate::store::redis_nodes(text, port)
+        .filter(|nodes| nodes.len() == 1)
+        .and_then(|mut nodes| nodes.pop())
+        .unwrap_or((String::new(), port))
 }
 
 /// The store that the settings name.
@@ -312,6 +377,9 @@ impl Config {
         config::namespace(&self.namespace).map_err(|reason| Error::setting("namespace", &self.namespace, reason))?;
         if !(0.0..=1.0).contains(&self.policy.jitter) {
             return Err(Error::setting("ttl_jitter", self.policy.jitter, "is not a number from 0 to 1"));
+        }
+        if !config::is_factor(self.policy.early) {
+            return Err(Error::setting("early_refresh", self.policy.early, "is not a number from 0 on"));
         }
         for (name, duration) in [("fence_lease", self.lease), ("fence_bound", self.fence_bound)] {
             if duration < Duration::from_millis(30) {

@@ -1,8 +1,11 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
+mod redis;
+
+use crate::analysis::Category;
 use crate::error::Error;
 use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
-use crate::store::{RedisAddress, RedisConfig};
+use crate::store::RedisConfig;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -69,6 +72,15 @@ const KNOWN: &[&str] = &[
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
     "REDIS_DB",
+    "REDIS_CLUSTER_NODES",
+    "REDIS_SENTINELS",
+    "REDIS_SENTINEL_MASTER",
+    "REDIS_SENTINEL_USERNAME",
+    "REDIS_SENTINEL_PASSWORD",
+    "REDIS_TLS",
+    "REDIS_TLS_CA",
+    "REDIS_TLS_CERT",
+    "REDIS_TLS_KEY",
     "REDIS_MAX_CONNECTIONS",
     "REDIS_SOCKET_TIMEOUT",
     "REDIS_SOCKET_CONNECT_TIMEOUT",
@@ -83,6 +95,12 @@ const KNOWN: &[&str] = &[
     "CACHE_TTL_METADATA",
     "CACHE_TTL_COUNT",
     "CACHE_TTL_JITTER",
+    "CACHE_STALE_WHILE_REVALIDATE",
+    "CACHE_STALE_WHILE_REVALIDATE_DATA",
+    "CACHE_STALE_WHILE_REVALIDATE_SCHEMA",
+    "CACHE_STALE_WHILE_REVALIDATE_METADATA",
+    "CACHE_STALE_WHILE_REVALIDATE_COUNT",
+    "CACHE_EARLY_REFRESH",
     "CACHE_MAX_ENTRY_BYTES",
     "CACHE_MEMORY_BYTES",
     "CACHE_CONSISTENCY",
@@ -165,6 +183,20 @@ impl Config {
                 .filter(|part| (0.0..=1.0).contains(part))
                 .ok_or_else(|| Error::setting("CACHE_TTL_JITTER", jitter, "is not a number from 0 to 1"))?;
         }
+        if let Some(factor) = vars.get("CACHE_EARLY_REFRESH") {
+            policy.early = factor
+                .parse()
+                .ok()
+                .filter(|factor| is_factor(*factor))
+                .ok_or_else(|| Error::setting("CACHE_EARLY_REFRESH", factor, "is not a number from 0 on"))?;
+        }
+        policy.stale.default = vars.interval("CACHE_STALE_WHILE_REVALIDATE")?.unwrap_or_default();
+        for category in [Category::Data, Category::Schema, Category::Metadata, Category::Count] {
+            let name = format!("CACHE_STALE_WHILE_REVALIDATE_{}", category.as_str().to_uppercase());
+            if let Some(stale) = vars.interval(&name)? {
+                policy.stale.categories.insert(category, stale);
+            }
+        }
         policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         Ok(Self {
@@ -201,6 +233,11 @@ pub(crate) fn namespace(namespace: &str) -> Result<String, &'static str> {
         _ if namespace.chars().all(plain) => Ok(namespace.to_owned()),
         _ => Err("has a character other than letters, digits and _ - . /"),
     }
+}
+
+/// Whether a number will do as the eagerness of early refreshes.
+pub(crate) fn is_factor(factor: f64) -> bool {
+    factor.is_finite() && factor >= 0.0
 }
 
 struct Variables<'a>(&'a BTreeMap<String, String>);
@@ -251,37 +288,6 @@ impl Variables<'_> {
             Error::setting(name, value, format!("is none of {}", names.join(", ")))
         })
     }
-
-    fn redis(&self) -> Result<Option<RedisConfig>, Error> {
-        let port = self.number("REDIS_PORT", 1..=u16::MAX)?;
-        let address = match (self.get("REDIS_URL"), self.get("REDIS_SOCKET_PATH"), self.get("REDIS_HOST")) {
-            (Some(url), None, None) => RedisAddress::Url(url.to_owned()),
-            (None, Some(path), None) => RedisAddress::Socket(path.into()),
-            (None, None, Some(host)) => RedisAddress::Host(host.to_owned(), port.unwrap_or(6379)),
-            (None, None, None) => match port {
-                Some(port) => RedisAddress::Host("localhost".to_owned(), port),
-                None => return Ok(None),
-            },
-            // Which one was meant can't be told, and the wrong Redis would serve somebody else's keys.
-            (_, Some(path), _) => {
-                return Err(Error::setting("REDIS_SOCKET_PATH", path, "is set together with REDIS_URL or REDIS_HOST: set one of them"));
-            }
-            (_, _, Some(host)) => return Err(Error::setting("REDIS_HOST", host, "is set together with REDIS_URL: set one of them")),
-        };
-        let mut redis = RedisConfig::new(address);
-        redis.username = self.get("REDIS_USERNAME").map(str::to_owned);
-        redis.password = self.get("REDIS_PASSWORD").map(str::to_owned);
-        redis.db = self.number("REDIS_DB", 0..=i64::from(i32::MAX))?;
-        redis.connections = self.number("REDIS_MAX_CONNECTIONS", 1..=1024)?.unwrap_or(redis.connections);
-        redis.timeout = self.duration("REDIS_SOCKET_TIMEOUT")?.unwrap_or(redis.timeout);
-        redis.connect_timeout = self.duration("REDIS_SOCKET_CONNECT_TIMEOUT")?.unwrap_or(redis.connect_timeout);
-        redis.near_bytes = self.number("CACHE_NEAR_BYTES", 1..=u64::MAX)?.unwrap_or(redis.near_bytes);
-        if self.boolean("CACHE_NEAR")? == Some(false) {
-            redis.near_bytes = 0;
-        }
-        redis.near_staleness = self.duration("CACHE_NEAR_STALENESS")?.unwrap_or(redis.near_staleness);
-        Ok(Some(redis))
-    }
 }
 
 /// A time as people write it: `30`, `0.5` (seconds), `250ms`, `30s`, `5m`, `2h`, `1d`.
@@ -304,8 +310,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::RedisAddress;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
+    pub(super) fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
         Config::from_variables(&variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
@@ -333,6 +340,10 @@ mod tests {
             ("CACHE_TTL_TABLE_USERS", "x"),
             ("CACHE_TTL_JITTER", "2"),
             ("CACHE_DEFAULT_TTL", "1e99"),
+            ("CACHE_STALE_WHILE_REVALIDATE", "long"),
+            ("CACHE_STALE_WHILE_REVALIDATE_COUNT", "-1"),
+            ("CACHE_EARLY_REFRESH", "-0.5"),
+            ("CACHE_EARLY_REFRESH", "inf"),
             ("REDIS_DEFAULT_TTL", "?"),
             ("CACHE_MAX_ENTRY_BYTES", "1MB"),
             ("CACHE_CONSISTENCY", "strict"),
@@ -366,6 +377,9 @@ mod tests {
             ("CACHE_TTL_TABLE_USERS", "2m"),
             ("REDIS_DEFAULT_TTL", "45"),
             ("CACHE_CONSISTENCY", "AFTER_COMMIT"),
+            ("CACHE_STALE_WHILE_REVALIDATE", "5"),
+            ("CACHE_STALE_WHILE_REVALIDATE_COUNT", "0"),
+            ("CACHE_EARLY_REFRESH", "2.5"),
         ])
         .unwrap();
         let redis = config.redis.unwrap();
@@ -374,6 +388,9 @@ mod tests {
         assert_eq!(config.policy.data, Some(Duration::from_secs(90)));
         assert_eq!(config.policy.tables["users"], Duration::from_secs(120));
         assert_eq!(config.policy.default, Some(Duration::from_secs(45)));
+        let stale = &config.policy.stale;
+        assert!(stale.default == Duration::from_secs(5) && stale.categories == [(Category::Count, Duration::ZERO)].into());
+        assert!((config.policy.early - 2.5).abs() < f64::EPSILON);
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);

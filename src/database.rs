@@ -190,6 +190,14 @@ impl<DB: Database> Request<DB> {
         let persistent = query.persistent();
         Ok(Self { sql: query.sql(), statement, arguments, persistent })
     }
+
+    /// The same once more.
+    pub(crate) fn again(&self) -> Self
+    where
+        DB::Arguments: Clone,
+    {
+        Self { sql: self.sql.clone(), statement: self.statement.clone(), arguments: self.arguments.clone(), persistent: self.persistent }
+    }
 }
 
 impl<DB: Database> sqlx::Execute<'_, DB> for Request<DB> {

@@ -14,23 +14,31 @@
 //!   what stands, and if that is another, finds out before it is acknowledged what else it has changed.
 //! - DDL that no executor runs changes the database's fingerprint, of which each epoch remembers the one that it began with ([`fingerprint`]). Whoever finds
 //!   another one under a standing epoch ends it.
+//! - Readers that miss at the same time share one read of the database ([`flight`]), also across processes ([`lease`]).
 //! - What could not be delivered to the store is distrusted here until it is ([`delivery`]). Who asks for refusals has no write sent without its fence, and none
 //!   acknowledged of which others may not know: either its `end` was delivered, or its fence certainly stood when it was committed. Then whoever proves that it
 //!   lapsed has seen the commit before, and takes the generations along.
 
+mod ages;
 mod delivery;
 mod doubt;
 mod fence;
 mod fingerprint;
+mod flight;
 mod lapse;
+mod lease;
 mod orphans;
 mod reclaim;
 
+pub(crate) use ages::Ages;
 pub(crate) use doubt::Doubt;
 pub(crate) use fence::{Ended, Span};
+pub(crate) use flight::{Boarded, Flight, Following, Landing};
+pub(crate) use lease::{Leasing, Leave};
 
+use self::ages::Use;
 use crate::database::Running;
-use crate::entry::{self, Verdict};
+use crate::entry::{self, Facts, Stored, Verdict};
 use crate::key::Keyspace;
 use crate::policy::{Consistency, Invalidation, UnfencedWrites};
 use crate::stats::{Counters, Reason, count};
@@ -77,6 +85,7 @@ pub(crate) struct Engine {
     orphans: orphans::Orphans,
     lapses: lapse::Lapses,
     reclaim: reclaim::Reclaim,
+    flights: flight::Flights,
     /// The runtime that it was made in.
     runtime: Handle,
 }
@@ -86,6 +95,8 @@ pub(crate) struct Engine {
 pub(crate) enum Found {
     /// The rows of a valid entry.
     Hit(Bytes),
+    /// The same, and it is time to read the answer anew.
+    Aging(Bytes, Renewal),
     /// None; what the database answers may be stored with this permit.
     Miss(Permit),
     /// The database must answer, and nothing may be stored.
@@ -105,8 +116,36 @@ impl StoreError {
 }
 
 /// The generations under which a read of the database that starts now may be stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Permit {
+    generations: Vec<Generation>,
+    /// Which entry under the same generations is too old for the reader, if there is one.
+    except: Option<Stored>,
+}
+
+/// Why and with what permit an entry in use is read anew.
 #[derive(Debug)]
-pub(crate) struct Permit(Vec<Generation>);
+pub(crate) struct Renewal {
+    /// Whether it is too old already.
+    pub(crate) stale: bool,
+    pub(crate) permit: Permit,
+}
+
+impl Permit {
+    /// What these labels give, if all of them stand.
+    fn standing(labels: &[Label], except: Option<Stored>) -> Option<Self> {
+        let standing = |label: &Label| match label {
+            Label::Standing(generation) => Some(*generation),
+            Label::Absent | Label::Fenced => None,
+        };
+        Some(Self { generations: labels.iter().map(standing).collect::<Option<_>>()?, except })
+    }
+
+    /// The schema's generation: the last one.
+    fn epoch(&self) -> Option<Generation> {
+        self.generations.last().copied()
+    }
+}
 
 impl Engine {
     pub(crate) fn new(
@@ -127,6 +166,7 @@ impl Engine {
             orphans: orphans::Orphans::default(),
             lapses: lapse::Lapses::default(),
             reclaim: reclaim::Reclaim::default(),
+            flights: flight::Flights::default(),
             runtime: Handle::current(),
         }
     }
@@ -159,10 +199,10 @@ impl Engine {
         &*self.store
     }
 
-    /// Looks an entry up: one round trip, two where a generation has to be created. `tags` is `_all`, then the tables of the read. An entry older than
-    /// `max_age` is a miss; so is any with `None`, which a refresh asks for. The last of the tags is the schema, whose generation must be `epoch`, or
+    /// Looks an entry up: one round trip, two where a generation has to be created. `tags` is `_all`, then the tables of the read. An entry that
+    /// is too old by `ages` is a miss; so is any with `None`, which a refresh asks for. The last of the tags is the schema, whose generation must be `epoch`, or
     /// nothing may be stored: somebody else may have made a view of what the catalog of that epoch calls a table.
-    pub(crate) async fn look_up(self: &Arc<Self>, key: &str, tags: &[Tag], epoch: Option<Generation>, max_age: Option<Duration>) -> Found {
+    pub(crate) async fn look_up(self: &Arc<Self>, key: &str, tags: &[Tag], epoch: Option<Generation>, ages: Option<Ages>) -> Found {
         self.adopt();
         if self.distrust.touches(tags) {
             self.deliver_on();
@@ -175,18 +215,29 @@ impl Engine {
                 return Found::Direct(error.reason());
             }
         };
-        if let (Some(_), None) = (&lookup.entry, max_age) {
+        let mut except = None;
+        if let (Some(_), None) = (&lookup.entry, ages) {
             // Whoever refreshes knows better: should the new answer turn out not to be one that can be kept, the old one must not come back.
             self.discard(key).await;
-        } else if let (Some(entry), Some(max_age)) = (&lookup.entry, max_age) {
+        } else if let (Some(entry), Some(ages)) = (&lookup.entry, ages) {
             match entry::judge(key, entry, tags, &lookup.labels) {
-                Ok(Verdict::Valid { rows, age }) if age <= max_age => {
-                    if lookup.near {
-                        count(&self.counters.near_hits);
+                Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) => {
+                    let use_of = ages.judge(age, fresh_for, cost);
+                    // What may be served was read under these very labels; and whoever reads it anew must understand the schema of one of them.
+                    let permit = || Permit::standing(&lookup.labels, Some(stored)).filter(|permit| permit.epoch() == epoch);
+                    let permit = matches!(use_of, Use::Early | Use::Stale).then(permit).flatten();
+                    if matches!(use_of, Use::Fresh | Use::Early) || permit.is_some() {
+                        if lookup.near {
+                            count(&self.counters.near_hits);
+                        }
+                        return match permit {
+                            Some(permit) => Found::Aging(rows, Renewal { stale: use_of == Use::Stale, permit }),
+                            None => Found::Hit(rows),
+                        };
                     }
-                    return Found::Hit(rows);
+                    except = Some(stored);
                 }
-                Ok(_) => {}
+                Ok(Verdict::Dead) => {}
                 Err(entry::Malformed(what)) => {
                     count(&self.counters.malformed);
                     tracing::warn!(%key, what, "an entry can't be read and is deleted");
@@ -195,7 +246,8 @@ impl Engine {
             }
         }
         match self.permit(tags, &lookup.labels).await {
-            Found::Miss(permit) if permit.0.last().copied() != epoch => Found::OtherSchema,
+            Found::Miss(permit) if permit.epoch() != epoch => Found::OtherSchema,
+            Found::Miss(permit) => Found::Miss(Permit { except, ..permit }),
             found => found,
         }
     }
@@ -215,23 +267,16 @@ impl Engine {
 
     /// The permit that these labels give; generations that are absent are created, which a standing fence forbids.
     async fn permit(self: &Arc<Self>, tags: &[Tag], labels: &[Label]) -> Found {
-        let mut generations = Vec::with_capacity(tags.len());
-        for label in labels {
-            match label {
-                Label::Standing(generation) => generations.push(*generation),
-                Label::Absent => {}
-                Label::Fenced => {
-                    self.suspect(tags, labels);
-                    return Found::Direct(Reason::Fenced);
-                }
-            }
+        if labels.contains(&Label::Fenced) {
+            self.suspect(tags, labels);
+            return Found::Direct(Reason::Fenced);
         }
-        if generations.len() == tags.len() {
-            return Found::Miss(Permit(generations));
+        if let Some(permit) = Permit::standing(labels, None).filter(|permit| permit.generations.len() == tags.len()) {
+            return Found::Miss(permit);
         }
         match self.store.create(tags).await {
             Ok(created) if created.len() == tags.len() => {
-                generations.clear();
+                let mut generations = Vec::with_capacity(tags.len());
                 for (tag, creation) in tags.iter().zip(created) {
                     match creation {
                         Creation::Standing(generation) => generations.push(generation),
@@ -242,7 +287,7 @@ impl Engine {
                         }
                     }
                 }
-                Found::Miss(Permit(generations))
+                Found::Miss(Permit { generations, except: None })
             }
             Ok(_) => Found::Direct(Reason::Store),
             Err(error) => {
@@ -252,16 +297,21 @@ impl Engine {
         }
     }
 
-    /// Stores what the database answered; whether it did.
-    pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, cost: Duration, rows: &[u8], ttl: Duration) -> bool {
-        let entry = entry::encode(key, tags, &permit.0, cost, rows);
-        match self.store.fill(key, tags, entry, ttl).await {
+    /// Stores what the database answered, for as long as it is fresh and `stale` more; whether it did.
+    pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, facts: Facts, rows: &[u8], stale: Duration) -> bool {
+        let entry = entry::encode(key, tags, &permit.generations, facts, rows);
+        match self.store.fill(key, tags, entry, facts.fresh_for.saturating_add(stale)).await {
             Ok(()) => true,
             Err(error) => {
                 self.failed("fill", &error);
                 false
             }
         }
+    }
+
+    /// Forgets what this process's memory in front of the store mirrors of these tags.
+    pub(crate) fn forget_near(&self, tags: &[Tag]) {
+        self.store.forget_near(tags);
     }
 
     /// Deletes an entry that can't be used.

@@ -7,21 +7,21 @@
 //! 32..56   generation of the first table             by a GETRANGE
 //! 56..58   number of tables (u16, little-endian, as all that follows), at least one
 //!          the other tables' generations, 24 bytes each
+//!          stored at (u64, ms since the epoch), right behind the generations: both together say which answer it is ([`head`])
+//!          fresh for (u64, ms from then on): the time to live, jitter taken off. A store may keep it longer, for those who take stale answers
+//!          cost of the database's answer (u32, us)
 //!          the tables' names, each a u16 length and the text
 //!          the key, a u16 length and the text: a copy under another key is nobody's answer
-//!          stored at (u64, ms since the epoch), cost of the database's answer (u32, us)
 //!          length of the rows (u64), the rows
 //! last 8   sum of all that
 //! ```
 
 mod sum;
 
-use crate::store::{ALL_GENERATION, Label, TABLE_GENERATION};
+use crate::store::{ALL_GENERATION, ENTRY_MAGIC, Label, TABLE_GENERATION};
 use crate::tag::{Generation, Tag};
 use bytes::Bytes;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-const MAGIC: &[u8; 4] = b"SQC2";
 
 /// The bytes of an entry are not what this version writes. They are a miss, are counted, and are to be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,33 +34,55 @@ pub enum Verdict {
     Valid {
         /// The rows.
         rows: Bytes,
-        /// How long ago it was stored, by this machine's clock.
+        /// When it was stored, as the entry spells it.
+        stored: Stored,
+        /// How long ago that was, by this machine's clock.
         age: Duration,
+        /// The age from which on it is stale.
+        fresh_for: Duration,
+        /// What the database took for it.
+        cost: Duration,
     },
     /// Some generation fell.
     Dead,
 }
 
+/// A moment as the header spells it: two answers under the same generations differ in it.
+pub type Stored = [u8; 8];
+
+/// What is known of an answer besides its rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// The age from which on it is stale.
+    pub fresh_for: Duration,
+    /// What the database took for it.
+    pub cost: Duration,
+}
+
+/// The part of the header, from [`ALL_GENERATION`]'s place on, that names the generations. What follows it is [`Stored`].
+pub fn head(generations: &[Generation]) -> Vec<u8> {
+    let mut head = Vec::with_capacity(generations.len() * Generation::LEN + 2);
+    let (first, others) = generations.split_at(generations.len().min(2));
+    head.extend(first.iter().flat_map(|generation| generation.0));
+    head.extend_from_slice(&u16::try_from(generations.len().saturating_sub(1)).unwrap_or(u16::MAX).to_le_bytes());
+    head.extend(others.iter().flat_map(|generation| generation.0));
+    head
+}
+
 /// Puts an entry together. `tags` is `_all`, then the tables; `generations` are theirs, as seen before the database was read.
-pub fn encode(key: &str, tags: &[Tag], generations: &[Generation], cost: Duration, rows: &[u8]) -> Bytes {
+pub fn encode(key: &str, tags: &[Tag], generations: &[Generation], facts: Facts, rows: &[u8]) -> Bytes {
     debug_assert!(tags.len() == generations.len() && tags.len() >= 2);
-    let mut entry = Vec::with_capacity(TABLE_GENERATION.end + tags.len() * 48 + key.len() + rows.len() + 24);
-    entry.extend_from_slice(MAGIC);
+    let mut entry = Vec::with_capacity(TABLE_GENERATION.end + tags.len() * 48 + key.len() + rows.len() + 32);
+    entry.extend_from_slice(ENTRY_MAGIC);
     entry.extend_from_slice(&[0; 4]);
-    for generation in &generations[..2] {
-        entry.extend_from_slice(&generation.0);
-    }
-    let tables = &tags[1..];
-    entry.extend_from_slice(&u16::try_from(tables.len()).unwrap_or(u16::MAX).to_le_bytes());
-    for generation in &generations[2..] {
-        entry.extend_from_slice(&generation.0);
-    }
-    for text in tables.iter().map(Tag::as_str).chain([key]) {
+    entry.extend(head(generations));
+    entry.extend_from_slice(&millis(now()).to_le_bytes());
+    entry.extend_from_slice(&millis(facts.fresh_for).to_le_bytes());
+    entry.extend_from_slice(&u32::try_from(facts.cost.as_micros()).unwrap_or(u32::MAX).to_le_bytes());
+    for text in tags[1..].iter().map(Tag::as_str).chain([key]) {
         entry.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
         entry.extend_from_slice(text.as_bytes());
     }
-    entry.extend_from_slice(&u64::try_from(now().as_millis()).unwrap_or(u64::MAX).to_le_bytes());
-    entry.extend_from_slice(&u32::try_from(cost.as_micros()).unwrap_or(u32::MAX).to_le_bytes());
     entry.extend_from_slice(&(rows.len() as u64).to_le_bytes());
     entry.extend_from_slice(rows);
     seal(&mut entry);
@@ -88,7 +110,7 @@ fn intact(entry: &Bytes) -> Result<Bytes, Malformed> {
 pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result<Verdict, Malformed> {
     let entry = &intact(entry)?;
     let mut cursor = Cursor { bytes: entry, at: 0 };
-    if cursor.take(4)? != MAGIC || cursor.take(4)? != [0; 4] {
+    if cursor.take(4)? != ENTRY_MAGIC || cursor.take(4)? != [0; 4] {
         return Err(Malformed("magic, version or flags"));
     }
     debug_assert_eq!(cursor.at, ALL_GENERATION.start);
@@ -102,6 +124,9 @@ pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result
     for (index, token) in first.chunks_exact(Generation::LEN).chain(others.chunks_exact(Generation::LEN)).enumerate() {
         alive = alive && matches!(labels[index], Label::Standing(standing) if standing.0 == token);
     }
+    let stored: Stored = cursor.array()?;
+    let fresh_for = Duration::from_millis(cursor.u64()?);
+    let cost = Duration::from_micros(cursor.array().map(u32::from_le_bytes)?.into());
     for index in 0..tables {
         let length = cursor.u16()? as usize;
         let name = cursor.take(length)?;
@@ -111,13 +136,19 @@ pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result
     if cursor.take(length)? != key.as_bytes() {
         return Err(Malformed("key"));
     }
-    let stored = Duration::from_millis(cursor.u64()?);
-    let _cost = cursor.take(4)?;
     let length = usize::try_from(cursor.u64()?).map_err(|_| Malformed("length of the rows"))?;
     if entry.len() - cursor.at != length {
         return Err(Malformed("length of the rows"));
     }
-    Ok(if alive { Verdict::Valid { rows: entry.slice(cursor.at..), age: now().saturating_sub(stored) } } else { Verdict::Dead })
+    if !alive {
+        return Ok(Verdict::Dead);
+    }
+    let age = now().saturating_sub(Duration::from_millis(u64::from_le_bytes(stored)));
+    Ok(Verdict::Valid { rows: entry.slice(cursor.at..), stored, age, fresh_for, cost })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether an entry was read under exactly these generations, of `_all` and its tables in their order. Cheaper than [`judge`], and no substitute for it.
@@ -129,7 +160,7 @@ pub(crate) fn carries(entry: &[u8], labels: &[Label]) -> bool {
         entry.get(at..at + Generation::LEN)
     };
     labels.len() >= 2
-        && entry.starts_with(MAGIC)
+        && entry.starts_with(ENTRY_MAGIC)
         && entry.get(TABLE_GENERATION.end..OTHERS)
             == u16::try_from(labels.len() - 1).ok().map(u16::to_le_bytes).as_ref().map(|count| &count[..])
         && labels.iter().enumerate().all(|(index, label)| match label {
@@ -175,11 +206,12 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     const KEY: &str = "sql:users:data:00";
+    const FACTS: Facts = Facts { fresh_for: Duration::from_secs(300), cost: Duration::from_micros(120) };
 
     fn sample() -> (Vec<Tag>, Vec<Generation>, Bytes) {
         let tags = vec![Tag::all(), Tag::table("users"), Tag::table("orders")];
         let generations: Vec<_> = tags.iter().map(|_| Generation::fresh(ServerIdentity::default())).collect();
-        let entry = encode(KEY, &tags, &generations, Duration::from_micros(120), b"rows");
+        let entry = encode(KEY, &tags, &generations, FACTS, b"rows");
         (tags, generations, entry)
     }
 
@@ -187,7 +219,11 @@ mod tests {
     fn valid_under_its_own_generations_only() {
         let (tags, generations, entry) = sample();
         let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
-        assert!(matches!(judge(KEY, &entry, &tags, &labels), Ok(Verdict::Valid { rows, .. }) if rows == "rows"));
+        let Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) = judge(KEY, &entry, &tags, &labels) else { panic!("not valid") };
+        assert!(rows == "rows" && fresh_for == FACTS.fresh_for && cost == FACTS.cost && age < Duration::from_mins(1));
+        let head = head(&generations);
+        assert_eq!(entry[ALL_GENERATION.start..][..head.len()], head);
+        assert_eq!(entry[ALL_GENERATION.start + head.len()..][..8], stored, "what a lease compares");
         for index in 0..3 {
             for other in [Label::Absent, Label::Fenced, Label::Standing(Generation::fresh(ServerIdentity::default()))] {
                 let mut changed = labels.clone();

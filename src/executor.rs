@@ -5,6 +5,8 @@ mod bench;
 mod copy;
 mod execute;
 mod external;
+mod filling;
+mod lead;
 mod lent;
 #[cfg(feature = "postgres")]
 mod notifications;
@@ -47,11 +49,11 @@ use std::time::Duration;
 ///
 /// `&CachingExecutor<DB>` is a [`sqlx::Executor`] and gives the driver's own rows, so `query`, `query_as`, `QueryBuilder`, `query!` and the rest work as
 /// with the pool. Clones are cheap, share everything, and may differ in how they read: [`ttl`](Self::ttl), [`uncached`](Self::uncached),
-/// [`refresh`](Self::refresh), [`scope`](Self::scope).
+/// [`refresh`](Self::refresh), [`scope`](Self::scope), [`stale_while_revalidate`](Self::stale_while_revalidate).
 ///
 /// # Cancel safety
 ///
-/// A read that is dropped, as a future or as a stream that is not read to its end, is given up, and nothing is stored. A write that was begun goes on to its end on a task of its
+/// A read that is dropped, as a future or as a stream that is not read to its end, is given up, unless others wait for the same answer. A write that was begun goes on to its end on a task of its
 /// own, and what it wrote is invalidated as if somebody had waited for it. On MySQL and MariaDB the connection of a read that is dropped before the server has begun to
 /// answer is closed: sqlx's driver can't tell that answer from the next one's.
 pub struct CachingExecutor<DB: Backend> {
@@ -66,6 +68,7 @@ struct ReadOptions {
     uncached: bool,
     refresh: bool,
     scope: Option<Arc<str>>,
+    stale: Option<Duration>,
 }
 
 /// What the clones of an executor share.
@@ -134,10 +137,17 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.with(|options| options.uncached = true)
     }
 
-    /// A clone that reads from the database and stores the answer.
+    /// A clone that reads from the database and stores the answer. It waits for no other read, however equal.
     #[must_use = "a clone is returned"]
     pub fn refresh(&self) -> Self {
         self.with(|options| options.refresh = true)
+    }
+
+    /// A clone that also takes answers that are too old by up to `stale`, each of which one read in the background replaces; overrides every other setting. Only
+    /// for age: what a write has changed is never served.
+    #[must_use = "a clone is returned"]
+    pub fn stale_while_revalidate(&self, stale: Duration) -> Self {
+        self.with(|options| options.stale = Some(stale))
     }
 
     /// A clone whose entries are its own: answers stored under one scope are never given under another, or under none.

@@ -7,26 +7,39 @@ use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-/// The names of a namespace's keys: `sql:<table>:<kind>:<64 hex>`, `sql:<table>:gen` and `sql-fence:<table>`.
+/// The names of a namespace's keys: `sql:<table>:<kind>:<64 hex>`, `sql:<table>:gen` and `sql-fence:<table>`. In a Redis Cluster the table wears braces,
+/// `sql:{users}:gen`, so that all keys of a table share a slot, and with it a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
     namespace: Arc<str>,
+    cluster: bool,
 }
 
 impl Keyspace {
     /// The keys below `namespace`, which is `sql` unless configured otherwise.
     pub fn new(namespace: &str) -> Self {
-        Self { namespace: namespace.into() }
+        Self { namespace: namespace.into(), cluster: false }
+    }
+
+    /// The same for a Redis Cluster.
+    #[must_use]
+    pub fn in_cluster(self) -> Self {
+        Self { cluster: true, ..self }
+    }
+
+    /// A tag as it stands in the names of its keys.
+    fn segment<'a>(&self, tag: &'a Tag) -> Segment<'a> {
+        Segment { tag, braces: self.cluster }
     }
 
     /// The key of a tag's generation.
     pub fn generation(&self, tag: &Tag) -> String {
-        format!("{}:{tag}:gen", self.namespace)
+        format!("{}:{}:gen", self.namespace, self.segment(tag))
     }
 
     /// The key of a tag's set of running writes. It lies outside `sql:<table>:*`, so that a SCAN-and-delete never removes a running write's fence.
     pub fn fence(&self, tag: &Tag) -> String {
-        format!("{}-fence:{tag}", self.namespace)
+        format!("{}-fence:{}", self.namespace, self.segment(tag))
     }
 
     /// The key by which processes take turns at the reclaim. No heartbeat is called so: a tag has no colon.
@@ -40,18 +53,36 @@ impl Keyspace {
     pub(crate) fn tag_of_generation(&self, key: &[u8]) -> Option<Tag> {
         let text = std::str::from_utf8(key).ok()?;
         let tag = text.strip_prefix(&*self.namespace)?.strip_prefix(':')?.strip_suffix(":gen")?;
-        Some(Tag::of_text(tag))
+        let tag = if self.cluster { tag.strip_prefix('{')?.strip_suffix('}')? } else { tag };
+        Some(Tag::of_text(if self.cluster && tag == "%" { "" } else { tag }))
     }
 
     /// The key that a connection's heartbeat writes to: at the side of a tag, of which the connection's server keeps the generation.
     #[cfg(feature = "redis")]
     pub(crate) fn heartbeat(&self, tag: &Tag, session: u64, beat: u64) -> String {
-        format!("{}-near:{tag}:{session:016x}:{beat}", self.namespace)
+        format!("{}-near:{}:{session:016x}:{beat}", self.namespace, self.segment(tag))
     }
 
     /// The pattern of all keys of a tag; of the whole namespace for [`Tag::all`].
     pub fn pattern(&self, tag: &Tag) -> String {
-        if *tag == Tag::all() { format!("{}:*", self.namespace) } else { format!("{}:{tag}:*", self.namespace) }
+        if *tag == Tag::all() { format!("{}:*", self.namespace) } else { format!("{}:{}:*", self.namespace, self.segment(tag)) }
+    }
+}
+
+/// A tag has no braces of its own, so these are the first of a key: what Redis Cluster hashes.
+struct Segment<'a> {
+    tag: &'a Tag,
+    braces: bool,
+}
+
+impl fmt::Display for Segment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.braces, self.tag.as_str()) {
+            (false, tag) => f.write_str(tag),
+            // SQLite allows a table without a name, and empty braces would count for nothing. No other tag ends in a lone percent sign.
+            (true, "") => f.write_str("{%}"),
+            (true, tag) => write!(f, "{{{tag}}}"),
+        }
     }
 }
 
@@ -87,12 +118,12 @@ pub(crate) fn fingerprint(keyspace: &Keyspace, database: &str, epoch: &Generatio
     for part in [FORMAT.as_bytes(), database.as_bytes(), &epoch.0] {
         hash_part(&mut hash, part);
     }
-    format!("{keyspace}:{}:fingerprint:{}", Tag::schema(), hex(&hash.finalize()))
+    format!("{keyspace}:{}:fingerprint:{}", keyspace.segment(&Tag::schema()), hex(&hash.finalize()))
 }
 
 /// The key up to the hash: `sql:<table>:<kind>:`.
 pub(crate) fn stem(keyspace: &Keyspace, table: &Tag, category: Category) -> String {
-    format!("{keyspace}:{table}:{}:", category.as_str())
+    format!("{keyspace}:{}:{}:", keyspace.segment(table), category.as_str())
 }
 
 /// The key of a read. The hash is whole: a truncated one would hand somebody another's rows. `None` where the arguments are too large to be worth
@@ -147,6 +178,24 @@ impl Write for HashWriter {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn a_table_wears_braces_in_a_cluster() {
+        let (one, cluster) = (Keyspace::new("sql"), Keyspace::new("sql").in_cluster());
+        let tag = Tag::table("a{b}:c");
+        assert_eq!(one.fence(&tag), "sql-fence:a%7Bb%7D%3Ac");
+        assert_eq!(cluster.fence(&tag), "sql-fence:{a%7Bb%7D%3Ac}");
+        assert_eq!(cluster.generation(&Tag::all()), "sql:{_all}:gen");
+        #[cfg(feature = "redis")]
+        for tag in [tag.clone(), Tag::all(), Tag::table("")] {
+            for keyspace in [&one, &cluster] {
+                assert_eq!(keyspace.tag_of_generation(keyspace.generation(&tag).as_bytes()), Some(tag.clone()));
+            }
+            assert_eq!(cluster.tag_of_generation(one.generation(&tag).as_bytes()), None);
+        }
+        assert_eq!((cluster.pattern(&Tag::all()), cluster.pattern(&tag)), ("sql:*".into(), "sql:{a%7Bb%7D%3Ac}:*".into()));
+        assert_eq!(stem(&cluster, &tag, Category::Data), "sql:{a%7Bb%7D%3Ac}:data:");
+    }
 
     #[test]
     fn every_part_tells_keys_apart() {

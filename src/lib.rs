@@ -73,6 +73,7 @@
 //! | `postgres` | PostgreSQL | sqlx's driver |
 //! | `mysql` | MySQL and MariaDB | sqlx's driver |
 //! | `redis` (default) | the store that processes share | the `redis` crate |
+//! | `tls` | TLS to Redis | rustls with ring, which builds C |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")

@@ -44,6 +44,13 @@ pub enum UnclearWrites {
     Ask,
 }
 
+/// Times of `stale_while_revalidate`, by category; none is zero.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct StaleTimes {
+    pub(crate) categories: BTreeMap<Category, Duration>,
+    pub(crate) default: Duration,
+}
+
 /// What becomes of a write whose fence can't be set, since the store can't be reached or takes no writes, or the database is not known yet
 /// (`CACHE_UNFENCED_WRITES`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +75,10 @@ pub struct Policy {
     pub(crate) count: Option<Duration>,
     pub(crate) default: Option<Duration>,
     pub(crate) tables: BTreeMap<String, Duration>,
+    /// How long an answer that is too old may be served while it is read anew.
+    pub(crate) stale: StaleTimes,
+    /// How eagerly answers are read anew before they are too old; zero for not at all.
+    pub(crate) early: f64,
     /// The largest part of a TTL that is taken off at random, so that what was filled together doesn't expire together.
     pub(crate) jitter: f64,
     pub(crate) max_entry: usize,
@@ -83,6 +94,8 @@ impl Default for Policy {
             count: None,
             default: None,
             tables: BTreeMap::new(),
+            stale: StaleTimes::default(),
+            early: 1.0,
             jitter: 0.1,
             max_entry: 4 << 20,
             unclear: UnclearWrites::default(),
@@ -103,6 +116,12 @@ impl Policy {
             };
             own.or(self.default).unwrap_or(Duration::from_secs(built_in))
         })
+    }
+
+    /// How long after that it may be served all the same while it is read anew: the comment in the text, else its category's time, else the default.
+    pub(crate) fn stale(&self, analysis: &Analysis) -> Duration {
+        let Ok(read) = &analysis.read else { return Duration::ZERO };
+        analysis.hints.stale.or_else(|| self.stale.categories.get(&read.category).copied()).unwrap_or(self.stale.default)
     }
 
     /// Names of tables in settings are compared without regard to case: environment variables are written in capitals.

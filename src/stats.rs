@@ -114,6 +114,9 @@ pub(crate) struct Counters {
     pub(crate) near_hits: AtomicU64,
     pub(crate) misses: AtomicU64,
     pub(crate) fills: AtomicU64,
+    pub(crate) joined: AtomicU64,
+    pub(crate) refreshed_early: AtomicU64,
+    pub(crate) served_stale: AtomicU64,
     pub(crate) writes: AtomicU64,
     pub(crate) invalidations: AtomicU64,
     pub(crate) invalidations_of_everything: AtomicU64,
@@ -140,6 +143,9 @@ impl Default for Counters {
             near_hits: AtomicU64::default(),
             misses: AtomicU64::default(),
             fills: AtomicU64::default(),
+            joined: AtomicU64::default(),
+            refreshed_early: AtomicU64::default(),
+            served_stale: AtomicU64::default(),
             writes: AtomicU64::default(),
             invalidations: AtomicU64::default(),
             invalidations_of_everything: AtomicU64::default(),
@@ -189,6 +195,9 @@ impl Counters {
             near_hits: read(&self.near_hits),
             misses: read(&self.misses),
             fills: read(&self.fills),
+            joined: read(&self.joined),
+            refreshed_early: read(&self.refreshed_early),
+            served_stale: read(&self.served_stale),
             writes: read(&self.writes),
             invalidations: read(&self.invalidations),
             invalidations_of_everything: read(&self.invalidations_of_everything),
@@ -218,6 +227,9 @@ impl Counters {
             &self.near_hits,
             &self.misses,
             &self.fills,
+            &self.joined,
+            &self.refreshed_early,
+            &self.served_stale,
             &self.writes,
             &self.invalidations,
             &self.invalidations_of_everything,
@@ -255,6 +267,12 @@ pub struct Stats {
     pub misses: u64,
     /// Answers stored.
     pub fills: u64,
+    /// Reads that were looked up in vain and then got the answer of another read that was under way, here or in another process: neither hits nor misses.
+    pub joined: u64,
+    /// Answers read anew in the background before they were too old.
+    pub refreshed_early: u64,
+    /// Hits that were too old and served all the same, as `stale_while_revalidate` allows.
+    pub served_stale: u64,
     /// Writes that went through the executor or its transactions.
     pub writes: u64,
     /// Tables that were invalidated, by writes and by hand, each time counted.
@@ -298,11 +316,12 @@ pub struct TableStats {
 }
 
 impl Stats {
-    /// Hits per look-up, from 0 to 1; 0 before the first.
+    /// The part of the look-ups that were answered without a read of their own from the database, from 0 to 1; 0 before the first.
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
     pub fn hit_ratio(&self) -> f64 {
-        let looked_up = self.hits + self.misses;
-        if looked_up == 0 { 0.0 } else { self.hits as f64 / looked_up as f64 }
+        let spared = self.hits + self.joined;
+        let looked_up = spared + self.misses;
+        if looked_up == 0 { 0.0 } else { spared as f64 / looked_up as f64 }
     }
 }
 
@@ -316,8 +335,16 @@ impl fmt::Display for Stats {
         writeln!(f, "{:<28} {:<9} {:>9} {:>9} {:>9}", "total", "", self.hits, self.misses, self.fills)?;
         writeln!(
             f,
-            "{} of the hits near; {} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
-            self.near_hits, self.writes, self.invalidations, self.invalidations_of_everything, self.reclaimed, self.store_errors
+            "{} of the hits near; {} joined another's read, {} refreshed early, {} served stale\n{} writes, {} tables invalidated, everything {} times, {} dead entries reclaimed; {} store errors",
+            self.near_hits,
+            self.joined,
+            self.refreshed_early,
+            self.served_stale,
+            self.writes,
+            self.invalidations,
+            self.invalidations_of_everything,
+            self.reclaimed,
+            self.store_errors
         )?;
         for (title, reasons) in [("not looked up", &self.bypasses), ("not stored", &self.not_stored)] {
             for (reason, count) in reasons {

@@ -16,7 +16,8 @@ pub(crate) use self::breaker::Breaker;
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfigError, RedisStore};
-pub use self::redis_config::{RedisAddress, RedisConfig};
+pub(crate) use self::redis_config::nodes as redis_nodes;
+pub use self::redis_config::{RedisAddress, RedisConfig, RedisTls};
 
 pub use crate::key::Keyspace;
 pub use crate::tag::{Generation, ServerIdentity, Tag};
@@ -82,6 +83,42 @@ pub enum Creation {
     Lapsed(Vec<FenceId>),
 }
 
+/// Who asks [`CacheStore::lease`], and for which answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The part of the entry's header, from [`ALL_GENERATION`]'s place on, that names the generations. An entry under others is no answer, and whoever reads the
+    /// database under others holds another lease.
+    pub head: Vec<u8>,
+    /// The eight bytes behind that part in an entry which is too old to be the answer, if there is one.
+    pub except: Option<[u8; 8]>,
+    /// A fresh random name of who asks.
+    pub holder: [u8; 16],
+}
+
+/// The answer of [`CacheStore::lease`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// The entry that was wished for is there; no lease was given.
+    Entry(Bytes),
+    /// The lease is the asker's for the time asked for.
+    Granted,
+    /// Somebody else reads the database for the same answer.
+    Held,
+    /// Somebody found that the answer can't be kept: everybody reads for himself.
+    Alone,
+}
+
+/// What its holder makes of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseFate {
+    /// It goes on for so long.
+    Renewed(Duration),
+    /// It is free.
+    Free,
+    /// For so long it says [`Lease::Alone`].
+    Alone(Duration),
+}
+
 /// A write's name in the fence: the database it writes to, then a fresh random part. Never one per process: overlapping writes must not release each other.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FenceId(pub String);
@@ -132,6 +169,13 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// Stores an entry, which was read under generations of these tags, for `ttl`.
     async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError>;
+
+    /// Asks for leave to read the database for an entry's answer, or for the entry, if it is there meanwhile; in one round trip. A lease that is not
+    /// renewed ends after `time`. It bars nobody from reading: it only spares the database equal work.
+    async fn lease(&self, key: &str, wish: &Wish, time: Duration) -> Result<Lease, StoreError>;
+
+    /// Renews a lease or gives it back; does nothing where it has run out or is somebody else's by now.
+    async fn settle_lease(&self, key: &str, wish: &Wish, fate: LeaseFate) -> Result<(), StoreError>;
 
     /// Deletes an entry.
     async fn discard(&self, key: &str) -> Result<(), StoreError>;

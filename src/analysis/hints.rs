@@ -1,4 +1,4 @@
-//! What comments ask for: `/* cache: off */`, `-- cache: ttl=30s`.
+//! What comments ask for: `/* cache: off */`, `-- cache: ttl=30s`, `/* cache: ttl=1m, swr=30s */`.
 
 use super::Hints;
 use std::sync::Once;
@@ -17,8 +17,9 @@ pub(super) fn read(comments: &[&str]) -> Hints {
         };
         for wish in wishes.split(',') {
             match parse(wish.trim()) {
-                Some(Wish::Off) => hints.off = true,
+                Some(Wish::Off | Wish::Ttl(Duration::ZERO)) => hints.off = true,
                 Some(Wish::Ttl(ttl)) => hints.ttl = Some(ttl),
+                Some(Wish::Stale(stale)) => hints.stale = Some(stale),
                 None => {
                     static SAID: Once = Once::new();
                     SAID.call_once(|| {
@@ -34,7 +35,9 @@ pub(super) fn read(comments: &[&str]) -> Hints {
 
 enum Wish {
     Off,
+    /// None at all is the same as off: an answer that is kept for no time is not kept.
     Ttl(Duration),
+    Stale(Duration),
 }
 
 fn parse(wish: &str) -> Option<Wish> {
@@ -42,9 +45,11 @@ fn parse(wish: &str) -> Option<Wish> {
         return Some(Wish::Off);
     }
     let (name, value) = wish.split_once('=')?;
-    if !name.trim().eq_ignore_ascii_case("ttl") {
-        return None;
-    }
+    let wish: fn(Duration) -> Wish = match name.trim().to_ascii_lowercase().as_str() {
+        "ttl" => Wish::Ttl,
+        "swr" => Wish::Stale,
+        _ => return None,
+    };
     let value = value.trim();
     let unit = value.find(|c: char| !c.is_ascii_digit())?;
     let count: u64 = value[..unit].parse().ok()?;
@@ -55,6 +60,5 @@ fn parse(wish: &str) -> Option<Wish> {
         "h" => 3_600_000,
         _ => return None,
     };
-    // An answer that is kept for no time at all is not kept.
-    Some(if count == 0 { Wish::Off } else { Wish::Ttl(Duration::from_millis(count.checked_mul(millis)?)) })
+    Some(wish(Duration::from_millis(count.checked_mul(millis)?)))
 }

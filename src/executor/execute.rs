@@ -61,11 +61,16 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// Rows as they come: from the store at once, from the database one by one while a copy is kept.
     fn read(&self, plan: Arc<Plan>, request: Request<DB>) -> Steps<'_, DB> {
         async move {
-            match self.look_up(&plan, &request, false).await {
-                Answer::Hit(replayed) => {
-                    stream::iter(replayed.rows.into_iter().map(Either::Right).chain([Either::Left(replayed.result)]).map(Ok)).left_stream()
+            Ok(match self.answer(&plan, request, false).await? {
+                Answer::Whole(replayed) => {
+                    let steps = replayed.rows.into_iter().map(Either::Right).chain([Either::Left(replayed.result)]);
+                    stream::iter(steps.map(Ok)).left_stream()
                 }
-                Answer::Miss(mut filling) => {
+                Answer::Live(live) => {
+                    let steps = stream::try_unfold(live, async |mut live| Ok(live.next().await?.map(|step| (step, live))));
+                    steps.left_stream().right_stream()
+                }
+                Answer::Alone(request, mut filling) => {
                     let steps = async_stream::try_stream! {
                         let sql = request.sql.clone();
                         let mut connection = self.shared.lend().await?;
@@ -75,13 +80,13 @@ impl<DB: Backend> CachingExecutor<DB> {
                             yield step;
                         }
                         drop(steps);
-                        filling.finish(&sql, connection).await;
+                        filling.finish(&sql, connection).await.store().await;
                     };
-                    steps.right_stream()
+                    steps.right_stream().right_stream()
                 }
-            }
+            })
         }
-        .flatten_stream()
+        .try_flatten_stream()
         .boxed()
     }
 }

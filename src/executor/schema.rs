@@ -13,8 +13,8 @@ use crate::tag::{Generation, Tag};
 use quick_cache::Weighter;
 use sqlx::Pool;
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -43,11 +43,41 @@ pub(crate) struct Plan {
     pub(crate) stem: String,
     /// How long its answer may be kept.
     pub(crate) ttl: Duration,
+    /// How long after that it may be served while it is read anew.
+    pub(crate) stale: Duration,
+    pub(crate) experience: Experience,
     pub(crate) counters: Arc<TableCounters>,
     /// The schema that it was made with.
     pub(crate) version: u64,
     /// The generation under which that schema was read.
     pub(crate) epoch: Option<Generation>,
+}
+
+/// What was learnt of a statement while it was read.
+#[derive(Debug, Default)]
+pub(crate) struct Experience {
+    /// What the database took last, in us; zero until it was measured.
+    cost: AtomicU64,
+    /// Whether the last answer could not be kept: to wait for one like it would be in vain.
+    unkept: AtomicBool,
+}
+
+impl Experience {
+    pub(super) fn note_cost(&self, cost: Duration) {
+        self.cost.store(u64::try_from(cost.as_micros()).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    pub(super) fn cost(&self) -> Option<Duration> {
+        Some(self.cost.load(Relaxed)).filter(|cost| *cost > 0).map(Duration::from_micros)
+    }
+
+    pub(super) fn note_kept(&self, kept: bool) {
+        self.unkept.store(!kept, Relaxed);
+    }
+
+    pub(super) fn is_unkept(&self) -> bool {
+        self.unkept.load(Relaxed)
+    }
 }
 
 /// A catalog and the plans made with it. They go together, so that no plan outlives its catalog.
@@ -193,6 +223,8 @@ impl<DB: Backend> Shared<DB> {
         };
         Plan {
             ttl: self.policy.ttl(&analysis),
+            stale: self.policy.stale(&analysis),
+            experience: Experience::default(),
             analysis,
             reads,
             writes,

@@ -10,7 +10,7 @@
 //! that counted. [`IN_ROW`] of them without an answer in between open the breaker, or as many within [`WINDOW`] if at least one operation in [`SHARE`]
 //! failed: a store that is merely too slow answers now and then.
 
-use super::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
+use super::{CacheStore, Creation, FenceId, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Wish};
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
@@ -255,6 +255,14 @@ impl CacheStore for Breaker {
             self.0.inner.forget_near(tags);
         }
         filled
+    }
+
+    async fn lease(&self, key: &str, wish: &Wish, time: Duration) -> Result<Lease, StoreError> {
+        self.pass(|| self.0.inner.lease(key, wish, time)).await
+    }
+
+    async fn settle_lease(&self, key: &str, wish: &Wish, fate: LeaseFate) -> Result<(), StoreError> {
+        self.pass(|| self.0.inner.settle_lease(key, wish, fate)).await
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 use super::bounded::Bounded;
 use super::{ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, NearUse, StoreError, TABLE_GENERATION, glob};
+use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
@@ -58,6 +59,12 @@ impl MemoryStore {
     }
 }
 
+/// Whether these bytes are the answer that somebody wishes for.
+fn grants(bytes: &[u8], wish: &Wish) -> bool {
+    let rest = bytes.get(ALL_GENERATION.start..).and_then(|rest| rest.strip_prefix(&wish.head[..]));
+    rest.is_some_and(|rest| wish.except.is_none_or(|except| !rest.starts_with(&except)))
+}
+
 /// Whether these bytes are an entry that was read under another generation than the one that stands.
 fn is_dead(bytes: &[u8], tag: &Tag, standing: Label) -> bool {
     let place = if *tag == Tag::all() { ALL_GENERATION } else { TABLE_GENERATION };
@@ -95,6 +102,15 @@ impl CacheStore for MemoryStore {
 
     async fn fill(&self, key: &str, _tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
         self.entries.insert(key, entry, ttl);
+        Ok(())
+    }
+
+    /// One process: its own single flight does, so a lease is always granted.
+    async fn lease(&self, key: &str, wish: &Wish, _time: Duration) -> Result<Lease, StoreError> {
+        Ok(self.entries.get(key).filter(|bytes| grants(bytes, wish)).map_or(Lease::Granted, Lease::Entry))
+    }
+
+    async fn settle_lease(&self, _key: &str, _wish: &Wish, _fate: LeaseFate) -> Result<(), StoreError> {
         Ok(())
     }
 

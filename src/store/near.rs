@@ -220,6 +220,10 @@ impl Session {
         }
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(SeqCst)
+    }
+
     fn nanos(&self, now: Instant) -> u64 {
         // At least 1: 0 is never.
         u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX).max(1)
@@ -310,7 +314,7 @@ mod tests {
     }
 
     fn entry_under(generations: &[Generation]) -> Bytes {
-        entry::encode(KEY, &tags(), generations, Duration::ZERO, b"rows")
+        entry::encode(KEY, &tags(), generations, entry::Facts { fresh_for: Duration::MAX, cost: Duration::ZERO }, b"rows")
     }
 
     /// A heartbeat that is sent now and comes back at once.

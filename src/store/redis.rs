@@ -1,13 +1,15 @@
 //! The store that processes share: Redis or Valkey.
 //!
 //! Every operation but the two that walk over keys is one round trip: a look-up is one MGET; what must be atomic is a script. Nothing here depends on
-//! state of a connection, so a request whose connection turns out to be dead is asked again on a new one.
+//! state of a connection, so a request whose connection turns out to be dead is asked again on a new one. In a cluster an operation asks each server that has one
+//! of its keys, all at once; why nothing is lost by that is said in `cluster/across.rs`.
 //!
 //! The commands that a restricted ACL user needs, on keys `~<namespace>:*`, `~<namespace>-fence:*` and `~<namespace>-near:*`:
 //!
 //! ```text
 //! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
 //! near cache:      +hello +client|tracking +client|caching
+//! in a cluster:    +cluster|slots +asking +zrem
 //! within scripts:  +time +get +set +del +unlink +getrange +zcount +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zrevrange
 //! ```
 //!
@@ -16,26 +18,36 @@
 //! Without `+info` the store works, but can't tell one server from another: see [`RedisStore`]. Without those of the near cache there is none.
 
 mod answer;
+mod cluster;
 mod config;
 mod connection;
 mod mirror;
+mod reclaim;
 mod request;
 mod scan;
+mod sentinel;
+mod tls;
 mod tracking;
 
 pub use config::RedisConfigError;
 
 use self::answer::{array, creation, label};
-use self::connection::{Connection, Pool, identify};
-use self::request::{Packet, Request, backend};
+use self::cluster::Cluster;
+use self::config::Target;
+use self::connection::{Connection, Pool, Slot, Source, identify};
+use self::request::{Packet, Place, Request, backend};
+use self::sentinel::Sentinels;
 use self::tracking::Tracking;
 use super::near::Near;
-use super::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, RedisConfig, StoreError};
+use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, NearUse, RedisConfig, StoreError};
+use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::{Cmd, ProtocolVersion, Script, Value};
+use futures_util::future::join_all;
+use redis::{Cmd, Script, Value};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -50,6 +62,11 @@ const MARKER_LIFE: Duration = Duration::from_mins(1);
 /// What stands at a fenced tag's generation key.
 const FENCED: &[u8] = b"fenced";
 
+/// The life of the marker of a write with this lease.
+fn marker_life(lease: Duration) -> Duration {
+    MARKER_LIFE.max(lease.saturating_mul(4))
+}
+
 macro_rules! script {
     ($name:ident, $file:literal) => {
         static $name: LazyLock<Script> =
@@ -58,14 +75,18 @@ macro_rules! script {
 }
 script!(CREATE, "create.lua");
 script!(BEGIN, "begin.lua");
+script!(BEGIN_ALONE, "begin_alone.lua");
 script!(END, "end.lua");
 script!(CLEAR_LAPSED, "clear_lapsed.lua");
 script!(RECLAIM, "reclaim.lua");
+script!(LEASE, "lease.lua");
+script!(SETTLE_LEASE, "settle_lease.lua");
 
-/// Keeps entries, generations and fences in a Redis or Valkey server.
+/// Keeps entries, generations and fences in a Redis or Valkey server, the master that sentinels name, or a cluster.
 ///
 /// Every token names the server that keeps it, and is compared with the server behind the connection that answered: after a failover, or a restart from
 /// an old snapshot, everything is a miss. A replica is refused. A user who may not ask for INFO gives up these protections (said once in the log).
+/// A master that was replaced while it was cut off or hung may answer those who still reach it alone, until it learns of that: no client can tell.
 /// [`CacheStore::ping`] also notices a server that became another one without breaking its connections.
 ///
 /// A request that timed out may still reach the server late, after a request that followed it on a new connection. A late `begin` leaves a fence
@@ -77,7 +98,7 @@ script!(RECLAIM, "reclaim.lua");
 /// could not be made. [`CacheStore::reclaim`] and [`CacheStore::delete_matching`] walk over many keys: there the time applies to each step.
 pub struct RedisStore {
     keyspace: Keyspace,
-    pool: Pool,
+    route: Route,
     near: Option<Arc<Near>>,
     timeout: Duration,
     guard: Option<Duration>,
@@ -85,33 +106,51 @@ pub struct RedisStore {
     address: String,
 }
 
+/// Where requests go.
+enum Route {
+    /// To one server, the one that sentinels name included.
+    One(Pool),
+    /// To the server that has the key.
+    Cluster(Arc<Cluster>),
+}
+
 impl RedisStore {
-    /// A store in this server, which need not be up yet: connections are made when they are needed.
+    /// A store in this server, or these servers, which need not be up yet: connections are made when they are needed. In a cluster the keys wear braces,
+    /// whatever the keyspace says.
     ///
     /// # Errors
     ///
     /// A setting that can't be used, named in the error.
     pub fn new(config: &RedisConfig, keyspace: Keyspace) -> Result<Self, RedisConfigError> {
-        let info = config.connection_info()?;
-        let address = info.addr().to_string();
-        let open = |info| redis::Client::open(info).map_err(|error| config.refused(&error));
-        let mut near = None;
-        let mut tracking = None;
-        if config.near_bytes > 0 {
-            let near = near.insert(Arc::new(Near::new(config.near_bytes, config.near_staleness)));
-            let resp3 = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-            let client = open(info.clone().set_redis_settings(resp3))?;
-            tracking = Some((client, Arc::new(Tracking::new(Arc::clone(near), keyspace.clone(), config.near_staleness))));
-        }
-        let pool = Pool::new(open(info)?, tracking, config.connections, config.connect_timeout);
-        Ok(Self { keyspace, pool, near, timeout: config.timeout, guard: config.fence_guard, address })
+        let target = config.target()?;
+        let keyspace = if matches!(target, Target::Cluster { .. }) { keyspace.in_cluster() } else { keyspace };
+        let near = (config.near_bytes > 0).then(|| Arc::new(Near::new(config.near_bytes, config.near_staleness)));
+        let tracking = |near: &Arc<Near>| Arc::new(Tracking::new(Arc::clone(near), keyspace.clone(), config.near_staleness));
+        let tracking = near.as_ref().map(tracking);
+        let one = |source| Route::One(Pool::new(source, tracking.clone(), config.connections, config.connect_timeout));
+        let (address, route) = match target {
+            Target::Server(client) => (client.get_connection_info().addr().to_string(), one(Source::Server(client))),
+            Target::Sentinel { sentinels, master, access } => {
+                let sentinels = Sentinels::new(sentinels, master, access, config.connect_timeout);
+                (format!("{:?}", config.address), one(Source::Sentinels(sentinels)))
+            }
+            Target::Cluster { seeds, access } => {
+                let cluster = Cluster::new(seeds, access, tracking.clone(), config.connections, config.connect_timeout);
+                (format!("{:?}", config.address), Route::Cluster(Arc::new(cluster)))
+            }
+        };
+        Ok(Self { keyspace, route, near, timeout: config.timeout, guard: config.fence_guard, address })
     }
 
     /// Asks within the deadline. Answers are returned with the connection that brought them: it knows which server gave them.
     async fn ask(&self, request: &Request<'_>) -> Result<(Value, Arc<Connection>), StoreError> {
-        let slot = self.pool.slot();
+        let pool = match &self.route {
+            Route::One(pool) => pool,
+            Route::Cluster(cluster) => return cluster.ask(request, self.timeout).await,
+        };
+        let slot = pool.slot();
         let mut used = None;
-        if let Ok(answer) = tokio::time::timeout(self.timeout, request.exchange(slot, &mut used)).await {
+        if let Ok(answer) = tokio::time::timeout(self.timeout, request.exchange(slot, false, &mut used)).await {
             return answer;
         }
         slot.timed_out(used.as_ref());
@@ -121,6 +160,49 @@ impl RedisStore {
     /// The guard's lease; zero without a guard.
     fn guard(&self) -> u64 {
         self.guard.map_or(0, millis)
+    }
+
+    /// The arguments of `create.lua` for so many tags.
+    fn to_create(&self, tags: usize) -> impl Fn(&mut Cmd, &Connection) + Send + Sync {
+        let guard = self.guard();
+        move |command, connection| {
+            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE)).arg(guard);
+            for _ in 0..tags {
+                command.arg(&Generation::fresh(connection.identity).0);
+            }
+        }
+    }
+
+    /// The arguments of `begin.lua`.
+    fn to_begin(&self, id: &FenceId, lease: Duration) -> impl Fn(&mut Cmd, &Connection) + Send + Sync {
+        let guard = self.guard();
+        move |command, connection| {
+            let marker = millis(marker_life(lease));
+            command.arg(&id.0).arg(millis(lease)).arg(marker).arg(guard).arg(&connection.identity.0);
+        }
+    }
+
+    fn is_cluster(&self) -> bool {
+        matches!(self.route, Route::Cluster(_))
+    }
+
+    /// Asks the server behind this slot, within the deadline, who it is. One that has become another (or a replica) loses its connection.
+    async fn check(&self, slot: &Arc<Slot>) -> Result<ServerIdentity, StoreError> {
+        let mut used = None;
+        let check = async {
+            let connection = slot.get().await?;
+            used = Some(Arc::clone(&connection));
+            let identity = identify(&mut connection.requests.clone(), self.is_cluster()).await;
+            if !matches!(identity, Ok(identity) if identity.unwrap_or_default() == connection.identity) {
+                slot.forget(&connection);
+            }
+            identity.map(Option::unwrap_or_default).map_err(backend)
+        };
+        let Ok(identity) = tokio::time::timeout(self.timeout, check).await else {
+            slot.timed_out(used.as_ref());
+            return Err(StoreError::Deadline(self.timeout));
+        };
+        identity
     }
 
     fn generations(&self, tags: &[Tag]) -> Vec<String> {
@@ -136,13 +218,15 @@ impl RedisStore {
 #[async_trait]
 impl CacheStore for RedisStore {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        match &self.near {
-            // What depends on nothing would be near for ever.
-            Some(near) if !tags.is_empty() => match near.look_up(key, tags) {
-                Some(found) => Ok(found),
-                None => self.look_up_and_mirror(near, key, tags).await,
-            },
-            _ => self.look_up_plainly(key, tags).await.map(|(found, _)| found),
+        // What depends on nothing would be near for ever.
+        let near = self.near.as_ref().filter(|_| !tags.is_empty());
+        if let Some(found) = near.and_then(|near| near.look_up(key, tags)) {
+            return Ok(found);
+        }
+        match (&self.route, near) {
+            (Route::Cluster(_), _) => self.look_up_across(key, tags).await,
+            (Route::One(_), Some(near)) => self.look_up_and_mirror(near, key, tags).await,
+            (Route::One(_), None) => self.look_up_plainly(key, tags).await.map(|(found, _)| found),
         }
     }
 
@@ -150,12 +234,10 @@ impl CacheStore for RedisStore {
         if tags.is_empty() {
             return Ok(Vec::new());
         }
-        let arguments = |command: &mut Cmd, connection: &Connection| {
-            command.arg(&connection.identity.0).arg(millis(GENERATION_LIFE)).arg(self.guard());
-            for _ in tags {
-                command.arg(&Generation::fresh(connection.identity).0);
-            }
-        };
+        if self.is_cluster() {
+            return self.create_across(tags).await;
+        }
+        let arguments = self.to_create(tags.len());
         let (answer, _) = self.ask(&Request::script(&CREATE, &self.script_keys(tags), &arguments)).await?;
         let answers = array(answer)?;
         if answers.len() != tags.len() {
@@ -167,45 +249,81 @@ impl CacheStore for RedisStore {
     async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
         match &self.near {
             Some(near) if !tags.is_empty() => {
-                let filled = self.fill_and_mirror(near, key, tags, entry, ttl).await;
+                let filled = match self.route {
+                    Route::One(_) => self.fill_and_mirror(near, key, tags, entry, ttl).await,
+                    Route::Cluster(_) => self.fill_across(near, key, tags, entry, ttl).await,
+                };
                 if filled.is_err() {
                     // Its reader may have seen more than what is mirrored.
                     near.drop_tags(tags);
                 }
                 filled
             }
-            _ => self.ask(&Request::new("SET", |_| Packet::Command(set(key, &entry, ttl)))).await.map(drop),
+            _ => self.ask(&Request::new("SET", Place::Key(key.as_bytes()), |_| Packet::Command(set(key, &entry, ttl)))).await.map(drop),
         }
+    }
+
+    async fn lease(&self, key: &str, wish: &Wish, time: Duration) -> Result<Lease, StoreError> {
+        let arguments = |command: &mut Cmd, _: &Connection| {
+            let except = wish.except.as_ref().map_or(&[][..], |except| &except[..]);
+            command.arg(ALL_GENERATION.start).arg(&wish.head).arg(except).arg(&wish.holder).arg(millis(time));
+        };
+        let (answer, _) = self.ask(&Request::script(&LEASE, &[key.to_owned(), lease_key(key)], &arguments)).await?;
+        let words: Vec<Vec<u8>> = redis::from_redis_value(answer).map_err(|error| StoreError::Protocol(format!("lease.lua: {error}")))?;
+        let mut words = words.into_iter();
+        match (words.next().as_deref(), words.next()) {
+            (Some(b"entry"), Some(entry)) => Ok(Lease::Entry(entry.into())),
+            (Some(b"granted"), None) => Ok(Lease::Granted),
+            (Some(b"held"), None) => Ok(Lease::Held),
+            (Some(b"alone"), None) => Ok(Lease::Alone),
+            _ => Err(StoreError::Protocol("lease.lua: an unknown answer".into())),
+        }
+    }
+
+    async fn settle_lease(&self, key: &str, wish: &Wish, fate: LeaseFate) -> Result<(), StoreError> {
+        let (fate, time) = match fate {
+            LeaseFate::Renewed(time) => ("renewed", millis(time)),
+            LeaseFate::Free => ("free", 0),
+            LeaseFate::Alone(time) => ("alone", millis(time)),
+        };
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&wish.head).arg(&wish.holder).arg(fate).arg(time);
+        self.ask(&Request::script(&SETTLE_LEASE, &[lease_key(key)], &arguments)).await.map(drop)
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
         if let Some(near) = &self.near {
             near.discard(key);
         }
-        self.ask(&Request::command("UNLINK", &|command| _ = command.arg(key))).await.map(drop)
+        self.ask(&Request::command("UNLINK", Place::Key(key.as_bytes()), &|command| _ = command.arg(key))).await.map(drop)
     }
 
     async fn begin(&self, tags: &[Tag], id: &FenceId, lease: Duration) -> Result<(), StoreError> {
         if tags.is_empty() {
             return Ok(());
         }
-        let marker = MARKER_LIFE.max(lease.saturating_mul(4));
-        let arguments = |command: &mut Cmd, connection: &Connection| {
-            command.arg(&id.0).arg(millis(lease)).arg(millis(marker)).arg(self.guard()).arg(&connection.identity.0);
+        let begun = if self.is_cluster() {
+            self.begin_across(tags, id, lease).await
+        } else {
+            let arguments = self.to_begin(id, lease);
+            self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await.map(drop)
         };
-        let begun = self.ask(&Request::script(&BEGIN, &self.script_keys(tags), &arguments)).await;
         // After the reply: from now on nobody is given these generations, so that none is mirrored again. The pushes may come later.
         self.forget_near(tags);
-        begun.map(drop)
+        begun
     }
 
     async fn end(&self, tags: &[Tag], id: &FenceId) -> Result<Label, StoreError> {
-        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
-        let mut keys = self.script_keys(tags);
-        keys.push(self.keyspace.generation(&Tag::schema()));
-        let ended = self.ask(&Request::script(&END, &keys, &arguments)).await;
+        let ended = if self.is_cluster() {
+            self.end_across(tags, id).await
+        } else {
+            let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(&id.0).arg(millis(MARKER_LIFE));
+            let mut keys = self.script_keys(tags);
+            keys.push(self.keyspace.generation(&Tag::schema()));
+            let ended = self.ask(&Request::script(&END, &keys, &arguments)).await;
+            ended.map(|(answer, connection)| label(&answer, connection.identity))
+        };
         self.forget_near(tags);
-        ended.map(|(answer, connection)| label(&answer, connection.identity))
+        ended
     }
 
     async fn clear_lapsed(&self, tag: &Tag, ids: &[FenceId]) -> Result<(), StoreError> {
@@ -223,10 +341,15 @@ impl CacheStore for RedisStore {
             return Ok(());
         }
         let generations = self.generations(tags);
-        // One command, so that nobody sees half of it.
-        let invalidated = self.ask(&Request::command("DEL", &|command| _ = command.arg(&generations))).await;
+        let invalidated = if self.is_cluster() {
+            self.delete_across(&generations).await
+        } else {
+            // One command, so that nobody sees half of it.
+            let place = Place::Key(generations[0].as_bytes());
+            self.ask(&Request::command("DEL", place, &|command| _ = command.arg(&generations))).await.map(drop)
+        };
         self.forget_near(tags);
-        invalidated.map(drop)
+        invalidated
     }
 
     async fn reclaim(&self, tag: &Tag) -> Result<u64, StoreError> {
@@ -241,25 +364,26 @@ impl CacheStore for RedisStore {
         unlinked
     }
 
-    /// Also notices, on every connection, that a server has become another one (or a replica) without breaking it.
+    /// Also notices, on every connection, that a server has become another one (or a replica) without breaking it. In a cluster every master is asked, and
+    /// the identity is that of all of them together.
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         let mut answered = ServerIdentity::default();
-        for slot in self.pool.slots() {
-            let mut used = None;
-            let check = async {
-                let connection = slot.get().await?;
-                used = Some(Arc::clone(&connection));
-                let identity = identify(&mut connection.requests.clone()).await;
-                if !matches!(identity, Ok(identity) if identity.unwrap_or_default() == connection.identity) {
-                    slot.forget(&connection);
+        match &self.route {
+            Route::One(pool) => {
+                for slot in pool.slots() {
+                    answered = self.check(slot).await?;
                 }
-                identity.map(Option::unwrap_or_default).map_err(backend)
-            };
-            let Ok(identity) = tokio::time::timeout(self.timeout, check).await else {
-                slot.timed_out(used.as_ref());
-                return Err(StoreError::Deadline(self.timeout));
-            };
-            answered = identity?;
+            }
+            Route::Cluster(cluster) => {
+                let topology = cluster.topology_within(self.timeout).await?;
+                let slots = topology.nodes().iter().flat_map(|node| node.pool.slots());
+                let checked = join_all(slots.map(|slot| self.check(slot))).await;
+                let mut digest = Sha256::new();
+                for identity in checked {
+                    digest.update(cluster.noted(identity)?.0);
+                }
+                answered.0.copy_from_slice(&digest.finalize()[..8]);
+            }
         }
         Ok(answered)
     }
@@ -282,6 +406,11 @@ fn set(key: &str, entry: &[u8], ttl: Duration) -> Cmd {
     command
 }
 
+/// Where an entry's lease is: among its table's keys, so that it goes with them, and in a cluster on the entry's shard. No reclaim takes it for an entry.
+fn lease_key(key: &str) -> String {
+    format!("{key}:lease")
+}
+
 /// Redis' unit of time. Zero would be refused, and so would be more than the clock can hold.
 fn millis(duration: Duration) -> u64 {
     const CENTURY: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
@@ -293,7 +422,6 @@ impl fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("keyspace", &self.keyspace)
             .field("address", &self.address)
-            .field("connections", &self.pool.slots().len())
             .field("near", &self.near)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()

@@ -8,12 +8,40 @@ use std::time::Duration;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedisAddress {
-    /// `redis://[user][:password@]host[:port][/db]` or `redis+unix:///path[?db=1][&user=..][&pass=..]`.
+    /// `redis://[user][:password@]host[:port][/db]` (`rediss://` with TLS), `redis+unix:///path[?db=1][&user=..][&pass=..]`, or
+    /// `redis+cluster://[user][:password@]host[:port][,host[:port]...]` (`rediss+cluster://` with TLS).
     Url(String),
     /// The path of a Unix socket.
     Socket(PathBuf),
     /// Host and port.
     Host(String, u16),
+    /// Hosts and ports of some nodes of a Redis Cluster; the others are learned from them.
+    Cluster(Vec<(String, u16)>),
+    /// A master that sentinels watch.
+    Sentinel {
+        /// Hosts and ports of the sentinels: all of them, so that a minority that was cut off can be told.
+        sentinels: Vec<(String, u16)>,
+        /// The name by which they know the master.
+        master: String,
+    },
+}
+
+impl RedisAddress {
+    /// Whether it is a cluster, whose keys wear braces.
+    pub(crate) fn is_cluster(&self) -> bool {
+        match self {
+            Self::Url(url) => cluster_url(url).is_some(),
+            Self::Cluster(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What comes after the scheme of a cluster's URL, and whether that is with TLS.
+pub(crate) fn cluster_url(url: &str) -> Option<(bool, &str)> {
+    url.strip_prefix("redis+cluster://")
+        .map(|rest| (false, rest))
+        .or_else(|| url.strip_prefix("rediss+cluster://").map(|rest| (true, rest)))
 }
 
 /// Without secrets: a URL may hold a password, so it is not shown.
@@ -23,8 +51,33 @@ impl fmt::Debug for RedisAddress {
             Self::Url(_) => f.write_str("a URL"),
             Self::Socket(path) => write!(f, "{}", path.display()),
             Self::Host(host, port) => write!(f, "{host}:{port}"),
+            Self::Cluster(nodes) => write!(f, "the cluster of {}", Nodes(nodes)),
+            Self::Sentinel { sentinels, master } => write!(f, "{master} by the sentinels {}", Nodes(sentinels)),
         }
     }
+}
+
+struct Nodes<'a>(&'a [(String, u16)]);
+
+impl fmt::Display for Nodes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (host, port)) in self.0.iter().enumerate() {
+            write!(f, "{}{host}:{port}", if index == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// How TLS is spoken; needs the crate's feature `tls`. The files are read once, when the store is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisTls {
+    /// A PEM file with the certificates of the authorities to trust. Defaults to those that the system trusts.
+    pub ca: Option<PathBuf>,
+    /// A PEM file with the certificate (and those between it and its authority) to show to a server that asks for one.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's private key.
+    pub key: Option<PathBuf>,
 }
 
 /// How to reach Redis. What the URL says and what is set here must not both be there: the field wins.
@@ -37,9 +90,15 @@ pub struct RedisConfig {
     pub username: Option<String>,
     /// The user's password. Defaults to the URL's, else to none.
     pub password: Option<String>,
-    /// The number of the database. Defaults to the URL's, else to 0.
+    /// The number of the database. Defaults to the URL's, else to 0, and a cluster has no other.
     pub db: Option<i64>,
-    /// How many connections to share. Each carries any number of requests at a time, so more than one pays only where one core can't keep up with
+    /// The ACL user of the sentinels, who have users of their own. Defaults to their user `default`.
+    pub sentinel_username: Option<String>,
+    /// The sentinels' password. Defaults to none.
+    pub sentinel_password: Option<String>,
+    /// Speak TLS, to sentinels as well. Defaults to what the URL says, else to no.
+    pub tls: Option<RedisTls>,
+    /// How many connections to share, to each master of a cluster. Each carries any number of requests at a time, so more than one pays only where one core can't keep up with
     /// decoding the answers. Defaults to 1.
     pub connections: usize,
     /// How long a connection may take to be made, authentication included. Defaults to 500 ms.
@@ -66,6 +125,9 @@ impl RedisConfig {
             username: None,
             password: None,
             db: None,
+            sentinel_username: None,
+            sentinel_password: None,
+            tls: None,
             connections: 1,
             connect_timeout: Duration::from_millis(500),
             timeout: Duration::from_millis(100),
@@ -83,6 +145,9 @@ impl fmt::Debug for RedisConfig {
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "..."))
             .field("db", &self.db)
+            .field("sentinel_username", &self.sentinel_username)
+            .field("sentinel_password", &self.sentinel_password.as_ref().map(|_| "..."))
+            .field("tls", &self.tls)
             .field("connections", &self.connections)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
@@ -91,4 +156,28 @@ impl fmt::Debug for RedisConfig {
             .field("near_staleness", &self.near_staleness)
             .finish()
     }
+}
+
+/// `host:port,host:port`, where a port may be left out and an IPv6 address wears brackets.
+pub(crate) fn nodes(text: &str, default_port: u16) -> Option<Vec<(String, u16)>> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let nodes: Vec<_> = parts.map(|part| node(part, default_port)).collect::<Option<_>>()?;
+    (!nodes.is_empty()).then_some(nodes)
+}
+
+fn node(text: &str, default_port: u16) -> Option<(String, u16)> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, port)) => (host, Some(port.strip_prefix(':')?)),
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = match port {
+        Some(port) => port.parse().ok().filter(|port| *port != 0)?,
+        None => default_port,
+    };
+    let plain = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '[' | ']'));
+    plain.then(|| (host.to_owned(), port))
 }

@@ -1,11 +1,15 @@
 //! What goes wrong, on purpose: races on fixed schedules, writers that die, servers that lie. After each fault no read is stale, and caching resumes.
 
+mod aging;
 mod begun_by_hand;
 mod by_hand;
 mod cancelled;
 mod degraded;
 mod drained;
 mod evidence;
+mod flights;
+mod flights_across;
+mod flights_lost;
 mod handed_out;
 mod identities;
 pub mod killed;

@@ -22,4 +22,5 @@ mod secrets;
 mod servers;
 mod store_contract;
 mod store_redis;
+mod topology;
 mod write_paths;

@@ -8,6 +8,7 @@ use sqlx_cached::store::{
     TABLE_GENERATION,
 };
 use sqlx_cached::store::{Generation, ServerIdentity, Tag};
+use sqlx_cached::store::{Lease, LeaseFate, Wish};
 use std::time::Duration;
 
 pub const TTL: Duration = Duration::from_mins(1);
@@ -51,16 +52,30 @@ pub fn entry_of(all: Generation, table: Generation) -> Bytes {
     bytes.into()
 }
 
+/// The key of an entry of this tag.
+fn key_of(keyspace: &Keyspace, tag: &Tag, rest: &str) -> String {
+    let pattern = keyspace.pattern(tag);
+    format!("{}{rest}", pattern.strip_suffix('*').unwrap())
+}
+
 /// Everything that doesn't depend on where the store keeps it.
 pub async fn contract(store: &dyn CacheStore) {
+    let tag = table("server");
+    assert_eq!(standing(store, &tag).await.server(), store.ping().await.unwrap(), "a token names its server");
+    contract_of_many(store, &keyspace()).await;
+}
+
+/// What is left of it where keys are named otherwise, and there are several servers.
+pub async fn contract_of_many(store: &dyn CacheStore, keyspace: &Keyspace) {
     generations_are_created_once(store).await;
     entries_are_bytes(store).await;
     a_fence_stands_until_its_last_writer_ends(store).await;
     a_strangers_end_changes_nothing(store).await;
     a_fence_covers_each_of_its_tags(store).await;
     invalidation_leaves_fences(store).await;
-    deletion_by_pattern_counts_and_keeps_fences(store).await;
-    reclaim_unlinks_the_dead_and_nothing_else(store).await;
+    deletion_by_pattern_counts_and_keeps_fences(store, keyspace).await;
+    reclaim_unlinks_the_dead_and_nothing_else(store, keyspace).await;
+    a_lease_gives_the_entry_once_it_is_there(store, keyspace).await;
     nothing_of_nothing_is_nothing(store).await;
 }
 
@@ -68,7 +83,6 @@ async fn generations_are_created_once(store: &dyn CacheStore) {
     let (one, two) = (table("one"), table("two"));
     assert_eq!(label(store, &one).await, Label::Absent);
     let first = standing(store, &one).await;
-    assert_eq!(first.server(), store.ping().await.unwrap(), "a token names its server");
     assert_eq!(label(store, &one).await, Label::Standing(first));
     assert_eq!(standing(store, &one).await, first, "never replaced");
 
@@ -163,26 +177,27 @@ async fn invalidation_leaves_fences(store: &dyn CacheStore) {
     standing(store, &tag).await;
 }
 
-async fn deletion_by_pattern_counts_and_keeps_fences(store: &dyn CacheStore) {
+async fn deletion_by_pattern_counts_and_keeps_fences(store: &dyn CacheStore, keyspace: &Keyspace) {
     // Names that would be patterns, were they not escaped.
     let (odd, other, fenced) = (table("od*d:[x]?"), table("other"), table("kept"));
-    let odd_keys = [format!("sql:{odd}:data:1"), format!("sql:{odd}:count:2")];
+    let odd_keys = [key_of(keyspace, &odd, "data:1"), key_of(keyspace, &odd, "count:2")];
+    let other_key = key_of(keyspace, &other, "data:1");
     let before = standing(store, &other).await;
     standing(store, &odd).await;
-    for key in odd_keys.iter().map(String::as_str).chain(["sql:other:data:1"]) {
+    for key in odd_keys.iter().map(String::as_str).chain([other_key.as_str()]) {
         store.fill(key, &[], Bytes::from_static(b"x"), TTL).await.unwrap();
     }
-    assert_eq!(store.delete_matching(&format!("sql:{odd}:data:*")).await.unwrap(), 1);
-    assert_eq!(store.delete_matching(&format!("sql:{odd}:*")).await.unwrap(), 2, "the other entry and the generation");
-    assert_eq!(store.delete_matching(&format!("sql:{odd}:*")).await.unwrap(), 0);
+    assert_eq!(store.delete_matching(&key_of(keyspace, &odd, "data:*")).await.unwrap(), 1);
+    assert_eq!(store.delete_matching(&keyspace.pattern(&odd)).await.unwrap(), 2, "the other entry and the generation");
+    assert_eq!(store.delete_matching(&keyspace.pattern(&odd)).await.unwrap(), 0);
     assert_eq!(label(store, &odd).await, Label::Absent);
     assert_eq!(label(store, &other).await, Label::Standing(before));
-    assert!(entry(store, "sql:other:data:1").await.is_some());
+    assert!(entry(store, &other_key).await.is_some());
 
     store.begin(std::slice::from_ref(&fenced), &id("a"), LEASE).await.unwrap();
     let deleted = store.delete_matching("sql:*").await.unwrap();
     assert!(deleted >= 2, "{deleted}");
-    assert_eq!(entry(store, "sql:other:data:1").await, None);
+    assert_eq!(entry(store, &other_key).await, None);
     assert_eq!(label(store, &other).await, Label::Absent);
     assert_eq!(create(store, &fenced).await, Creation::Fenced, "a running write keeps its fence");
     store.end(&[fenced], &id("a")).await.unwrap();
@@ -192,13 +207,13 @@ async fn deletion_by_pattern_counts_and_keeps_fences(store: &dyn CacheStore) {
     }
 }
 
-async fn reclaim_unlinks_the_dead_and_nothing_else(store: &dyn CacheStore) {
+async fn reclaim_unlinks_the_dead_and_nothing_else(store: &dyn CacheStore, keyspace: &Keyspace) {
     let (tag, other) = (table("reclaimed"), table("reclaimed2"));
     let (all, live) = (standing(store, &Tag::all()).await, standing(store, &tag).await);
     let dead = Generation::fresh(ServerIdentity::default());
     let other_live = standing(store, &other).await;
-    let keys = ["live", "dead", "dead everywhere", "foreign", "truncated"].map(|name| format!("sql:{tag}:data:{name}"));
-    let other_key = format!("sql:{other}:data:dead");
+    let keys = ["live", "dead", "dead everywhere", "foreign", "truncated"].map(|name| key_of(keyspace, &tag, &format!("data:{name}")));
+    let other_key = key_of(keyspace, &other, "data:dead");
     let fill = async || {
         let truncated = entry_of(all, live).slice(..40);
         let contents =
@@ -237,6 +252,43 @@ async fn reclaim_unlinks_the_dead_and_nothing_else(store: &dyn CacheStore) {
     store.end(&[tag], &id("a")).await.unwrap();
     store.invalidate(std::slice::from_ref(&other)).await.unwrap();
     assert_eq!(store.reclaim(&other).await.unwrap(), 1);
+}
+
+/// Who asks for the answer under these generations.
+pub fn wish(all: Generation, table: Generation, holder: u8) -> Wish {
+    Wish { head: [&all.0[..], &table.0[..], &[1, 0]].concat(), except: None, holder: [holder; 16] }
+}
+
+/// The same, on its way to the store: stored at a moment of eight equal bytes.
+pub fn entry_at(all: Generation, table: Generation, moment: u8) -> Bytes {
+    let mut bytes = entry_of(all, table).to_vec();
+    bytes[56..58].copy_from_slice(&[1, 0]);
+    bytes[58..66].copy_from_slice(&[moment; 8]);
+    bytes.into()
+}
+
+async fn a_lease_gives_the_entry_once_it_is_there(store: &dyn CacheStore, keyspace: &Keyspace) {
+    let key = &key_of(keyspace, &table("leased"), "data:1");
+    let generations: Vec<_> = (0..3).map(|_| Generation::fresh(ServerIdentity::default())).collect();
+    let wish = wish(generations[0], generations[1], 1);
+    assert_eq!(store.lease(key, &wish, LEASE).await.unwrap(), Lease::Granted, "nothing is there");
+    store.settle_lease(key, &wish, LeaseFate::Free).await.unwrap();
+    for of_another in
+        [entry_at(generations[0], generations[2], 7), Bytes::from_static(b"short"), entry_at(generations[0], generations[1], 7).slice(..57)]
+    {
+        store.fill(key, &[], of_another, TTL).await.unwrap();
+        assert_eq!(store.lease(key, &wish, LEASE).await.unwrap(), Lease::Granted, "the entry is of another answer");
+        store.settle_lease(key, &wish, LeaseFate::Free).await.unwrap();
+    }
+    let entry = entry_at(generations[0], generations[1], 7);
+    store.fill(key, &[], entry.clone(), TTL).await.unwrap();
+    assert_eq!(store.lease(key, &wish, LEASE).await.unwrap(), Lease::Entry(entry.clone()));
+    let another = Wish { except: Some([6; 8]), ..wish.clone() };
+    assert_eq!(store.lease(key, &another, LEASE).await.unwrap(), Lease::Entry(entry));
+    let newer = Wish { except: Some([7; 8]), ..wish.clone() };
+    assert_eq!(store.lease(key, &newer, LEASE).await.unwrap(), Lease::Granted, "that one is too old");
+    store.settle_lease(key, &newer, LeaseFate::Free).await.unwrap();
+    store.discard(key).await.unwrap();
 }
 
 async fn nothing_of_nothing_is_nothing(store: &dyn CacheStore) {

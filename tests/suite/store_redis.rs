@@ -1,9 +1,9 @@
 //! What can happen to a Redis server, to its keys, and on the way to it.
 
-use crate::store_contract::{LEASE, TTL, create, entry, entry_of, id, label, redis_store, redis_store_at, standing, table};
+use crate::store_contract::{LEASE, TTL, create, entry, entry_of, id, label, redis_store, redis_store_at, standing, table, wish};
 use crate::support::Redis;
 use bytes::Bytes;
-use sqlx_cached::store::{CacheStore, Creation, Label, RedisAddress, StoreError};
+use sqlx_cached::store::{CacheStore, Creation, Label, Lease, LeaseFate, RedisAddress, StoreError, Wish};
 use sqlx_cached::store::{Generation, ServerIdentity, Tag};
 use std::time::{Duration, Instant};
 
@@ -287,6 +287,11 @@ async fn every_operation_is_one_command() {
         note("clear_lapsed");
         store.invalidate(&tags).await.unwrap();
         note("invalidate");
+        let wish = wish(Generation([1; 24]), Generation([2; 24]), 1);
+        store.lease("sql:users:data:1", &wish, LEASE).await.unwrap();
+        note("lease");
+        store.settle_lease("sql:users:data:1", &wish, LeaseFate::Free).await.unwrap();
+        note("settle_lease");
         seen
     };
     let expected = [
@@ -297,6 +302,8 @@ async fn every_operation_is_one_command() {
         ("end", "EVALSHA"),
         ("clear_lapsed", "EVALSHA"),
         ("invalidate", "DEL"),
+        ("lease", "EVALSHA"),
+        ("settle_lease", "EVALSHA"),
     ]
     .map(|(name, command)| (name.to_owned(), vec![command.to_owned()]));
     rounds().await;
@@ -324,6 +331,63 @@ async fn many_keys_are_walked_in_steps() {
     assert_eq!(store.reclaim(&tag).await.unwrap(), 2000);
     assert_eq!(redis.cli::<i64>(&["DBSIZE"]), 1000 + 2);
     assert_eq!(store.delete_matching("sql:users:*").await.unwrap(), 1001);
+}
+
+#[tokio::test]
+async fn a_lease_is_one_holders_until_it_ends() {
+    let redis = Redis::start();
+    let store = redis_store(&redis);
+    let key = "sql:users:data:1";
+    let (all, users) = (standing(&store, &Tag::all()).await, standing(&store, &table("users")).await);
+    let (one, two) = (wish(all, users, 1), wish(all, users, 2));
+    let lease = async |wish, time| store.lease(key, wish, time).await.unwrap();
+    let settle = async |wish, fate| store.settle_lease(key, wish, fate).await.unwrap();
+    assert_eq!(lease(&one, LEASE).await, Lease::Granted);
+    assert_eq!(lease(&two, LEASE).await, Lease::Held);
+    assert_eq!(lease(&one, LEASE).await, Lease::Granted, "it is his");
+    settle(&two, LeaseFate::Free).await;
+    settle(&two, LeaseFate::Renewed(SHORT)).await;
+    assert_eq!(lease(&two, LEASE).await, Lease::Held, "a stranger settles nothing");
+    settle(&one, LeaseFate::Free).await;
+    assert_eq!(lease(&two, SHORT).await, Lease::Granted);
+
+    // Renewed it goes on, and then it runs out; a late renewal does not bring it back.
+    settle(&two, LeaseFate::Renewed(LEASE)).await;
+    pass(SHORT).await;
+    assert_eq!(lease(&one, LEASE).await, Lease::Held);
+    settle(&two, LeaseFate::Renewed(SHORT)).await;
+    pass(SHORT).await;
+    settle(&two, LeaseFate::Renewed(LEASE)).await;
+    assert_eq!(lease(&one, LEASE).await, Lease::Granted, "the holder died");
+
+    // What can't be kept.
+    settle(&one, LeaseFate::Alone(SHORT)).await;
+    assert_eq!((lease(&one, LEASE).await, lease(&two, LEASE).await), (Lease::Alone, Lease::Alone));
+    pass(SHORT).await;
+    assert_eq!(lease(&two, LEASE).await, Lease::Granted);
+
+    // Under other generations it is another answer.
+    store.invalidate(&[table("users")]).await.unwrap();
+    let later = wish(all, standing(&store, &table("users")).await, 3);
+    assert_eq!(lease(&later, LEASE).await, Lease::Granted);
+    settle(&two, LeaseFate::Free).await;
+    let another = Wish { holder: [4; 16], ..later.clone() };
+    assert_eq!(lease(&another, LEASE).await, Lease::Held);
+
+    // A reclaim leaves it alone, and so does nobody who deletes by pattern.
+    assert_eq!(store.reclaim(&table("users")).await.unwrap(), 0);
+    assert_eq!(redis.cli::<i64>(&["EXISTS", "sql:users:data:1:lease"]), 1);
+    store.delete_matching("sql:users:*").await.unwrap();
+    assert_eq!(redis.cli::<i64>(&["EXISTS", "sql:users:data:1:lease"]), 0);
+    // Other programs' values.
+    for garbage in [vec!["SET", "sql:users:data:1:lease", "x"], vec!["RPUSH", "sql:users:data:1:lease", "x"]] {
+        redis.cli::<()>(&["DEL", "sql:users:data:1:lease"]);
+        redis.cli::<()>(&garbage);
+        assert_eq!(lease(&one, LEASE).await, Lease::Granted);
+        settle(&one, LeaseFate::Free).await;
+    }
+    redis.cli::<()>(&["RPUSH", key, "x"]);
+    assert_eq!(lease(&one, LEASE).await, Lease::Granted);
 }
 
 /// Random patterns over a small alphabet: what Redis matches, the embedded store's matcher matches.

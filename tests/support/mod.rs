@@ -8,12 +8,15 @@
 
 #![allow(dead_code, reason = "what one test file doesn't need, the next one does")]
 
+pub mod certificates;
 pub mod mariadb;
 pub mod monitor;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod redis_cluster;
 pub mod scratch;
+pub mod sentinels;
 
 pub use self::{mariadb::MariaDb, postgres::Postgres, redis::Redis, scratch::Scratch};
 

@@ -1,9 +1,10 @@
 //! A private Redis server: on a Unix socket, and on a loopback port for tests that ask for one.
 
 use super::Scratch;
+use super::certificates::Certificates;
 use super::monitor::Monitor;
 use super::process::{ServerProcess, binary};
-use redis::{FromRedisValue, IntoConnectionInfo};
+use redis::{FromRedisValue, IntoConnectionInfo, RedisResult};
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -73,17 +74,26 @@ impl Redis {
 
     /// The same in a numbered database.
     pub fn cli_in<T: FromRedisValue>(&self, database: i64, words: &[impl AsRef<[u8]>]) -> T {
-        let name = || words.iter().map(|word| String::from_utf8_lossy(word.as_ref()).into_owned()).collect::<Vec<_>>().join(" ");
+        self.query(database, words).unwrap_or_else(|error| {
+            let name = words.iter().map(|word| String::from_utf8_lossy(word.as_ref())).collect::<Vec<_>>().join(" ");
+            panic!("{name}: {error}\n{}", self.log())
+        })
+    }
+
+    /// The same where it may fail, or the server may be down.
+    pub fn try_cli<T: FromRedisValue>(&self, words: &[impl AsRef<[u8]>]) -> RedisResult<T> {
+        self.query(0, words)
+    }
+
+    fn query<T: FromRedisValue>(&self, database: i64, words: &[impl AsRef<[u8]>]) -> RedisResult<T> {
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(word.as_ref());
         }
         let info = self.url().into_connection_info().expect("our own URL");
         let settings = info.redis_settings().clone().set_skip_set_lib_name().set_db(database);
-        let mut connection = redis::Client::open(info.set_redis_settings(settings))
-            .and_then(|client| client.get_connection())
-            .unwrap_or_else(|error| panic!("{}: {error}\n{}", name(), self.log()));
-        command.query(&mut connection).unwrap_or_else(|error| panic!("{}: {error}", name()))
+        let mut connection = redis::Client::open(info.set_redis_settings(settings)).and_then(|client| client.get_connection())?;
+        command.query(&mut connection)
     }
 
     /// Records every command that the server runs, from now until it is stopped.
@@ -130,10 +140,18 @@ impl Redis {
     }
 }
 
+/// Found free a moment before, and not one of those that the kernel gives to connections (which would take it while a server is down): if somebody else was
+/// faster, the server says so and the test fails loudly.
+pub fn free_port() -> u16 {
+    let mut ports = std::iter::repeat_with(|| rand::random_range(10_000..32_000));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
+
 /// A server about to be started.
 #[derive(Default)]
 pub struct Configured {
     tcp: bool,
+    tls: bool,
     password: Option<String>,
     arguments: Vec<OsString>,
 }
@@ -142,6 +160,13 @@ impl Configured {
     /// Listen on a free loopback port, too.
     pub fn tcp(mut self) -> Self {
         self.tcp = true;
+        self
+    }
+
+    /// The same with TLS, and without it nowhere but on the Unix socket.
+    pub fn tls(mut self, certificates: &Certificates, clients_show_one: bool) -> Self {
+        (self.tcp, self.tls) = (true, true);
+        self.arguments.extend(certificates.of_server(clients_show_one).into_iter().map(OsString::from));
         self
     }
 
@@ -164,16 +189,13 @@ impl Configured {
 
     pub fn start(self) -> Redis {
         let scratch = Scratch::new();
-        // Found free a moment before: if somebody else was faster, the server says so and the test fails loudly.
-        let port = if self.tcp {
-            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
-        } else {
-            0
-        };
+        let port = if self.tcp { free_port() } else { 0 };
         let mut arguments: Vec<OsString> =
             vec!["--unixsocket".into(), scratch.join("socket").into(), "--dir".into(), scratch.path().into()];
         let port_text = port.to_string();
-        let fixed = ["--bind", "127.0.0.1", "--port", &port_text, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"];
+        let ports = if self.tls { ["--port", "0", "--tls-port", &port_text] } else { ["--tls-port", "0", "--port", &port_text] };
+        arguments.extend(ports.iter().map(OsString::from));
+        let fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"];
         arguments.extend(fixed.iter().map(OsString::from));
         arguments.extend(self.arguments);
         let process = Redis::spawn(&scratch, &arguments);

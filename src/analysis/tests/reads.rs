@@ -141,15 +141,17 @@ fn user_functions_may_do_anything() {
 #[test]
 fn hints() {
     let hints = |sql: &str| analyse(Dialect::Sqlite, sql, &catalog(Dialect::Sqlite)).hints;
-    let ttl = |millis| Hints { off: false, ttl: Some(Duration::from_millis(millis)) };
-    let off = Hints { off: true, ttl: None };
+    let ttl = |millis| Hints { ttl: Some(Duration::from_millis(millis)), ..Hints::default() };
+    let off = Hints { off: true, ..Hints::default() };
     assert_eq!(hints("SELECT * FROM users /* cache: off */"), off);
     assert_eq!(hints("SELECT * FROM users -- cache: OFF"), off);
     assert_eq!(hints("/*CACHE:ttl=30s*/ SELECT * FROM users"), ttl(30_000));
     assert_eq!(hints("/* Cache: TTL = 5 ms */ SELECT * FROM users"), ttl(5));
     assert_eq!(hints("/* cache: ttl=2m */ SELECT * FROM users"), ttl(120_000));
     assert_eq!(hints("-- cache: ttl=1h\nSELECT * FROM users"), ttl(3_600_000));
-    assert_eq!(hints("/* cache: ttl=1h, off */ SELECT 1"), Hints { off: true, ttl: Some(Duration::from_hours(1)) });
+    assert_eq!(hints("/* cache: ttl=1h, off */ SELECT 1"), Hints { off: true, ..ttl(3_600_000) });
+    assert_eq!(hints("/* cache: ttl=5ms, SWR = 2s */ SELECT 1"), Hints { stale: Some(Duration::from_secs(2)), ..ttl(5) });
+    assert_eq!(hints("SELECT 1 /* cache: swr=0s */"), Hints { stale: Some(Duration::ZERO), ..Hints::default() });
     for malformed in [
         "/* cache: */",
         "/* cache: on */",
@@ -160,6 +162,8 @@ fn hints() {
         "/* cache:ttl=99999999999999999999h */",
         "/* cache: ttl=18446744073709551615h */",
         "/* cache: ttl=0s */",
+        "/* cache: swr */",
+        "/* cache: swr=x */",
     ] {
         assert!(hints(&format!("SELECT * FROM users {malformed}")).off, "{malformed}");
     }

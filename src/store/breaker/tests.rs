@@ -82,6 +82,12 @@ impl CacheStore for Told {
     async fn fill(&self, _: &str, _: &[Tag], _: Bytes, _: Duration) -> Result<(), StoreError> {
         self.do_(()).await
     }
+    async fn lease(&self, _: &str, _: &Wish, _: Duration) -> Result<Lease, StoreError> {
+        self.do_(Lease::Granted).await
+    }
+    async fn settle_lease(&self, _: &str, _: &Wish, _: LeaseFate) -> Result<(), StoreError> {
+        self.do_(()).await
+    }
     async fn discard(&self, _: &str) -> Result<(), StoreError> {
         self.do_(()).await
     }

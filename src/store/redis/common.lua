@@ -2,6 +2,9 @@
 
 local FENCED = 'fenced'
 
+-- How a lease begins, and what stands in its holder's place where everybody shall read for himself.
+local LEASE, ALONE = 'lease ', 'alone'
+
 local function now()
     local time = redis.call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -32,6 +35,7 @@ end
 local function generation(key)
     local value = redis.pcall('GET', key)
     if type(value) == 'string' then return value end
+    if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then return redis.call('GET', key) end
     return nil
 end
 

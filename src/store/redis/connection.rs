@@ -1,12 +1,14 @@
 //! Connections that are made when they are needed, and that know which server answers them.
 
+use super::config::Access;
+use super::sentinel::Sentinels;
 use super::tracking::Tracking;
 use crate::store::StoreError;
 use crate::store::near::Session;
 use crate::tag::ServerIdentity;
 use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, RedisError, RedisResult, ServerErrorKind};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,10 +63,28 @@ struct Failure {
     reason: Arc<str>,
 }
 
+/// What leads to a server.
+pub(super) enum Source {
+    Server(Client),
+    Sentinels(Sentinels),
+    /// A node of a cluster.
+    Node(Access, (String, u16)),
+}
+
+impl Source {
+    async fn client(&self) -> RedisResult<Client> {
+        match self {
+            Self::Server(client) => Ok(client.clone()),
+            Self::Sentinels(sentinels) => sentinels.client().await,
+            Self::Node(access, (host, port)) => access.client(host, *port),
+        }
+    }
+}
+
 struct Connector {
-    client: Client,
-    /// The same server by RESP3, for the near cache.
-    tracking: Option<(Client, Arc<Tracking>)>,
+    source: Source,
+    /// For the near cache.
+    tracking: Option<Arc<Tracking>>,
     timeout: Duration,
     /// So that a missing permission is said once.
     warned: AtomicBool,
@@ -75,8 +95,8 @@ struct Connector {
 struct Unconnected(Arc<str>);
 
 impl Pool {
-    pub(super) fn new(client: Client, tracking: Option<(Client, Arc<Tracking>)>, connections: usize, timeout: Duration) -> Self {
-        let connector = Arc::new(Connector { client, tracking, timeout, warned: AtomicBool::new(false) });
+    pub(super) fn new(source: Source, tracking: Option<Arc<Tracking>>, connections: usize, timeout: Duration) -> Self {
+        let connector = Arc::new(Connector { source, tracking, timeout, warned: AtomicBool::new(false) });
         let slot = || Slot {
             connector: Arc::clone(&connector),
             current: ArcSwapOption::empty(),
@@ -103,7 +123,7 @@ impl Slot {
     ///
     /// The attempt runs on a task of its own: where connecting takes longer than an operation may, a later operation finds it done.
     pub(super) async fn get(self: &Arc<Self>) -> Result<Arc<Connection>, StoreError> {
-        if let Some(connection) = self.current.load_full() {
+        if let Some(connection) = self.connection() {
             return Ok(connection);
         }
         self.check_back_off()?;
@@ -113,7 +133,7 @@ impl Slot {
     async fn connect(self: Arc<Self>) -> Result<Arc<Connection>, StoreError> {
         let _one_at_a_time = self.connecting.lock().await;
         // Whoever held the lock before may have succeeded, or failed for all.
-        if let Some(connection) = self.current.load_full() {
+        if let Some(connection) = self.connection() {
             return Ok(connection);
         }
         self.check_back_off()?;
@@ -127,6 +147,16 @@ impl Slot {
             Err(_) => format!("not connected within {:?}", self.connector.timeout),
         };
         Err(self.back_off(reason))
+    }
+
+    /// The one that there is. One whose session has ended could mirror nothing any more.
+    fn connection(&self) -> Option<Arc<Connection>> {
+        let connection = self.current.load_full()?;
+        if connection.session.as_ref().is_some_and(|session| session.has_ended()) {
+            self.forget(&connection);
+            return None;
+        }
+        Some(connection)
     }
 
     fn check_back_off(&self) -> Result<(), StoreError> {
@@ -166,21 +196,25 @@ impl Slot {
 
 impl Connector {
     async fn connect(&self) -> RedisResult<Connection> {
-        if let Some((client, tracking)) = &self.tracking {
-            match self.connect_and_track(client, tracking).await {
+        let client = self.source.client().await?;
+        if let Some(tracking) = &self.tracking {
+            match self.connect_and_track(&client, tracking).await {
                 Err(error) if is_refusal(&error) => {
                     // Without it, if that is what was refused.
-                    let connection = self.connect_plainly().await?;
+                    let connection = self.connect_plainly(&client).await?;
                     tracking.warn(&error);
                     return Ok(connection);
                 }
                 connected => return connected,
             }
         }
-        self.connect_plainly().await
+        self.connect_plainly(&client).await
     }
 
     async fn connect_and_track(&self, client: &Client, tracking: &Arc<Tracking>) -> RedisResult<Connection> {
+        let info = client.get_connection_info().clone();
+        let resp3 = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.set_redis_settings(resp3))?;
         let session = Arc::new(Session::new());
         let config = without_times().set_push_sender(tracking.receiver(Arc::clone(&session)));
         let mut requests = client.get_multiplexed_async_connection_with_config(&config).await?;
@@ -189,14 +223,14 @@ impl Connector {
         Ok(Connection { requests, identity, session: Some(session), tracking: Some(Arc::clone(tracking)) })
     }
 
-    async fn connect_plainly(&self) -> RedisResult<Connection> {
-        let mut requests = self.client.get_multiplexed_async_connection_with_config(&without_times()).await?;
+    async fn connect_plainly(&self, client: &Client) -> RedisResult<Connection> {
+        let mut requests = client.get_multiplexed_async_connection_with_config(&without_times()).await?;
         let identity = self.identity(&mut requests).await?;
         Ok(Connection { requests, identity, session: None, tracking: None })
     }
 
     async fn identity(&self, requests: &mut MultiplexedConnection) -> RedisResult<ServerIdentity> {
-        let identity = identify(requests).await?;
+        let identity = identify(requests, matches!(self.source, Source::Node(..))).await?;
         if identity.is_none() && !self.warned.swap(true, Relaxed) {
             tracing::warn!("this user may not ask Redis for INFO (+info): a failover or a restart from a snapshot can't be noticed");
         }
@@ -205,7 +239,7 @@ impl Connector {
 }
 
 /// Times are limited by us.
-fn without_times() -> AsyncConnectionConfig {
+pub(super) fn without_times() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
 }
 
@@ -219,7 +253,9 @@ fn is_refusal(error: &RedisError) -> bool {
 /// # Errors
 ///
 /// Besides failed requests: the server is a replica. What it says may be older than what a writer was told, and it refuses to create tokens.
-pub(super) async fn identify(requests: &mut MultiplexedConnection) -> RedisResult<Option<ServerIdentity>> {
+///
+/// Or it is one of a cluster, and is not asked as such: no look-up would succeed, since its keys have several slots.
+pub(super) async fn identify(requests: &mut MultiplexedConnection, in_cluster: bool) -> RedisResult<Option<ServerIdentity>> {
     let mut pipeline = redis::pipe();
     // Two commands, since only Redis 7 takes two sections in one.
     pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
@@ -231,6 +267,13 @@ pub(super) async fn identify(requests: &mut MultiplexedConnection) -> RedisResul
     let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     if field("role").is_some_and(|role| role != "master") {
         return Err((ErrorKind::Server(ServerErrorKind::ReadOnly), "this server is a replica").into());
+    }
+    if !in_cluster && field("redis_mode") == Some("cluster") {
+        return Err((
+            ErrorKind::InvalidClientConfig,
+            "this server is one of a Redis Cluster: set REDIS_CLUSTER_NODES, or RedisAddress::Cluster",
+        )
+            .into());
     }
     Ok(identity(field("master_replid").unwrap_or_default(), field("run_id").unwrap_or_default()))
 }
@@ -250,15 +293,7 @@ fn identity(replication: &str, run: &str) -> Option<ServerIdentity> {
 pub(super) fn is_over(error: &RedisError) -> bool {
     let elsewhere = match error.kind() {
         ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed => true,
-        ErrorKind::Server(kind) => matches!(
-            kind,
-            ServerErrorKind::ReadOnly
-                | ServerErrorKind::Moved
-                | ServerErrorKind::Ask
-                | ServerErrorKind::BusyLoading
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::ClusterDown
-        ),
+        ErrorKind::Server(kind) => matches!(kind, ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown),
         _ => false,
     };
     // Redis 6 wraps what a script's command answered.

@@ -2,7 +2,7 @@
 
 use super::answer::{array, entry, labels};
 use super::connection::Connection;
-use super::request::{Packet, Request};
+use super::request::{Packet, Place, Request};
 use super::tracking::caching;
 use super::{RedisStore, set};
 use crate::entry::carries;
@@ -18,7 +18,7 @@ impl RedisStore {
     /// Entry and generations by one MGET.
     pub(super) async fn look_up_plainly(&self, key: &str, tags: &[Tag]) -> Result<(Lookup, Arc<Connection>), StoreError> {
         let arguments = |command: &mut redis::Cmd| _ = command.arg(key).arg(self.generations(tags));
-        let (answer, connection) = self.ask(&Request::command("MGET", &arguments)).await?;
+        let (answer, connection) = self.ask(&Request::command("MGET", Place::Key(key.as_bytes()), &arguments)).await?;
         let mut values = array(answer)?;
         let entry = entry(values.next());
         let labels = labels(values, tags.len(), connection.identity)?;
@@ -33,7 +33,7 @@ impl RedisStore {
         } else {
             let generations = self.generations(tags);
             // Two commands, since only the generations are to be tracked: the server remembers what it tracks.
-            let request = Request::new("MGET, MGET", |connection| {
+            let request = Request::new("MGET, MGET", Place::Key(key.as_bytes()), |connection| {
                 let mut pipeline = redis::pipe();
                 pipeline.cmd("MGET").arg(key);
                 read_generations(&mut pipeline, connection, tags, &generations);
@@ -66,7 +66,7 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         let observed = near.observe(tags);
         let (generations, bytes) = (self.generations(tags), &entry[..]);
-        let request = Request::new("SET, MGET", |connection| {
+        let request = Request::new("SET, MGET", Place::Key(key.as_bytes()), |connection| {
             let mut pipeline = redis::pipe();
             pipeline.add_command(set(key, bytes, ttl));
             read_generations(&mut pipeline, connection, tags, &generations);
@@ -86,7 +86,7 @@ impl RedisStore {
 }
 
 /// Adds the reading of generations, tracked where the connection tracks.
-fn read_generations(pipeline: &mut redis::Pipeline, connection: &Connection, tags: &[Tag], generations: &[String]) {
+pub(super) fn read_generations(pipeline: &mut redis::Pipeline, connection: &Connection, tags: &[Tag], generations: &[String]) {
     if let (Some(session), Some(tag)) = (&connection.session, tags.first()) {
         session.tracks(tag);
         caching(pipeline);

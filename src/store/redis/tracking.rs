@@ -6,7 +6,7 @@
 use crate::key::Keyspace;
 use crate::store::near::{Near, Session};
 use redis::aio::MultiplexedConnection;
-use redis::{PushInfo, PushKind, RedisResult, Value};
+use redis::{ErrorKind, PushInfo, PushKind, RedisResult, ServerErrorKind, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -88,8 +88,11 @@ impl Tracking {
             // A server that is full, hangs or became a replica: near hits end, since nothing comes back.
             if let Ok(Err(error)) = tokio::time::timeout(life, pipeline.exec_async(&mut requests)).await {
                 tracing::debug!(%error, "a heartbeat of the near cache was refused");
-                if error.code() == Some("NOPERM") {
-                    self.warn(&error);
+                match error.kind() {
+                    ErrorKind::Server(ServerErrorKind::NoPerm) => self.warn(&error),
+                    // The tag's slot went to another server of the cluster, or this one is no longer a master. The next connection finds another tag.
+                    ErrorKind::Server(ServerErrorKind::Moved) => self.near.end(&session),
+                    _ => {}
                 }
             }
             tokio::time::sleep(self.bound / BEATS).await;

@@ -93,6 +93,7 @@ async fn run<DB: Server>(action: &str, with: &HashMap<&str, &str>) {
             }
             println!("\nhits: {}", executor.stats().hits);
         }
+        "storm" => storm(&executor, with).await,
         "transaction" => {
             let mut transaction = executor.begin().await.expect("a transaction");
             DB::run_in(&mut transaction, WRITE).await.expect("the update");
@@ -112,6 +113,21 @@ async fn run<DB: Server>(action: &str, with: &HashMap<&str, &str>) {
         }
         _ => panic!("no action {action}"),
     }
+}
+
+/// Reads the same many times at once, as soon as a file is there.
+async fn storm<DB: Server>(executor: &CachingExecutor<DB>, with: &HashMap<&str, &str>) {
+    println!("\nready");
+    while !Path::new(with["go"]).exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    let count = with["reads"].parse::<usize>().expect("a number");
+    let reads: Vec<_> = (0..count).map(|_| tokio::spawn(DB::number(executor, with["sql"]))).collect();
+    for read in reads {
+        assert_eq!(read.await.expect("a task").expect("the read"), 0);
+    }
+    let stats = executor.stats();
+    println!("\ndone: {} {} {}", stats.misses, stats.joined, stats.hits);
 }
 
 /// No `end` leaves this process; it says so when the first is about to.

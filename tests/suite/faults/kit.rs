@@ -13,10 +13,12 @@ use sqlx_cached::store::Keyspace;
 use sqlx_cached::store::{
     CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, NearUse, RedisAddress, RedisConfig, RedisStore, StoreError,
 };
+use sqlx_cached::store::{Lease, LeaseFate, Wish};
 use sqlx_cached::store::{ServerIdentity, Tag};
 use sqlx_cached::{Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -312,6 +314,7 @@ type Gate = (oneshot::Sender<()>, oneshot::Receiver<()>);
 pub struct Gates {
     inner: Arc<dyn CacheStore>,
     held: Mutex<HashMap<Point, Gate>>,
+    looked_up: AtomicUsize,
 }
 
 /// One gate that will be closed once.
@@ -333,7 +336,7 @@ impl Held {
 
 impl Gates {
     pub fn over(inner: Arc<dyn CacheStore>) -> Arc<Self> {
-        Arc::new(Self { inner, held: Mutex::default() })
+        Arc::new(Self { inner, held: Mutex::default(), looked_up: AtomicUsize::new(0) })
     }
 
     /// Whoever comes to this point next waits there.
@@ -342,6 +345,11 @@ impl Gates {
         let (release, released) = oneshot::channel();
         self.held.lock().expect("the gates").insert(point, (reached, released));
         Held { reached: reached_by, release }
+    }
+
+    /// How many look-ups were answered so far.
+    pub fn looked_up(&self) -> usize {
+        self.looked_up.load(SeqCst)
     }
 
     async fn pass(&self, point: Point) {
@@ -358,6 +366,7 @@ impl CacheStore for Gates {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
         let found = self.inner.look_up(key, tags).await;
         self.pass(Point::LookedUp).await;
+        self.looked_up.fetch_add(1, SeqCst);
         found
     }
 
@@ -371,6 +380,14 @@ impl CacheStore for Gates {
     async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
         self.pass(Point::BeforeFill).await;
         self.inner.fill(key, tags, entry, ttl).await
+    }
+
+    async fn lease(&self, key: &str, wish: &Wish, time: Duration) -> Result<Lease, StoreError> {
+        self.inner.lease(key, wish, time).await
+    }
+
+    async fn settle_lease(&self, key: &str, wish: &Wish, fate: LeaseFate) -> Result<(), StoreError> {
+        self.inner.settle_lease(key, wish, fate).await
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
+use sqlx_cached::store::{Lease, LeaseFate, Wish};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -70,6 +71,16 @@ impl CacheStore for Failing {
     async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
         self.check(Op::Others)?;
         self.inner.fill(key, tags, entry, ttl).await
+    }
+
+    async fn lease(&self, key: &str, wish: &Wish, time: Duration) -> Result<Lease, StoreError> {
+        self.check(Op::Others)?;
+        self.inner.lease(key, wish, time).await
+    }
+
+    async fn settle_lease(&self, key: &str, wish: &Wish, fate: LeaseFate) -> Result<(), StoreError> {
+        self.check(Op::Others)?;
+        self.inner.settle_lease(key, wish, fate).await
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
