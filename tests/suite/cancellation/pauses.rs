@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sqlx_cached::store::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
+use sqlx_cached::store::{CacheStore, Creation, FenceId, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Wish};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::yield_now;
@@ -35,6 +35,14 @@ impl CacheStore for Pauses {
 
     async fn fill(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
         around(self.0.fill(key, tags, entry, ttl)).await
+    }
+
+    async fn lease(&self, key: &str, wish: &Wish, time: Duration) -> Result<Lease, StoreError> {
+        around(self.0.lease(key, wish, time)).await
+    }
+
+    async fn settle_lease(&self, key: &str, wish: &Wish, fate: LeaseFate) -> Result<(), StoreError> {
+        around(self.0.settle_lease(key, wish, fate)).await
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
