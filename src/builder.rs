@@ -271,7 +271,7 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.external_writers = follow)
     }
 
-    /// Keeps entries in a store of one's own, or one shared with another executor.
+    /// Keeps entries in a store of one's own, or one shared with another executor. It names the keys: [`namespace`](Self::namespace) says nothing then.
     pub fn store(mut self, store: Arc<dyn CacheStore>) -> Self {
         self.store = Some(store);
         self
@@ -287,15 +287,10 @@ impl<DB: Backend> Builder<DB> {
         let Self { pool, config, store } = self;
         config.check()?;
         let counters = Arc::new(Counters::default());
-        let keyspace = Keyspace::new(&config.namespace);
-        let keyspace = match &config.redis {
-            Some(redis) if store.is_none() && redis.address.is_cluster() => keyspace.in_cluster(),
-            _ => keyspace,
-        };
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,
-                None => open(&config, &keyspace, &counters)?,
+                None => open(&config, &Keyspace::new(&config.namespace), &counters)?,
             };
             let rules = Rules {
                 consistency: config.consistency,
@@ -306,7 +301,7 @@ impl<DB: Backend> Builder<DB> {
                 without: config.without,
             };
             let witness = Arc::new(PoolWitness(pool.clone()));
-            Some(Arc::new(Engine::new(store, keyspace, rules, Arc::clone(&counters), witness)))
+            Some(Arc::new(Engine::new(store, rules, Arc::clone(&counters), witness)))
         } else {
             None
         };

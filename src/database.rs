@@ -29,6 +29,16 @@ pub trait Backend:
     #[doc(hidden)]
     type Codec: RowCodec<Self>;
 
+    /// Whether a statement can be dropped at any of its awaits, and the connection's next one is answered as it should be.
+    #[doc(hidden)]
+    const CANCEL_SAFE: bool = true;
+
+    /// A connection whose every use fails, to stand where one that is out of step stood.
+    #[doc(hidden)]
+    fn dead_end() -> BoxFuture<'static, Result<Self::Connection, Error>> {
+        Box::pin(std::future::ready(Err(Error::WorkerCrashed)))
+    }
+
     /// `Executor::fetch_many` of a connection. The methods of this kind exist because a generic bound on the connection's `Executor` overflows the trait solver.
     #[doc(hidden)]
     fn fetch_many(connection: &mut Self::Connection, request: Request<Self>) -> Steps<'_, Self>;

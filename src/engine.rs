@@ -85,7 +85,6 @@ pub(crate) enum Without {
 #[derive(Debug)]
 pub(crate) struct Engine {
     store: Arc<dyn CacheStore>,
-    keyspace: Keyspace,
     rules: Rules,
     counters: Arc<Counters>,
     witness: Arc<dyn Witness>,
@@ -158,16 +157,9 @@ impl Permit {
 }
 
 impl Engine {
-    pub(crate) fn new(
-        store: Arc<dyn CacheStore>,
-        keyspace: Keyspace,
-        rules: Rules,
-        counters: Arc<Counters>,
-        witness: Arc<dyn Witness>,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<dyn CacheStore>, rules: Rules, counters: Arc<Counters>, witness: Arc<dyn Witness>) -> Self {
         Self {
             store,
-            keyspace,
             rules,
             counters,
             witness,
@@ -202,7 +194,7 @@ impl Engine {
     }
 
     pub(crate) fn keyspace(&self) -> &Keyspace {
-        &self.keyspace
+        self.store.keyspace()
     }
 
     pub(crate) fn store(&self) -> &dyn CacheStore {

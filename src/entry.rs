@@ -13,7 +13,10 @@
 //!          the tables' names, each a u16 length and the text
 //!          the key, a u16 length and the text: a copy under another key is nobody's answer
 //!          length of the rows (u64), the rows
+//! last 8   sum of all that
 //! ```
+
+mod sum;
 
 use crate::store::{ALL_GENERATION, ENTRY_MAGIC, Label, TABLE_GENERATION};
 use crate::tag::{Generation, Tag};
@@ -82,7 +85,20 @@ pub fn encode(key: &str, tags: &[Tag], generations: &[Generation], facts: Facts,
     }
     entry.extend_from_slice(&(rows.len() as u64).to_le_bytes());
     entry.extend_from_slice(rows);
+    seal(&mut entry);
     entry.into()
+}
+
+/// Puts the sum behind the bytes.
+pub(crate) fn seal(entry: &mut Vec<u8>) {
+    let sum = sum::sum(entry);
+    entry.extend_from_slice(&sum.to_le_bytes());
+}
+
+/// The bytes in front of a sum that is theirs. Rows are wrong in more ways than their form can tell: another digit is as good a number.
+fn intact(entry: &Bytes) -> Result<Bytes, Malformed> {
+    let (bytes, sum) = entry.split_last_chunk().ok_or(Malformed("cut short"))?;
+    if sum::sum(bytes) == u64::from_le_bytes(*sum) { Ok(entry.slice(..bytes.len())) } else { Err(Malformed("sum")) }
 }
 
 /// Judges an entry by the labels of `tags` (`_all`, then the tables). An entry that names other tables was written by a process with another idea of
@@ -92,6 +108,7 @@ pub fn encode(key: &str, tags: &[Tag], generations: &[Generation], facts: Facts,
 ///
 /// [`Malformed`] where the bytes are not an entry of this version, or another key's: every length is checked against what is there.
 pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result<Verdict, Malformed> {
+    let entry = &intact(entry)?;
     let mut cursor = Cursor { bytes: entry, at: 0 };
     if cursor.take(4)? != ENTRY_MAGIC || cursor.take(4)? != [0; 4] {
         return Err(Malformed("magic, version or flags"));
@@ -255,6 +272,13 @@ mod tests {
                 let at = rng.random_range(0..bytes.len());
                 bytes[at] = rng.random();
             }
+            if bytes == *entry {
+                continue;
+            }
+            assert!(judge(KEY, &bytes.clone().into(), &tags, &labels).is_err(), "the sum tells");
+            // As somebody may write it who knows the sum.
+            bytes.truncate(bytes.len() - 8);
+            seal(&mut bytes);
             let _ = judge(KEY, &bytes.into(), &tags, &labels);
         }
     }

@@ -7,6 +7,7 @@ mod execute;
 mod external;
 mod filling;
 mod lead;
+mod lent;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod read;
@@ -16,6 +17,7 @@ mod write;
 
 #[cfg(feature = "postgres")]
 pub use copy::CachingCopyIn;
+pub(crate) use lent::Unanswered;
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Plan, Schema};
 pub(crate) use write::{Write, outcome_is_known};
@@ -31,6 +33,7 @@ use crate::stats::{Counters, Stats};
 use crate::tag::Tag;
 use crate::transaction::CachingTransaction;
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use sha2::Sha256;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::{PoolConnection, PoolOptions};
@@ -50,6 +53,12 @@ const DELIVERY: Duration = Duration::from_secs(2);
 /// `&CachingExecutor<DB>` is a [`sqlx::Executor`] and gives the driver's own rows, so `query`, `query_as`, `QueryBuilder`, `query!` and the rest work as
 /// with the pool. Clones are cheap, share everything, and may differ in how they read: [`ttl`](Self::ttl), [`uncached`](Self::uncached),
 /// [`refresh`](Self::refresh), [`scope`](Self::scope), [`stale_while_revalidate`](Self::stale_while_revalidate).
+///
+/// # Cancel safety
+///
+/// A read that is dropped, as a future or as a stream that is not read to its end, is given up, unless others wait for the same answer. A write that was begun goes on to its end on a task of its
+/// own, and what it wrote is invalidated as if somebody had waited for it. On MySQL and MariaDB the connection of a read that is dropped before the server has begun to
+/// answer is closed: sqlx's driver can't tell that answer from the next one's.
 pub struct CachingExecutor<DB: Backend> {
     pub(crate) shared: Arc<Shared<DB>>,
     options: ReadOptions,
@@ -260,7 +269,11 @@ impl<DB: Backend> CachingExecutor<DB> {
             self.shared.load_later();
         }
         let span = engine.begin([Tag::all(), Tag::schema()].into()).await?;
-        let migrated = migrator.run(&self.shared.pool).await;
+        let migrated = match self.shared.lend().await {
+            // What `run` does (a generic `Acquire` is not general enough here), on a connection that is closed where this is dropped half-way: it holds the migrator's lock.
+            Ok(mut connection) => connection.closed_if_dropped(|connection| migrator.run_direct(None, connection, false).boxed()).await,
+            Err(error) => Err(error.into()),
+        };
         self.shared.reload().await;
         match &migrated {
             Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) if !outcome_is_known(error) => {
@@ -283,6 +296,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// # Errors
     ///
     /// The store's. The invalidation is then kept and delivered later; until then this process reads the table from the database.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, it may or may not have been done.
     pub async fn invalidate_table(&self, table: &str) -> Result<(), Error> {
         let Some(engine) = &self.shared.engine else { return Ok(()) };
         let tags = self.shared.schema.load().reached_from(table);
@@ -295,6 +312,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// # Errors
     ///
     /// The store's; a pattern that does not begin with the namespace and a colon.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, it has deleted some of the keys.
     pub async fn invalidate(&self, pattern: &str) -> Result<u64, Error> {
         let Some(engine) = &self.shared.engine else { return Ok(0) };
         engine.store().delete_matching(pattern).await.map_err(|error| Error::store("invalidate", error))
@@ -328,6 +349,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     /// How the database and the store are: asks both, and takes as long as the slower.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
     pub async fn health(&self) -> Health {
         Health::of(&self.shared).await
     }

@@ -3,6 +3,7 @@
 use crate::database::Backend;
 use crate::executor::Shared;
 use crate::store::NearUse;
+use futures_util::FutureExt;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -36,8 +37,7 @@ impl Health {
     pub(crate) async fn of<DB: Backend>(shared: &Shared<DB>) -> Self {
         let since = Instant::now();
         let database = async {
-            let mut connection = shared.pool.acquire().await?;
-            sqlx::Connection::ping(&mut *connection).await?;
+            shared.lend().await?.ask(|connection| sqlx::Connection::ping(connection).boxed()).await?;
             Ok::<_, sqlx::Error>(since.elapsed())
         };
         let store = async {

@@ -208,4 +208,7 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// What this process's memory in front of a store elsewhere holds; `None` where there is none.
     fn near(&self) -> Option<NearUse>;
+
+    /// How its keys are named; entries are to be named alike.
+    fn keyspace(&self) -> &Keyspace;
 }

@@ -3,8 +3,10 @@
 //! A transaction needs its fence only around COMMIT: until then nobody else sees what it wrote, and what it reads itself comes from the database and is
 //! never stored. So `commit` raises the fence over every table that was written, commits, and lowers it. A rollback leaves everything as it was.
 
+mod held;
 mod notes;
 
+use held::Held;
 use notes::Notes;
 
 use crate::analysis::{Dialect, Session, Writes};
@@ -25,6 +27,12 @@ use std::sync::atomic::Ordering::SeqCst;
 ///
 /// `&mut *tx` is an executor, and by deref also a `&mut PgConnection` (or the like): what is done through that one is not observed, so the transaction then
 /// counts as having written anything. Dropped, it is rolled back.
+///
+/// # Cancel safety
+///
+/// A statement of it that is dropped half-way leaves the transaction usable, and what it did unknown, as with sqlx's. On MySQL and MariaDB one that is dropped
+/// before the server has begun to answer ends the transaction: sqlx's driver can't tell that answer from the next one's. It can only be rolled back then, and its
+/// connection is closed.
 #[must_use = "a transaction that is dropped is rolled back"]
 pub struct CachingTransaction<'c, DB: Backend> {
     connection: CachingConnection<'c, DB>,
@@ -37,13 +45,14 @@ pub struct CachingConnection<'c, DB: Backend> {
 }
 
 enum Level<'c, DB: Backend> {
-    Top { transaction: sqlx::Transaction<'static, DB>, notes: Notes<DB> },
+    Top { transaction: Held<DB>, notes: Notes<DB> },
     Savepoint { transaction: sqlx::Transaction<'c, DB>, notes: &'c mut Notes<DB> },
 }
 
 impl<DB: Backend> CachingTransaction<'static, DB> {
     pub(crate) fn new(executor: CachingExecutor<DB>, transaction: sqlx::Transaction<'static, DB>) -> Self {
         let notes = Notes::new(executor.shared.session_changed.load(SeqCst));
+        let transaction = Held::new(transaction, notes.unanswered.clone(), executor.shared.engine.clone());
         Self { connection: CachingConnection { executor, level: Level::Top { transaction, notes } } }
     }
 }
@@ -62,10 +71,12 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
     /// Dropped half-way the commit goes on, on a task of its own.
     pub async fn commit(self) -> Result<(), Error> {
         let CachingConnection { executor, level } = self.connection;
-        let (mut transaction, mut notes) = match level {
+        let (transaction, mut notes) = match level {
             Level::Savepoint { transaction, .. } => return transaction.commit().await,
             Level::Top { transaction, notes } => (transaction, notes),
         };
+        // First: where it fails, the notes see to what is unobserved.
+        let mut transaction = transaction.into_inner()?;
         let unobserved = notes.unobserved.take();
         let wrote = !notes.tags.is_empty() || notes.changes_schema || notes.unclear;
         let Some(engine) = executor.shared.engine.clone().filter(|_| wrote) else {
@@ -137,10 +148,16 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
     /// # Errors
     ///
     /// The database's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, it is rolled back all the same.
     pub async fn rollback(self) -> Result<(), Error> {
         match self.connection.level {
             Level::Savepoint { transaction, .. } => transaction.rollback().await,
             Level::Top { transaction, mut notes } => {
+                // Its connection is closed otherwise, which is a rollback too.
+                let Ok(transaction) = transaction.into_inner() else { return Ok(()) };
                 let Some(shared) = notes.unobserved.take() else { return transaction.rollback().await };
                 // On a task of its own: what the connection has committed must be forgotten, whether or not somebody waits for it.
                 let Some(engine) = shared.engine.clone() else { return transaction.rollback().await };
@@ -159,6 +176,10 @@ impl<DB: Backend> CachingTransaction<'_, DB> {
     /// # Errors
     ///
     /// The database's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, sqlx may have rolled back the whole transaction; what is written in it after that is invalidated at once, since it commits at once.
     pub async fn begin(&mut self) -> Result<CachingTransaction<'_, DB>, Error> {
         self.connection.begin().await
     }
@@ -170,9 +191,13 @@ impl<DB: Backend> CachingConnection<'_, DB> {
     /// # Errors
     ///
     /// The database's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, sqlx may have rolled back the whole transaction; what is written in it after that is invalidated at once, since it commits at once.
     pub async fn begin(&mut self) -> Result<CachingTransaction<'_, DB>, Error> {
         let (connection, notes): (&mut DB::Connection, _) = match &mut self.level {
-            Level::Top { transaction, notes } => (&mut *transaction, notes),
+            Level::Top { transaction, notes } => (&mut **transaction, notes),
             Level::Savepoint { transaction, notes } => (&mut *transaction, &mut **notes),
         };
         // Where it fails, or is dropped half-way, sqlx may roll back the whole transaction, and what follows then commits by itself.
@@ -187,7 +212,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
     /// The connection and the notes, apart; without a mark, for those who observe what they do.
     fn parts(&mut self) -> (&mut DB::Connection, &mut Notes<DB>) {
         match &mut self.level {
-            Level::Top { transaction, notes } => (&mut *transaction, notes),
+            Level::Top { transaction, notes } => (&mut **transaction, notes),
             Level::Savepoint { transaction, notes } => (&mut *transaction, &mut **notes),
         }
     }
@@ -206,7 +231,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         let writes = analysis.writes != Writes::Nothing || analysis.changes_schema;
         if !writes && !analysis.commits {
             executor.shared.note_session(&analysis.session);
-            let steps = DB::fetch_many(connection, request);
+            let steps = notes.unanswered.fetch_many::<DB>(connection, request);
             return if analysis.read.is_ok() { read_past::<DB>(&engine, &plan, steps) } else { steps };
         }
         if writes {
@@ -228,7 +253,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         notes.over |= everything || analysis.commits;
         if !notes.over {
             executor.shared.note_session(&analysis.session);
-            return DB::fetch_many(connection, request);
+            return notes.unanswered.fetch_many::<DB>(connection, request);
         }
         let tags = notes.tags();
         async move {
@@ -239,7 +264,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
             };
             let mut steps = Vec::new();
             let mut failure = None;
-            let mut running = DB::fetch_many(&mut *connection, request);
+            let mut running = notes.unanswered.fetch_many::<DB>(&mut *connection, request);
             while let Some(step) = running.next().await {
                 match step {
                     Ok(step) => steps.push(Ok(step)),
@@ -344,14 +369,18 @@ macro_rules! executor_for_connection {
             where
                 't: 'e,
             {
-                <$database as Backend>::prepare_with(self.parts().0, sql, parameters)
+                let (connection, notes) = self.parts();
+                let asking = <$database as Backend>::prepare_with(connection, sql, parameters);
+                notes.unanswered.until(<$database as Backend>::CANCEL_SAFE, asking).boxed()
             }
 
             fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<$database>, Error>>
             where
                 't: 'e,
             {
-                <$database as Backend>::describe(self.parts().0, sql)
+                let (connection, notes) = self.parts();
+                let asking = <$database as Backend>::describe(connection, sql);
+                notes.unanswered.until(<$database as Backend>::CANCEL_SAFE, asking).boxed()
             }
         }
     };

@@ -15,6 +15,13 @@ impl Backend for MySql {
         "SELECT 1 AS i, 'x' AS t, NULL AS n, CAST(1.5 AS DECIMAL(5, 2)) AS d, CAST('2020-01-02 03:04:05' AS DATETIME) AS m, X'00FF' AS y";
     type Codec = crate::rows::mysql::Codec;
 
+    /// A Prepare that is dropped before its answer is not accounted for.
+    const CANCEL_SAFE: bool = false;
+
+    fn dead_end() -> BoxFuture<'static, Result<Self::Connection, Error>> {
+        Box::pin(crate::rows::mysql::dead_end())
+    }
+
     passing_on!();
 
     fn identity(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Identity, Error>> {

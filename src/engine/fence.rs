@@ -199,7 +199,7 @@ impl Open {
         if engine.rules.invalidation == Invalidation::Scan {
             // Before `end`: the fence lies outside these patterns, so nothing can be stored meanwhile.
             for tag in self.tags.iter() {
-                if let Err(error) = engine.store.delete_matching(&engine.keyspace.pattern(tag)).await {
+                if let Err(error) = engine.store.delete_matching(&engine.keyspace().pattern(tag)).await {
                     engine.failed("scan", &error);
                 }
             }
@@ -336,7 +336,7 @@ mod tests {
                 without: None,
             };
             let store = Arc::new(MemoryStore::new(keyspace.clone(), 1 << 20));
-            let engine = Arc::new(Engine::new(store, keyspace, rules, Arc::clone(&counters), Arc::new(Nobody)));
+            let engine = Arc::new(Engine::new(store, rules, Arc::clone(&counters), Arc::new(Nobody)));
             let begin = || engine.begin([Tag::table("t")].into());
             let refuses = unfenced == UnfencedWrites::Refuse;
             match begin().await {

@@ -18,7 +18,7 @@ impl Engine {
     ///
     /// Two first readers between whom the schema changes may overwrite each other's. Then the one with the older schema finds out by itself.
     pub(crate) async fn began_with(&self, database: &str, epoch: &Generation, fingerprint: &str) -> Arc<str> {
-        let key = key::fingerprint(&self.keyspace, database, epoch);
+        let key = key::fingerprint(self.keyspace(), database, epoch);
         match self.store.look_up(&key, &[]).await {
             Ok(found) => {
                 let known =

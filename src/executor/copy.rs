@@ -46,8 +46,13 @@ impl CachingExecutor<Postgres> {
         if self.shared.engine.is_some() && !copies_from_stdin(statement) {
             return Err(Error::Protocol("copy_in_raw takes one statement, COPY ... FROM STDIN".into()));
         }
-        let copy = self.pool().copy_in_raw(statement).await?;
-        Ok(CachingCopyIn { copy, shared: Arc::clone(&self.shared), statement: statement.into() })
+        let (shared, statement): (_, Arc<str>) = (Arc::clone(&self.shared), statement.into());
+        // On a task of its own: sqlx keeps no count of what it asked for, and would give the pool a connection on which the server waits for data for ever.
+        let beginning = tokio::spawn(async move {
+            let copy = shared.pool.copy_in_raw(&statement).await?;
+            Ok(CachingCopyIn { copy, shared, statement })
+        });
+        beginning.await.unwrap_or(Err(Error::WorkerCrashed))
     }
 
     /// Begins a `COPY ... TO STDOUT`, whose chunks come from the database. A query that writes (`COPY (DELETE ... RETURNING ...) TO STDOUT`) goes on to its end even
@@ -141,9 +146,11 @@ impl CachingCopyIn {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, it is given up all the same.
+    /// Dropped half-way, it is given up all the same, on a task of its own.
     pub async fn abort(self, message: impl Into<String>) -> Result<(), Error> {
-        self.copy.abort(message).await
+        let (copy, message) = (self.copy, message.into());
+        // Half of it would leave an answer unread, for the connection's next statement to take for its own.
+        tokio::spawn(async move { copy.abort(message).await }).await.unwrap_or(Err(Error::WorkerCrashed))
     }
 
     /// Copies what was sent, and returns how many rows. When this returns, nobody is served what was read before.

@@ -49,8 +49,8 @@ impl<DB: Backend> CachingExecutor<DB> {
 
     fn direct(&self, request: Request<DB>) -> Steps<'_, DB> {
         async_stream::try_stream! {
-            let mut connection = self.shared.pool.acquire().await?;
-            let mut steps = DB::fetch_many(&mut connection, request);
+            let mut connection = self.shared.lend().await?;
+            let mut steps = connection.fetch_many(request);
             while let Some(step) = steps.try_next().await? {
                 yield step;
             }
@@ -73,8 +73,8 @@ impl<DB: Backend> CachingExecutor<DB> {
                 Answer::Alone(request, mut filling) => {
                     let steps = async_stream::try_stream! {
                         let sql = request.sql.clone();
-                        let mut connection = self.shared.pool.acquire().await?;
-                        let mut steps = DB::fetch_many(&mut connection, request);
+                        let mut connection = self.shared.lend().await?;
+                        let mut steps = connection.fetch_many(request);
                         while let Some(step) = steps.try_next().await? {
                             filling.see(&step);
                             yield step;
@@ -175,8 +175,8 @@ impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
         match self.route(request.sql.as_str()) {
             Route::Read(plan) => async move { self.read_one(&plan, request).await }.boxed(),
             Route::Direct => async move {
-                let mut connection = self.shared.pool.acquire().await?;
-                DB::fetch_optional(&mut connection, request).await
+                let mut connection = self.shared.lend().await?;
+                connection.fetch_optional(request).await
             }
             .boxed(),
             Route::Write(engine, plan) => {
@@ -199,14 +199,14 @@ impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
     where
         'c: 'e,
     {
-        async move { DB::prepare_with(&mut *self.shared.pool.acquire().await?, sql, parameters).await }.boxed()
+        async move { self.shared.lend().await?.ask(|connection| DB::prepare_with(connection, sql, parameters)).await }.boxed()
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<DB>, Error>>
     where
         'c: 'e,
     {
-        async move { DB::describe(&mut *self.shared.pool.acquire().await?, sql).await }.boxed()
+        async move { self.shared.lend().await?.ask(|connection| DB::describe(connection, sql)).await }.boxed()
     }
 }
 

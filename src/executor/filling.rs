@@ -1,6 +1,7 @@
 //! An answer on its way from the database into the store: recorded row by row, checked at its end, and only then kept.
 
 use super::CachingExecutor;
+use super::lent::Lent;
 use super::schema::Plan;
 use crate::analysis::Dialect;
 use crate::database::{Backend, Request, Step};
@@ -11,7 +12,6 @@ use crate::stats::{Reason, count};
 use bytes::Bytes;
 use either::Either;
 use futures_util::TryStreamExt;
-use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Error, Row, SqlStr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -127,11 +127,11 @@ impl<DB: Backend> Filling<DB> {
     }
 
     /// Reads the first row, if any.
-    pub(super) async fn read_one(&mut self, connection: &mut DB::Connection, request: Request<DB>) -> Result<Option<DB::Row>, Error> {
+    pub(super) async fn read_one(&mut self, connection: &mut Lent<DB>, request: Request<DB>) -> Result<Option<DB::Row>, Error> {
         if DB::DIALECT == Dialect::Postgres {
             return self.read_to_the_end(connection, request).await;
         }
-        let row = DB::fetch_optional(connection, request).await?;
+        let row = connection.fetch_optional(request).await?;
         match &row {
             Some(row) => {
                 self.push(row);
@@ -163,7 +163,7 @@ impl<DB: Backend> Filling<DB> {
     }
 
     /// Nothing more will come: see what it is worth. The connection that answered is given back.
-    pub(super) async fn finish(mut self, sql: &SqlStr, connection: PoolConnection<DB>) -> Finished<DB> {
+    pub(super) async fn finish(mut self, sql: &SqlStr, connection: Lent<DB>) -> Finished<DB> {
         let finished = self.close(sql, connection).await;
         if !matches!(finished, Finished::Whole(_)) {
             self.forget_near();
@@ -171,7 +171,7 @@ impl<DB: Backend> Filling<DB> {
         finished
     }
 
-    async fn close(&mut self, sql: &SqlStr, mut connection: PoolConnection<DB>) -> Finished<DB> {
+    async fn close(&mut self, sql: &SqlStr, mut connection: Lent<DB>) -> Finished<DB> {
         let Some(open) = self.open.take() else { return Finished::Unkept };
         let shared = Arc::clone(&open.miss.executor.shared);
         let cost = open.since.elapsed();

@@ -9,12 +9,12 @@
 
 use super::CachingExecutor;
 use super::filling::{Filling, Finished, Miss};
+use super::lent::Lent;
 use crate::database::{Backend, Request, Step};
 use crate::engine::{Flight, Following, Landing, Leasing, Leave};
 use crate::stats::count;
 use either::Either;
 use futures_util::TryStreamExt;
-use sqlx::pool::PoolConnection;
 use sqlx::{Error, SqlStr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -254,9 +254,9 @@ async fn read<DB: Backend>(
     miss: Miss<DB>,
     teller: &mut Option<Teller<DB>>,
     request: Request<DB>,
-) -> Result<(Filling<DB>, PoolConnection<DB>), Error> {
+) -> Result<(Filling<DB>, Lent<DB>), Error> {
     let one = miss.one;
-    let mut connection = miss.executor.shared.pool.acquire().await?;
+    let mut connection = miss.executor.shared.lend().await?;
     let mut filling = Filling::new(miss);
     if one {
         let row = filling.read_one(&mut connection, request).await?;
@@ -266,7 +266,7 @@ async fn read<DB: Backend>(
         return Ok((filling, connection));
     }
     let mut given_up = false;
-    let mut steps = DB::fetch_many(&mut connection, request);
+    let mut steps = connection.fetch_many(request);
     while let Some(step) = steps.try_next().await? {
         filling.see(&step);
         if filling.is_given_up() && !given_up {

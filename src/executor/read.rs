@@ -12,7 +12,7 @@ use crate::engine::{Ages, Boarded, Found, Landing, Renewal};
 use crate::rows::{ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use sqlx::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -152,8 +152,8 @@ impl<DB: Backend> CachingExecutor<DB> {
             Some(looked) => looked,
             None => {
                 // Somebody changed the schema, in another process perhaps: read the catalog, and understand the statement anew.
-                let understood = match self.shared.pool.acquire().await {
-                    Ok(mut connection) => self.shared.refresh_on(&mut connection, plan.version).await,
+                let understood = match self.shared.lend().await {
+                    Ok(mut connection) => connection.ask(|connection| self.shared.refresh_on(connection, plan.version).boxed()).await,
                     Err(_) => false,
                 };
                 let plan = if understood { self.shared.plan(request.sql.as_str()) } else { Arc::clone(plan) };
@@ -241,7 +241,8 @@ impl<DB: Backend> CachingExecutor<DB> {
     async fn replay(&self, request: &Request<DB>, key: &str, rows: Bytes) -> Result<Replayed<DB>, ReplayError> {
         let replayed = self.shared.codec.replay(&self.shared.pool, &request.sql, request.statement.as_ref(), rows).await;
         if let Err(error) = &replayed {
-            count(&self.shared.counters.replay_errors);
+            let counters = &self.shared.counters;
+            count(if matches!(error, ReplayError::Malformed(_)) { &counters.malformed } else { &counters.replay_errors });
             tracing::warn!(%key, %error, "an entry can't be replayed; the database answers");
         }
         replayed
@@ -273,8 +274,8 @@ impl<DB: Backend> CachingExecutor<DB> {
             }
             Answer::Alone(request, mut filling) => {
                 let sql = request.sql.clone();
-                let mut connection = self.shared.pool.acquire().await?;
-                let mut steps = DB::fetch_many(&mut connection, request);
+                let mut connection = self.shared.lend().await?;
+                let mut steps = connection.fetch_many(request);
                 while let Some(step) = steps.try_next().await? {
                     filling.see(&step);
                     rows.extend(step.right());
@@ -299,7 +300,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             }
             Answer::Alone(request, mut filling) => {
                 let sql = request.sql.clone();
-                let mut connection = self.shared.pool.acquire().await?;
+                let mut connection = self.shared.lend().await?;
                 let row = filling.read_one(&mut connection, request).await?;
                 filling.finish(&sql, connection).await.store().await;
                 Ok(row)

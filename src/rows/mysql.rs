@@ -172,6 +172,11 @@ impl Line {
     }
 }
 
+/// A connection whose other end is gone.
+pub(crate) async fn dead_end() -> Result<MySqlConnection, Error> {
+    Line::open().await.map(|line| line.driver)
+}
+
 async fn read(driver: &mut MySqlConnection, expected: usize) -> Result<Replayed<MySql>, Error> {
     let mut stream = driver.fetch_many(sqlx::query_with(STATEMENT, MySqlArguments::default()));
     // Checked against the payload's length: a row is at least a packet.

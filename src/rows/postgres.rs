@@ -19,11 +19,14 @@ use sqlx::{PgPool, Postgres, SqlStr};
 use std::time::Duration;
 
 mod payload;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod rehearsal;
 mod replayer;
 mod shape;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use payload::{Payload, Recorder};
 use replayer::Replayer;
@@ -74,6 +77,9 @@ impl RowCodec<Postgres> for Codec {
                 return Ok(Replayed { rows: Vec::new(), result: PgQueryResult::default() });
             };
             let statement = self.statements.fitting(pool, sql, statement, &payload).await?;
+            if !payload.has_form_of(sqlx::Statement::columns(&statement)) {
+                return Err(ReplayError::Malformed("a value is not of its column's type"));
+            }
             let played = tokio::time::timeout(DEADLINE, self.play(&payload, statement, counts(sql.as_str()))).await;
             played.unwrap_or_else(|_| Err(sqlx::Error::Protocol("the replay missed its deadline".into()))).map_err(ReplayError::Driver)
         })
@@ -128,4 +134,14 @@ fn after_comments(sql: &str) -> &str {
 #[cfg(any(fuzzing, test))]
 pub(crate) fn check(bytes: &Bytes) {
     let _ = Payload::parse(bytes);
+}
+
+/// Where a payload has the fingerprint of its columns.
+#[cfg(any(fuzzing, test))]
+pub(crate) const FINGERPRINT: std::ops::Range<usize> = 10..42;
+
+/// The fingerprint that a payload of this statement's columns has.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fingerprint(statement: &PgStatement) -> [u8; 32] {
+    shape::fingerprint(sqlx::Statement::columns(statement)).unwrap_or_default()
 }

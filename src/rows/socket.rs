@@ -127,6 +127,50 @@ mod tests {
         assert_eq!(&read, b"world");
     }
 
+    /// Another process of this user, which connects and waits to be told something.
+    fn stranger(path: &Path) -> std::process::Child {
+        let script = "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die; print 'connected'; my $n = sysread($s, my $b, 1); exit($n ? 1 : 0)";
+        std::process::Command::new("perl").args(["-e", script]).arg(path).stdout(std::process::Stdio::piped()).spawn().expect("perl")
+    }
+
+    #[tokio::test]
+    async fn another_process_of_this_user_is_turned_away_and_only_one_is_let_in() {
+        let mut seen = PathBuf::new();
+        let connect = |path: PathBuf| {
+            seen.clone_from(&path);
+            async move {
+                // First in the queue; it ends when it is hung up on without having been told a byte.
+                let child = stranger(&path);
+                let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+                let mut driver = None;
+                while driver.is_none() {
+                    // The stranger must come first, or nobody would see it turned away.
+                    if std::fs::read_to_string("/proc/net/unix")
+                        .is_ok_and(|sockets| sockets.lines().filter(|line| line.ends_with(path.to_str().unwrap())).count() > 1)
+                        || ended.is_finished()
+                    {
+                        driver = Some(UnixStream::connect(&path).await?);
+                    } else {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                let output = ended.await.unwrap();
+                assert!(output.status.success() && output.stdout == b"connected", "{output:?}");
+                driver.ok_or(Error::WorkerCrashed)
+            }
+        };
+        let greet = |mut stream: UnixStream| async move {
+            stream.write_all(b"!").await?;
+            Ok(stream)
+        };
+        let (mut driver, _ours) = pair("s", connect, greet).await.unwrap();
+        let mut read = [0; 1];
+        driver.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"!", "the second in the queue was let in");
+        assert!(!seen.exists() && !seen.parent().unwrap().exists());
+        assert!(UnixStream::connect(&seen).await.is_err(), "and nobody after it");
+    }
+
     #[tokio::test]
     async fn a_directory_that_does_not_do_is_passed_over() {
         let root = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@
 //! that counted. [`IN_ROW`] of them without an answer in between open the breaker, or as many within [`WINDOW`] if at least one operation in [`SHARE`]
 //! failed: a store that is merely too slow answers now and then.
 
-use super::{CacheStore, Creation, FenceId, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Wish};
+use super::{CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Wish};
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
@@ -299,6 +299,10 @@ impl CacheStore for Breaker {
 
     fn forget_near(&self, tags: &[Tag]) {
         self.0.inner.forget_near(tags);
+    }
+
+    fn keyspace(&self) -> &Keyspace {
+        self.0.inner.keyspace()
     }
 
     fn near(&self) -> Option<NearUse> {

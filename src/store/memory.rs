@@ -189,6 +189,10 @@ impl CacheStore for MemoryStore {
 
     fn forget_near(&self, _tags: &[Tag]) {}
 
+    fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
     fn near(&self) -> Option<NearUse> {
         None
     }

@@ -394,6 +394,10 @@ impl CacheStore for RedisStore {
         }
     }
 
+    fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
     fn near(&self) -> Option<NearUse> {
         self.near.as_ref().map(|near| near.in_use())
     }

@@ -1,7 +1,7 @@
 //! What a transaction has to remember until it ends.
 
 use crate::database::Backend;
-use crate::executor::Shared;
+use crate::executor::{Shared, Unanswered};
 use crate::tag::{Generation, Tag};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,13 +21,24 @@ pub(super) struct Notes<DB: Backend> {
     pub(super) renamed: bool,
     /// The connection was handed out. It may have committed by itself (MySQL's DDL, a script with a COMMIT), so a rollback need not have undone everything.
     pub(super) unobserved: Option<Arc<Shared<DB>>>,
+    /// Whether a statement was dropped before it was answered.
+    pub(super) unanswered: Unanswered,
 }
 
 impl<DB: Backend> Notes<DB> {
     /// Those of a transaction that has just begun. One was opened by hand through the pool, perhaps, and what it wrote will be committed with this one.
     pub(super) fn new(session_changed: bool) -> Self {
         let tags = session_changed.then(Tag::all).into_iter().collect();
-        Self { tags, changes_schema: false, unclear: false, schema: None, over: false, renamed: false, unobserved: None }
+        Self {
+            tags,
+            changes_schema: false,
+            unclear: false,
+            schema: None,
+            over: false,
+            renamed: false,
+            unobserved: None,
+            unanswered: Unanswered::default(),
+        }
     }
 
     pub(super) fn tags(&self) -> Arc<[Tag]> {

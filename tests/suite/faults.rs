@@ -12,7 +12,7 @@ mod flights_across;
 mod flights_lost;
 mod handed_out;
 mod identities;
-mod killed;
+pub mod killed;
 pub mod kit;
 mod late;
 mod lost;

@@ -6,6 +6,7 @@
 mod support;
 
 mod as_a_pool;
+mod cancellation;
 mod closure;
 mod databases;
 mod differential;
@@ -14,8 +15,10 @@ mod explained;
 mod faults;
 mod near;
 mod outside;
+mod poisoned;
 mod pressure;
 mod round_trip;
+mod secrets;
 mod servers;
 mod store_contract;
 mod store_redis;

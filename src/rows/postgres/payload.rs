@@ -13,9 +13,10 @@
 //! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
 
 use super::shape::{self, Fingerprint};
+use super::value;
 use crate::rows::{Recording, Unreplayable};
 use sqlx::postgres::{PgColumn, PgRow, PgValueFormat};
-use sqlx::{Postgres, Row, ValueRef};
+use sqlx::{Column, Postgres, Row, ValueRef};
 
 const NULL: i32 = -1;
 
@@ -146,6 +147,23 @@ impl<'a> Payload<'a> {
     /// Whether the rows have these columns, which have this fingerprint.
     pub fn fits(&self, fingerprint: &Fingerprint, columns: &[PgColumn]) -> bool {
         self.fingerprint == fingerprint && usize::from(self.columns) == columns.len()
+    }
+
+    /// Whether every value has the form of its column's type. There are as many columns as the rows have values.
+    pub fn has_form_of(&self, columns: &[PgColumn]) -> bool {
+        const HEAD: usize = 1 + 4 + 2;
+        let mut rest = self.messages;
+        while let Some(mut values) = rest.get(HEAD..) {
+            for column in columns {
+                let Some((value, after)) = value::counted(values) else { return false };
+                if !value.is_none_or(|value| value::has_form(value, column.type_info())) {
+                    return false;
+                }
+                values = after;
+            }
+            rest = values;
+        }
+        rest.is_empty()
     }
 }
 

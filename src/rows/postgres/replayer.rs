@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-/// The port only names the socket: `.s.PGSQL.<port>`.
 /// How many replays may leave their questions unread: each takes some 60 bytes, but as two messages a few kilobytes of the socket's buffer.
 const DISCARD_EVERY: u32 = 16;
 
+/// The port only names the socket: `.s.PGSQL.<port>`.
 const PORT: u16 = 1;
 const SOCKET: &str = ".s.PGSQL.1";
 

@@ -1,50 +1,17 @@
 //! Replays without a server: what a server would say of a statement, we say ourselves.
 
+use super::rehearsal::{nowhere, statement};
 use super::*;
-use crate::database::Backend;
-use crate::rows::{Unreplayable, socket};
+use crate::rows::Unreplayable;
 use rand::RngExt;
-use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
-use sqlx::{Column, ConnectOptions, Row, SqlSafeStr, Statement, ValueRef};
+use sqlx::postgres::PgRow;
+use sqlx::{Column, Row, Statement, ValueRef};
 use std::task::Poll;
-use tokio::io::AsyncWriteExt;
 
 const TEXT: u32 = 25;
 const INT4: u32 = 23;
 
 type Values = Vec<Option<Vec<u8>>>;
-
-/// A pool that no server answers: for replays that must not ask one.
-fn nowhere() -> PgPool {
-    PgPool::connect_lazy("postgres://127.0.0.1:1/none").unwrap()
-}
-
-/// The statement that the driver makes of these columns' descriptions.
-async fn statement(columns: &[(&str, u32)]) -> PgStatement {
-    let mut fields = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
-    for (name, oid) in columns {
-        fields.extend(name.as_bytes());
-        // Of no table; the type; of any length, no modifier, described as text.
-        fields.extend(b"\0\0\0\0\0\0\0");
-        fields.extend(oid.to_be_bytes());
-        fields.extend(b"\xff\xff\xff\xff\xff\xff\0\0");
-    }
-    let mut answer = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I1\0\0\0\x04t\0\0\0\x06\0\0T".to_vec();
-    answer.extend(u32::try_from(fields.len() + 4).unwrap().to_be_bytes());
-    answer.extend(fields);
-    answer.extend(b"Z\0\0\0\x05I");
-
-    let connect = |path: std::path::PathBuf| async move {
-        let options = PgConnectOptions::new_without_pgpass().socket(path.parent().unwrap()).port(1).ssl_mode(PgSslMode::Disable);
-        let mut driver = options.connect().await?;
-        Postgres::prepare_with(&mut driver, "SELECT".into_sql_str(), &[]).await
-    };
-    let greet = |mut end: tokio::net::UnixStream| async move {
-        end.write_all(&answer).await?;
-        Ok(end)
-    };
-    socket::pair(".s.PGSQL.1", connect, greet).await.unwrap().0
-}
 
 fn payload(statement: &PgStatement, rows: &[Values]) -> Vec<u8> {
     let columns = u16::try_from(statement.columns().len()).unwrap();

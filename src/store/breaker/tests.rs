@@ -1,7 +1,9 @@
 //! When it opens and when not, in time that only passes where it is waited for.
 
 use super::*;
+use crate::store::Keyspace;
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicUsize;
 
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -114,6 +116,11 @@ impl CacheStore for Told {
         self.act(ServerIdentity::default()).await
     }
     fn forget_near(&self, _: &[Tag]) {}
+    fn keyspace(&self) -> &Keyspace {
+        static NAMES: LazyLock<Keyspace> = LazyLock::new(|| Keyspace::new("sql"));
+        &NAMES
+    }
+
     fn near(&self) -> Option<NearUse> {
         None
     }

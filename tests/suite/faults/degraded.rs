@@ -198,11 +198,19 @@ async fn lying() {
         assert!(executor.stats().malformed_entries > malformed, "{what} is not counted");
         home.resumes(&executor, READ).await;
     }
-    // Every length of a genuine entry, and every byte of its rows turned around: no panic, and never an error.
+    // Every length of a genuine entry, and every byte of it changed: no panic, never an error, and never another digit.
+    let malformed = executor.stats().malformed_entries;
     for length in 0..entry.len() {
         redis.cli::<String>(&[b"SET".as_slice(), key.as_bytes(), &entry[..length]]);
         assert_eq!(home.check(&executor, READ).await, 0, "cut to {length}");
     }
+    for at in 0..entry.len() {
+        let mut bytes = entry.clone();
+        bytes[at] ^= 1 << (at % 8);
+        redis.cli::<String>(&[b"SET".as_slice(), key.as_bytes(), &bytes]);
+        assert_eq!(home.check(&executor, READ).await, 0, "bit {} of byte {at}", at % 8);
+    }
+    assert_eq!(executor.stats().malformed_entries - malformed, 2 * entry.len() as u64);
     // Values of other types.
     for words in [["LPUSH", &key, "x"], ["SADD", &key, "x"]] {
         redis.cli::<i64>(&["DEL", &key]);

@@ -433,6 +433,10 @@ impl CacheStore for Gates {
         self.inner.forget_near(tags);
     }
 
+    fn keyspace(&self) -> &Keyspace {
+        self.inner.keyspace()
+    }
+
     fn near(&self) -> Option<NearUse> {
         self.inner.near()
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sqlx_cached::store::{CacheStore, Creation, FenceId, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
+use sqlx_cached::store::{CacheStore, Creation, FenceId, Keyspace, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
 use sqlx_cached::store::{Lease, LeaseFate, Wish};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -130,6 +130,10 @@ impl CacheStore for Failing {
 
     fn forget_near(&self, tags: &[Tag]) {
         self.inner.forget_near(tags);
+    }
+
+    fn keyspace(&self) -> &Keyspace {
+        self.inner.keyspace()
     }
 
     fn near(&self) -> Option<NearUse> {
