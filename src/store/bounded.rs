@@ -115,8 +115,8 @@ impl Bounded {
 impl fmt::Debug for Bounded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bounded")
-            .field("entries", &self.entries.len())
-            .field("bytes", &self.entries.weight())
+            .field("entries", &self.len())
+            .field("bytes", &self.weight())
             .field("budget", &self.entries.capacity())
             .finish_non_exhaustive()
     }

@@ -25,10 +25,13 @@ pub enum Start {
     Warm,
 }
 
+/// Makes the future of a call.
+type Begin<DB> = dyn Fn(&CachingExecutor<DB>) -> BoxFuture<'static, Outcome> + Send + Sync;
+
 pub struct Call<DB: Calls> {
     pub name: &'static str,
     pub start: Start,
-    pub future: Box<dyn Fn(&CachingExecutor<DB>) -> BoxFuture<'static, Outcome> + Send + Sync>,
+    pub future: Box<Begin<DB>>,
 }
 
 /// All rows of the table that is written.
