@@ -299,7 +299,6 @@ impl<DB: Backend> DerefMut for CachingTransaction<'_, DB> {
 impl<DB: Backend> Deref for CachingConnection<'_, DB> {
     type Target = DB::Connection;
 
-    #[expect(clippy::match_same_arms, reason = "the transactions differ in their lifetimes")]
     fn deref(&self) -> &Self::Target {
         match &self.level {
             Level::Top { transaction, .. } => transaction,

@@ -25,10 +25,12 @@ pub enum Start {
     Warm,
 }
 
+type Ask<DB> = dyn Fn(&CachingExecutor<DB>) -> BoxFuture<'static, Outcome> + Send + Sync;
+
 pub struct Call<DB: Calls> {
     pub name: &'static str,
     pub start: Start,
-    pub future: Box<dyn Fn(&CachingExecutor<DB>) -> BoxFuture<'static, Outcome> + Send + Sync>,
+    pub future: Box<Ask<DB>>,
 }
 
 /// All rows of the table that is written.
