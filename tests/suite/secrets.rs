@@ -66,7 +66,7 @@ async fn work(heard: &Heard, executor: &CachingExecutor<Sqlite>) {
         heard.note(&format!("{:?}", sqlx::query(sql).fetch_all(executor).await.map(|rows| rows.len())));
     }
     let transaction = executor.begin().await.unwrap();
-    heard.note(&format!("{transaction:?} {:?}", executor.health().await));
+    heard.note(&format!("{transaction:?} {transaction:#?}"));
     transaction.commit().await.unwrap();
 }
 
