@@ -47,7 +47,7 @@ async fn a_stale_answer_is_served_and_read_anew<DB: Server>(cache: Cache) {
     assert_eq!(db.stats().misses, 2);
 
     // And the other way round: the clone, and the comment, allow what the executor does not.
-    let plain = home.build(|builder| builder.store(cache.store()).default_ttl(TTL).ttl_jitter(0.0).namespace("plain")).await;
+    let plain = home.build(|builder| builder.store(cache.store()).default_ttl(TTL).ttl_jitter(0.0).database_id("plain")).await;
     let lax = plain.stale_while_revalidate(STALE);
     let hinted = "SELECT v /* cache: swr=1m */ FROM counters WHERE id = 1";
     for (executor, sql) in [(&lax, READ), (&plain, hinted)] {
@@ -61,7 +61,7 @@ async fn a_stale_answer_is_served_and_read_anew<DB: Server>(cache: Cache) {
     assert_eq!(DB::number(&plain, READ).await.unwrap(), home.direct(READ).await, "without leave there is nothing stale");
     // By category: a count is not data.
     let counts = home.build(|builder| {
-        builder.store(cache.store()).default_ttl(TTL).ttl_jitter(0.0).namespace("counts").stale_while_revalidate(Category::Count, STALE)
+        builder.store(cache.store()).default_ttl(TTL).ttl_jitter(0.0).database_id("counts").stale_while_revalidate(Category::Count, STALE)
     });
     let counts = counts.await;
     for sql in [READ, "SELECT count(*) FROM counters"] {
@@ -182,7 +182,7 @@ async fn dear_answers_are_read_anew_early() {
     for (sql, factor, early) in [(READ, 1.0, false), (dear, 3.0, true), (dear, 0.0, false)] {
         let db = home
             .build(|builder| {
-                builder.store(cache.store()).default_ttl(LIFE).ttl_jitter(0.0).early_refresh(factor).namespace(&format!("f{factor}"))
+                builder.store(cache.store()).default_ttl(LIFE).ttl_jitter(0.0).early_refresh(factor).database_id(&format!("f{factor}"))
             })
             .await;
         let first = Postgres::number(&db, sql).await.unwrap();
