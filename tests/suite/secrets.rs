@@ -1,6 +1,7 @@
 //! Passwords in settings and URLs: in no message, no debug form and no line of the log, whatever goes wrong.
 
 use crate::support::Redis;
+use crate::support::log::Log;
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
@@ -8,42 +9,17 @@ use sqlx::{Pool, Sqlite};
 use sqlx_cached::store::{Keyspace, RedisAddress, RedisConfig, RedisStore};
 use sqlx_cached::{Backend, Builder, CachingExecutor};
 use std::fmt::Write as _;
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
+use tracing::Level;
 
 const SECRET: &str = "hunter2-Tr0ub4dor";
-
-/// All that is said, in any form.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Heard {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Heard {
-    fn note(&self, text: &str) {
-        self.0.lock().unwrap().extend_from_slice(format!("{text}\n").as_bytes());
-    }
-
-    fn all(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
 
 fn pool() -> Pool<Sqlite> {
     SqlitePoolOptions::new().max_connections(1).connect_lazy("sqlite::memory:").unwrap()
 }
 
-async fn use_it<DB: Backend>(heard: &Heard, builder: Builder<DB>) -> Option<CachingExecutor<DB>> {
+async fn use_it<DB: Backend>(heard: &Log, builder: Builder<DB>) -> Option<CachingExecutor<DB>> {
     heard.note(&format!("{builder:?} {builder:#?}"));
     match builder.build().await {
         Ok(executor) => {
@@ -60,7 +36,7 @@ async fn use_it<DB: Backend>(heard: &Heard, builder: Builder<DB>) -> Option<Cach
 }
 
 /// Reads and writes, with whatever goes wrong.
-async fn work(heard: &Heard, executor: &CachingExecutor<Sqlite>) {
+async fn work(heard: &Log, executor: &CachingExecutor<Sqlite>) {
     sqlx::query("CREATE TABLE t (id INTEGER)").execute(executor.pool()).await.unwrap();
     for sql in ["INSERT INTO t VALUES (1)", "SELECT id FROM t", "SELECT id FROM t", "SELECT * FROM missing"] {
         heard.note(&format!("{:?}", sqlx::query(sql).fetch_all(executor).await.map(|rows| rows.len())));
@@ -72,11 +48,7 @@ async fn work(heard: &Heard, executor: &CachingExecutor<Sqlite>) {
 
 #[tokio::test]
 async fn are_never_told() {
-    let heard = Heard::default();
-    let writer = heard.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (heard, _listening) = Log::start(Level::TRACE);
 
     let redis = Redis::configured().tcp().password(SECRET).user("reader", &["on", &format!(">{SECRET}"), "~other:*", "+get"]).start();
     let port = redis.port();
@@ -135,7 +107,7 @@ async fn are_never_told() {
         heard.note(&format!("{:?}", sqlx::query("SELECT 1").fetch_all(&executor).await.map(|rows| rows.len())));
     }
 
-    let all = heard.all();
+    let all = heard.text();
     let told = all.lines().filter(|line| line.contains(SECRET)).fold(String::new(), |mut told, line| {
         let _ = writeln!(told, "{line}");
         told

@@ -9,6 +9,7 @@
 #![allow(dead_code, reason = "what one test file doesn't need, the next one does")]
 
 pub mod certificates;
+pub mod log;
 pub mod mariadb;
 pub mod monitor;
 pub mod postgres;

@@ -6,8 +6,7 @@ use crate::support::redis_cluster::RedisCluster;
 use sqlx::Sqlite;
 use sqlx_cached::CachingExecutor;
 use sqlx_cached::store::{Keyspace, RedisAddress, RedisConfig, RedisStore};
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub fn names() -> Keyspace {
@@ -64,34 +63,4 @@ pub fn read(table: &str) -> String {
 
 pub fn write(table: &str) -> String {
     format!("UPDATE {table} SET v = v + 1 WHERE id = 1")
-}
-
-/// What the library says in the log, of this thread: the tests that use it run on one.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// From now on, until the guard is dropped.
-    pub fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).with_max_level(tracing::Level::INFO).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

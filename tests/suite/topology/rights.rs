@@ -1,15 +1,17 @@
 //! The rights that the README names, and no other. One less is told in the log, and harms nobody.
 
-use super::kit::{Log, executor_with, names, store_with};
+use super::kit::{executor_with, names, store_with};
 use crate::faults::kit::{Home, READ, Server, WRITE};
 use crate::store_contract::{contract, contract_of_many, create, id, redis_store_at, standing, table};
 use crate::support::Redis;
+use crate::support::log::Log;
 use crate::support::redis_cluster::RedisCluster;
 use futures_util::FutureExt;
 use sqlx::Sqlite;
 use sqlx_cached::store::{CacheStore, Creation, RedisAddress, RedisConfig};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
+use tracing::Level;
 
 /// The words after `ACL SETUSER cache` in the README, and those that a cluster adds.
 fn documented() -> (Vec<&'static str>, Vec<&'static str>) {
@@ -135,7 +137,7 @@ async fn a_right_less_is_told_and_harms_nobody() {
         redis.cli::<()>(&["FLUSHALL"]);
         redis.cli::<()>(&["SCRIPT", "FLUSH"]);
         redis.cli::<()>(&["ACL", "SETUSER", "cache", &format!("-{right}")]);
-        let (log, _guard) = Log::start();
+        let (log, _guard) = Log::start(Level::INFO);
         let near = if right == "client|tracking" { 16 << 20 } else { 0 };
         let db = executor_with(&home, RedisAddress::Socket(redis.socket()), |config| {
             login(config);
@@ -169,7 +171,7 @@ async fn a_right_less_is_told_and_harms_nobody() {
 async fn a_wrong_password_is_told_and_not_shown() {
     let redis = Redis::configured().user("cache", &["on", ">secret", "~*", "+@all"]).start();
     let home: Home<Sqlite> = Sqlite::home().await;
-    let (log, _guard) = Log::start();
+    let (log, _guard) = Log::start(Level::INFO);
     let db = executor_with(&home, RedisAddress::Socket(redis.socket()), |config| {
         config.username = Some("cache".into());
         config.password = Some("wr0ng".into());

@@ -1,11 +1,13 @@
 //! TLS, with a private authority.
 
-use super::kit::{Log, executor_with, home, names, read, store_with};
+use super::kit::{executor_with, home, names, read, store_with};
 use crate::store_contract::{contract, contract_of_many, redis_store_at};
 use crate::support::Redis;
 use crate::support::certificates::Certificates;
+use crate::support::log::Log;
 use crate::support::redis_cluster::RedisCluster;
 use sqlx_cached::store::{CacheStore, RedisAddress, RedisConfig, RedisTls};
+use tracing::Level;
 
 fn server(certificates: &Certificates, clients_show_one: bool) -> (Redis, u16) {
     let redis = Redis::configured().tls(certificates, clients_show_one).start();
@@ -45,7 +47,7 @@ async fn a_server_that_is_not_to_be_trusted_is_refused() {
         ("another authority", RedisAddress::Host("127.0.0.1".into(), port)),
         ("the system's", RedisAddress::Url(format!("rediss://127.0.0.1:{port}"))),
     ] {
-        let (log, _guard) = Log::start();
+        let (log, _guard) = Log::start(Level::INFO);
         let db = executor_with(&home, address, |config| {
             if trusted == "another authority" {
                 trusting(&ours)(config);
