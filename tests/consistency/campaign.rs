@@ -137,7 +137,7 @@ impl<DB: Staged> Stage<DB> {
         );
         let (calm_from, calm_to) = (after(setting.lease + Duration::from_secs(1)), crew.until());
         let (history, logs) = crew.finish(before, play.fails_redis()).await;
-        let violations = check(&history);
+        let violations = check(&history, setting.lag());
         let findings = report(setting, play.circumstances(), &history, &violations);
         let [hits, _, misses, _] = history.counted(calm_from, calm_to);
         let faults = diary.text().lines().filter(|line| !line.contains("over")).count();

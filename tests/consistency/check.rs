@@ -82,8 +82,8 @@ impl Line {
     }
 }
 
-/// Every violation in a history.
-pub fn check(history: &History) -> Vec<Violation> {
+/// Every violation in a history. Where a near cache is told by pushes, a kept invalidation is heard of up to `lag` after its delivery.
+pub fn check(history: &History, lag: u64) -> Vec<Violation> {
     let mut violations: Vec<Violation> = history
         .torn
         .iter()
@@ -99,13 +99,15 @@ pub fn check(history: &History) -> Vec<Violation> {
         })
         .collect();
     for (object, row) in &history.rows {
-        Checked::new(history, *object, row).check(&mut violations);
+        Checked { lag, ..Checked::new(history, *object, row) }.check(&mut violations);
     }
     violations
 }
 
 struct Checked<'h> {
     history: &'h History,
+    /// How long after the delivery of a kept invalidation others may not have heard of it.
+    lag: u64,
     object: Object,
     row: &'h Row,
     /// Who made which version.
@@ -123,7 +125,7 @@ impl<'h> Checked<'h> {
             let line = Line::new(known.map(|&(time, version)| Known { time, version, process: 0 }));
             line.0.into_iter().map(|known| (known.time, known.version)).collect()
         };
-        Self { history, object, row, makers, absent: rising(1), present: rising(0) }
+        Self { history, lag: 0, object, row, makers, absent: rising(1), present: rising(0) }
     }
 
     /// The newest version that an answer can stand for: one without a version stands for whatever may have been by its end.
@@ -204,7 +206,7 @@ impl<'h> Checked<'h> {
         }
     }
 
-    /// Whether the write that was missed had proceeded without a fence, and its invalidation was still kept when the read started.
+    /// Whether the write that was missed had proceeded without a fence, and its invalidation was still kept when the read started, or delivered a moment before.
     fn excuse(&self, kind: Kind, read: &Read, missed: Known) -> Option<Excuse> {
         // Who wrote it; anybody, where no acknowledgement tells.
         let maker = self.makers.get(&missed.version).map(|known| known.process);
@@ -215,7 +217,7 @@ impl<'h> Checked<'h> {
         for (_, process) in processes {
             for trouble in &process.trouble {
                 // Before the acknowledgement a lost request for a fence is enough: the span is closed without having been opened.
-                if trouble.from <= read.start && read.start <= trouble.to && (trouble.kept || seen_only) {
+                if trouble.from <= read.start && read.start <= trouble.to.saturating_add(self.lag) && (trouble.kept || seen_only) {
                     let found = if trouble.to == u64::MAX { Excuse::LostWithItsProcess } else { Excuse::Kept };
                     excuse = Some(excuse.map_or(found, |other: Excuse| other.min(found)));
                 }

@@ -49,7 +49,7 @@ pub async fn play<DB: Staged>(setting: &Setting) -> Findings {
         }
     }
     let (history, logs) = crew.finish(&Before::default(), true).await;
-    let violations = check(&history);
+    let violations = check(&history, setting.lag());
     let circumstances = Circumstances { fences_lost: true, database_fails: false };
     let findings = report(setting, circumstances, &history, &violations);
     println!("  {faults} servers killed or stopped, {failovers} failovers; {:.0}% hits", ratio(findings.hits, findings.misses) * 100.0);

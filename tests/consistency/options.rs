@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How long an answer of a near cache may be too old (`CACHE_NEAR_STALENESS`).
+pub const NEAR_STALENESS: Duration = Duration::from_millis(250);
+
 /// How the processes are set up, and for how long they run.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
@@ -45,6 +48,11 @@ impl Default for Setting {
 }
 
 impl Setting {
+    /// How long a process may not have heard of an invalidation, in nanoseconds.
+    pub fn lag(&self) -> u64 {
+        if self.near { u64::try_from(NEAR_STALENESS.as_nanos()).unwrap_or(u64::MAX) } else { 0 }
+    }
+
     pub fn name(&self) -> String {
         let word = |on: bool, word: &'static str| if on { word } else { "" };
         let sabotage = if self.sabotage == "none" { String::new() } else { format!(", without {}", self.sabotage) };

@@ -5,10 +5,6 @@ use super::clock::millis;
 use super::history::History;
 use super::options::Setting;
 use super::shapes;
-use std::time::Duration;
-
-/// How long an answer of a near cache may be too old (`CACHE_NEAR_STALENESS`).
-const NEAR_STALENESS: Duration = Duration::from_millis(250);
 
 /// What the run's circumstances allow.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,7 +102,7 @@ fn is_broken(setting: &Setting, circumstances: Circumstances, history: &History,
                     findings.near.push(*staleness);
                 }
                 // A process stays monotonic; others may lag, but not for longer than this.
-                return u128::from(*staleness) > NEAR_STALENESS.as_nanos();
+                return u128::from(*staleness) > super::options::NEAR_STALENESS.as_nanos();
             }
             true
         }

@@ -64,7 +64,7 @@ async fn on<DB: Staged>(setting: &Setting) -> Shown {
     let redis = Redis::start();
     let crew = Crew::start(setting, &database.url, vec![format!("REDIS_SOCKET_PATH={}", redis.socket().display()); ROLES.len()]);
     let (history, logs) = crew.finish(&Before::default(), false).await;
-    let violations = check(&history);
+    let violations = check(&history, setting.lag());
     if setting.sabotage != "none" {
         let found = violations.iter().filter(|violation| !matches!(violation.kind, Kind::Torn | Kind::Invented));
         let found = found.map(|violation| violation.staleness).max();
