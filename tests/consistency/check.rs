@@ -214,10 +214,12 @@ impl<'h> Checked<'h> {
             self.history.processes.iter().enumerate().filter(|(index, _)| maker.is_none_or(|maker| maker == *index || maker == usize::MAX));
         let seen_only = !matches!(kind, Kind::Acknowledged | Kind::Deleted | Kind::OwnWrite);
         let mut excuse = None;
-        for (_, process) in processes {
+        for (index, process) in processes {
+            // Who delivers needs nobody to tell him.
+            let lag = if index == read.process { 0 } else { self.lag };
             for trouble in &process.trouble {
                 // Before the acknowledgement a lost request for a fence is enough: the span is closed without having been opened.
-                if trouble.from <= read.start && read.start <= trouble.to.saturating_add(self.lag) && (trouble.kept || seen_only) {
+                if trouble.from <= read.start && read.start <= trouble.to.saturating_add(lag) && (trouble.kept || seen_only) {
                     let found = if trouble.to == u64::MAX { Excuse::LostWithItsProcess } else { Excuse::Kept };
                     excuse = Some(excuse.map_or(found, |other: Excuse| other.min(found)));
                 }

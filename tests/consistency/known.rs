@@ -51,6 +51,8 @@ pub fn the_checks_find_what_is_known() {
     // The push that tells of the delivery may take so long.
     assert_eq!(found(&[kept, "r 0 0 52 60 1=0\n"]), [(Kind::Acknowledged, 32, Some(Excuse::Kept))]);
     assert_eq!(found(&[kept, "r 0 0 53 60 1=0\n"]), [(Kind::Acknowledged, 33, None)]);
+    let own = found(&[&format!("{kept}r 0 0 52 60 1=0\n")]);
+    assert!(!own.is_empty() && own.iter().all(|(.., excuse)| excuse.is_none()), "who delivers knows: {own:?}");
     // Another's excuse does not count.
     assert_eq!(found(&[write, "d 5 15 1 1\nd 45 50 0 1\nr 0 0 25 30 1=0\n"]), [(Kind::Acknowledged, 5, None)]);
     // What an earlier history knew.
