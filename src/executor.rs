@@ -217,6 +217,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// # Errors
     ///
     /// The pool's.
+    ///
+    /// # Cancel safety
+    ///
+    /// As the pool's: nobody waits any more.
     pub async fn acquire(&self) -> Result<PoolConnection<DB>, sqlx::Error> {
         self.shared.pool.acquire().await
     }
@@ -326,6 +330,10 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// # Errors
     ///
     /// The store's. The invalidation is then kept and delivered later.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way it may have forgotten everything, or nothing yet; keys that are left are dead then, and go with their time.
     pub async fn clear(&self) -> Result<u64, Error> {
         let Some(engine) = &self.shared.engine else { return Ok(0) };
         engine.invalidate(&[Tag::all()]).await.map_err(|error| Error::store("clear", error))?;
