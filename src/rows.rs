@@ -86,6 +86,27 @@ pub trait RowCodec<DB: Backend>: Debug + Send + Sync + 'static {
         statement: Option<&'a DB::Statement>,
         payload: Bytes,
     ) -> BoxFuture<'a, Result<Replayed<DB>, ReplayError>>;
+
+    /// Several equal answers out of a payload that this process captured itself or has replayed before: its values are not looked at again.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`replay`](Self::replay).
+    fn replay_copies<'a>(
+        &'a self,
+        pool: &'a sqlx::Pool<DB>,
+        sql: &'a SqlStr,
+        payload: Bytes,
+        copies: usize,
+    ) -> BoxFuture<'a, Result<Vec<Replayed<DB>>, ReplayError>> {
+        Box::pin(async move {
+            let mut replayed = Vec::with_capacity(copies);
+            for _ in 0..copies {
+                replayed.push(self.replay(pool, sql, None, payload.clone()).await?);
+            }
+            Ok(replayed)
+        })
+    }
 }
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
