@@ -107,7 +107,9 @@ pub use database::Backend;
 pub use error::{Error, InvalidationPending, WriteRefused};
 #[cfg(feature = "postgres")]
 pub use executor::CachingCopyIn;
-pub use executor::CachingExecutor;
+#[doc(hidden)]
+pub use executor::Probe;
+pub use executor::{CachingExecutor, NearUse, SharedQuery};
 pub use explain::{Explanation, Invalidates, ReadExplanation};
 pub use health::Health;
 pub use policy::{Consistency, Invalidation, UnclearWrites, UnfencedWrites};
