@@ -338,7 +338,15 @@ impl Engine {
 
     /// Stores what the database answered, for as long as it is fresh and `stale` more; says when, if it did,
     /// and with what rows to keep it in this process.
-    pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, facts: Facts, rows: &[u8], stale: Duration) -> Option<(Stored, Bytes)> {
+    pub(crate) async fn fill(
+        &self,
+        key: &str,
+        tags: &[Tag],
+        permit: &Permit,
+        facts: Facts,
+        rows: &[u8],
+        stale: Duration,
+    ) -> Option<(Stored, Bytes)> {
         let entry = entry::encode(key, tags, &permit.generations, facts, rows);
         let stored = entry::stored(&entry, tags.len());
         let rows = self.to_be_shelved(&entry.slice(entry::rows(&entry, rows.len())));

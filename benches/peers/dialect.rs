@@ -23,12 +23,12 @@ impl<D: Backend> Copy for On<'_, D> {}
 pub trait Dialect: Backend {
     fn read<T: Answer>(on: On<'_, Self>, sql: &'static str, key: i64) -> impl Future<Output = sqlx::Result<Vec<T>>> + Send;
 
-    /// The same typed, and shared: `None` where this version of the library has no such reads.
+    /// The same typed, and shared.
     fn read_shared<T: Answer>(
         executor: &CachingExecutor<Self>,
         sql: &'static str,
         key: i64,
-    ) -> impl Future<Output = sqlx::Result<Option<Arc<[T]>>>> + Send;
+    ) -> impl Future<Output = sqlx::Result<Arc<[T]>>> + Send;
 
     /// The same by the text protocol.
     fn read_text<T: Answer>(pool: &Pool<Self>, sql: String) -> impl Future<Output = sqlx::Result<Vec<T>>> + Send;
@@ -69,13 +69,8 @@ macro_rules! dialect {
                 }
             }
 
-            async fn read_shared<T: Answer>(
-                executor: &CachingExecutor<Self>,
-                sql: &'static str,
-                key: i64,
-            ) -> sqlx::Result<Option<Arc<[T]>>> {
-                let _ = (executor, sql, key);
-                Ok(None)
+            async fn read_shared<T: Answer>(executor: &CachingExecutor<Self>, sql: &'static str, key: i64) -> sqlx::Result<Arc<[T]>> {
+                executor.fetch_all_shared(sqlx::query_as(sql).bind(key)).await
             }
 
             async fn read_text<T: Answer>(pool: &Pool<Self>, sql: String) -> sqlx::Result<Vec<T>> {

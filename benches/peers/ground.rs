@@ -1,6 +1,6 @@
 //! Every way to the answer, on one runtime.
 
-use super::dialect::{Dialect, On, text};
+use super::dialect::{Dialect, On};
 use super::stage::Stage;
 use super::workload::{Answer, Moka, Workload};
 use super::{Result, TTL};
@@ -82,8 +82,9 @@ impl<T> Got<T> {
 
 pub struct Ground<D: Dialect> {
     pub pool: Pool<D>,
+    /// The embedded store, with nothing in front of it.
     pub memory: CachingExecutor<D>,
-    /// The defaults: Redis by its Unix socket, and a near cache.
+    /// The defaults but for times: Redis by its Unix socket, and a near cache.
     pub near: CachingExecutor<D>,
     pub redis: CachingExecutor<D>,
     redis_tcp: CachingExecutor<D>,
@@ -94,7 +95,6 @@ pub struct Ground<D: Dialect> {
     /// Reads of the hand-written caches that went to the database.
     misses: AtomicU64,
     fresh: [AtomicI64; 8],
-    typed: bool,
 }
 
 impl<D: Dialect> Ground<D> {
@@ -104,9 +104,8 @@ impl<D: Dialect> Ground<D> {
         let pool = stage.pool().await?;
         let open = |url: String| redis::Client::open(url);
         let near = with_redis(stage, &pool, "sql").build().await?;
-        let typed = D::read_shared::<super::workload::Sample>(&near, text::<D>("SELECT * FROM sample WHERE id = ?"), 1).await?.is_some();
         Ok(Box::leak(Box::new(Self {
-            memory: CachingExecutor::builder(pool.clone()).default_ttl(TTL).build().await?,
+            memory: CachingExecutor::builder(pool.clone()).default_ttl(TTL).near_bytes(0).build().await?,
             near,
             redis: with_redis(stage, &pool, "sql").near_bytes(0).build().await?,
             redis_tcp: settings(CachingExecutor::builder(pool.clone()).redis_url(&stage.redis.tcp_url()), "sql")
@@ -119,18 +118,13 @@ impl<D: Dialect> Ground<D> {
             moka: Moka::new(200_000),
             misses: AtomicU64::new(0),
             fresh: [const { AtomicI64::new(1) }; 8],
-            typed,
             pool,
         })))
     }
 
     /// Whether it can be had here.
     pub fn has(&self, how: How) -> bool {
-        match how {
-            How::PgPool => self.pgpool.is_some(),
-            How::Typed => self.typed,
-            _ => true,
-        }
+        how != How::PgPool || self.pgpool.is_some()
     }
 
     /// Reads a workload with this key; a miss with one that nobody has asked for yet.
@@ -144,7 +138,7 @@ impl<D: Dialect> Ground<D> {
             How::Near => Got::Rows(through(&self.near).await?),
             How::Redis => Got::Rows(through(&self.redis).await?),
             How::RedisTcp => Got::Rows(through(&self.redis_tcp).await?),
-            How::Typed => Got::Shared(D::read_shared(&self.near, sql, key).await?.ok_or("no typed reads")?),
+            How::Typed => Got::Shared(D::read_shared(&self.near, sql, key).await?),
             How::Get => Got::Bytes(get(&self.connection, &raw(workload.number)).await?.ok_or("no entry")?),
             How::GetTcp => Got::Bytes(get(&self.connection_tcp, &raw(workload.number)).await?.ok_or("no entry")?),
             How::Aside => Got::Rows(self.aside(workload, key, &self.misses).await?),

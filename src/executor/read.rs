@@ -52,7 +52,13 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     /// Answers a read; `one` tells a read of one row from a read of all, whose answers differ.
-    pub(super) async fn answer(&self, plan: &Arc<Plan>, request: Request<DB>, recalled: Recall<DB>, one: bool) -> Result<Answer<DB>, Error> {
+    pub(super) async fn answer(
+        &self,
+        plan: &Arc<Plan>,
+        request: Request<DB>,
+        recalled: Recall<DB>,
+        one: bool,
+    ) -> Result<Answer<DB>, Error> {
         match self.look_up(plan, &request, recalled, one).await {
             Looked::Hit(replayed) => Ok(Answer::Whole(replayed)),
             Looked::Miss(miss) if self.options.refresh || miss.plan.experience.is_unkept() => Ok(self.alone(miss, request)),

@@ -64,7 +64,7 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Vec<Measure
         Player::aside(ground, workload),
         Player::near(stage, ground, workload, 0).await?,
         Player::near(stage, ground, workload, 64 * 1024).await?,
-        Player::memory(ground, workload),
+        Player::memory(ground, workload).await?,
     ];
     let keys = keys()?;
     let mut all = Vec::new();

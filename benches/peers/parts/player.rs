@@ -1,10 +1,10 @@
 //! Caches that share nothing, for reads that miss now and then.
 
-use crate::Result;
 use crate::dialect::{Dialect, On};
 use crate::ground::{Ground, with_redis};
 use crate::stage::Stage;
 use crate::workload::{Moka, Sample, Workload};
+use crate::{Result, TTL};
 use rand_distr::{Distribution, Zipf};
 use sqlx_cached::CachingExecutor;
 use std::sync::Arc;
@@ -57,8 +57,10 @@ impl<D: Dialect> Player<D> {
         Self::new(format!("moka, {entries} entries"), ground, workload, Cache::Moka(Moka::new(entries)))
     }
 
-    pub fn memory(ground: &'static Ground<D>, workload: Workload) -> &'static Self {
-        Self::new("memory", ground, workload, Cache::Ours(ground.memory.clone()))
+    /// The embedded store, with its defaults.
+    pub async fn memory(ground: &'static Ground<D>, workload: Workload) -> Result<&'static Self> {
+        let executor = CachingExecutor::builder(ground.pool.clone()).default_ttl(TTL).build().await?;
+        Ok(Self::new("memory", ground, workload, Cache::Ours(executor)))
     }
 
     /// In front of Redis, with so many KiB of near cache.

@@ -22,7 +22,7 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, scene: &str, pace: Pace) -> Resul
         Player::near(stage, ground, workload, 0).await?,
         Player::near(stage, ground, workload, 2048).await?,
         Player::near(stage, ground, workload, 64 * 1024).await?,
-        Player::memory(ground, workload),
+        Player::memory(ground, workload).await?,
         Player::moka(ground, workload, 10_000),
         Player::moka(ground, workload, 200_000),
     ];
