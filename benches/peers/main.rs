@@ -170,7 +170,6 @@ fn plot_mix(report: &mut Report, scene: &str, all: &[mix::Measured]) -> Result {
     let mut names: Vec<_> = all.iter().map(|row| row.name.as_str()).collect();
     names.dedup();
     names.truncate(names.iter().skip(1).position(|name| *name == names[0]).map_or(names.len(), |repeats| repeats + 1));
-    let highest = all.iter().map(|row| row.per_second).fold(0.0, f64::max);
     let panel = |written: mix::Written, hits: bool| {
         let values = |name: &str| {
             let rows = all.iter().filter(|row| row.written == written && row.name == name);
@@ -183,7 +182,7 @@ fn plot_mix(report: &mut Report, scene: &str, all: &[mix::Measured]) -> Result {
             over: "writes, % of operations",
             places: mix::SHARES.iter().map(ToString::to_string).collect(),
             series: names.iter().map(|name| Series { name: (*name).to_owned(), values: values(name) }).collect(),
-            top: Some(if hits { 104.0 } else { highest * 1.08 }),
+            top: hits.then_some(104.0),
         }
     };
     let panels = [

@@ -116,6 +116,7 @@ fn head(root: &Area<'_>, title: &str, names: &[&str], marked: bool) -> Result {
     let mut left = 24;
     for (which, (name, colour)) in names.iter().zip(COLOURS).enumerate() {
         if marked {
+            root.draw(&PathElement::new([(left, 56), (left + 26, 56)], BLACK.mix(0.45).stroke_width(5)))?;
             root.draw(&PathElement::new([(left, 56), (left + 26, 56)], colour.stroke_width(3)))?;
             mark(root, which, (left + 13, 56), colour)?;
         } else {
@@ -190,9 +191,10 @@ pub fn lines(path: &Path, title: &str, panels: &[Panel<'_>]) -> Result {
     for (area, panel) in root.margin(80, 5, 10, 20).split_evenly((rows, abreast)).iter().zip(panels) {
         let axis = panel.top.map_or_else(|| Axis::decades(&panel.series, 0.0), Axis::linear);
         let mut chart = ChartBuilder::on(area)
+            .margin_top(14)
             .caption(panel.title, (FONT, 19))
             .margin_right(24)
-            .x_label_area_size(60)
+            .x_label_area_size(50)
             .y_label_area_size(90)
             .build_cartesian_2d(-0.2..count(panel.places.len()) - 0.8, axis)?;
         chart
@@ -208,6 +210,8 @@ pub fn lines(path: &Path, title: &str, panels: &[Panel<'_>]) -> Result {
             .draw()?;
         for (which, (series, colour)) in panel.series.iter().zip(COLOURS).enumerate() {
             let points: Vec<_> = series.values.iter().enumerate().filter_map(|(place, value)| Some((count(place), (*value)?))).collect();
+            // The lightest would be lost on the paper.
+            chart.draw_series(LineSeries::new(points.iter().copied(), BLACK.mix(0.45).stroke_width(5)))?;
             chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(3)))?;
             for point in &points {
                 mark(&root, which, chart.backend_coord(point), colour)?;
