@@ -118,7 +118,7 @@ fn run<D: Dialect>(stage: Stage<D>, options: &Options, report: &mut Report) -> R
             let measured = on(name, async move { load::run(&stage, pace).await })?;
             report.add(&load::table(&scene, &measured));
             let threads = if name == RUNTIMES[0] { "1 thread" } else { "2 threads" };
-            groups.extend(measured.iter().map(|row| format!("{} tasks, {threads}", row.tasks)));
+            groups.extend(measured.iter().map(|row| format!("{} task{}, {threads}", row.tasks, if row.tasks == 1 { "" } else { "s" })));
             all.extend(measured);
         }
         let series = series(&SHOWN, |how| all.iter().map(|row| row.per_second(how)).collect());
@@ -137,18 +137,18 @@ fn run<D: Dialect>(stage: Stage<D>, options: &Options, report: &mut Report) -> R
         let stage = own();
         let scene = format!("{}, {}", stage.name, RUNTIMES[1]);
         let all = on(RUNTIMES[1], async move { mix::run(&stage, pace).await })?;
-        report.add(&mix::table(&scene, &all));
+        report.add(&mix::table(&scene, pace, &all));
         plot_mix(report, &scene, &all)?;
     }
     if wants("payload") {
         let stage = own();
         let scene = format!("{}, {}", stage.name, RUNTIMES[0]);
         let all = on(RUNTIMES[0], async move { payload::run(&stage, pace).await })?;
-        report.add_all(&latency::tables(&format!("{scene}, one row with a text"), "bytes of text", &all));
+        report.add_all(&latency::tables(&format!("{scene}, one row with a text"), "text", &all));
         let panel = Panel {
             title: "",
             unit: "p50, microseconds",
-            over: "bytes of text",
+            over: "size of the text",
             places: all.iter().map(|row| row.name.to_owned()).collect(),
             series: series(&SHOWN, |how| all.iter().map(|row| row.p50(how)).collect()),
             top: None,

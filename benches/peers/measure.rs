@@ -86,9 +86,10 @@ pub async fn take_turns<K: Copy, R, F: Future<Output = Result<R>>>(who: &[K], pa
     Ok(contenders)
 }
 
-/// Percentiles in microseconds.
-#[derive(Clone, Copy, Default)]
+/// In microseconds.
+#[derive(Clone, Copy)]
 pub struct Spread {
+    pub mean: f64,
     pub p50: f64,
     pub p99: f64,
     pub p999: f64,
@@ -97,7 +98,8 @@ pub struct Spread {
 fn spread(times: &mut [f64]) -> Spread {
     times.sort_unstable_by(f64::total_cmp);
     let at = |per_mille: usize| times.get((times.len() * per_mille / 1000).min(times.len().saturating_sub(1))).copied().unwrap_or(f64::NAN);
-    Spread { p50: at(500), p99: at(990), p999: at(999) }
+    let mean = times.iter().sum::<f64>() / count(times.len());
+    Spread { mean, p50: at(500), p99: at(990), p999: at(999) }
 }
 
 /// What many tasks did in the meantime.

@@ -77,6 +77,8 @@ pub struct Pace {
     pub slices: usize,
     /// Reads by each contender before Zipf-distributed ones are measured.
     pub zipf_reads: usize,
+    /// Different keys that reads and writes are mixed over.
+    pub mixed_keys: u32,
 }
 
 impl Pace {
@@ -87,6 +89,7 @@ impl Pace {
         slice: Duration::from_millis(200),
         slices: 9,
         zipf_reads: 200_000,
+        mixed_keys: 10_000,
     };
     const QUICK: Self = Self {
         warm_up: Duration::from_millis(10),
@@ -95,5 +98,6 @@ impl Pace {
         slice: Duration::from_millis(60),
         slices: 3,
         zipf_reads: 20_000,
+        mixed_keys: 1_000,
     };
 }

@@ -136,7 +136,7 @@ pub fn bars(path: &Path, title: &str, unit: &str, groups: &[String], series: &[S
     let root = SVGBackend::new(path, (1200, 600)).into_drawing_area();
     head(&root, title, &series.iter().map(|series| series.name.as_str()).collect::<Vec<_>>(), false)?;
     // With room for the number above the highest bar.
-    let axis = Axis::decades(series, 0.08);
+    let axis = Axis::decades(series, 0.11);
     let mut chart = ChartBuilder::on(&root.margin(76, 10, 10, 20))
         .x_label_area_size(36)
         .y_label_area_size(90)

@@ -142,7 +142,7 @@ pub fn machine() -> String {
         let text = String::from_utf8_lossy(&text).into_owned();
         // Some name themselves with the whole path, and none needs all that it says of its build.
         let line = text.lines().find(|line| !line.trim().is_empty())?.rsplit('/').next()?.to_owned();
-        Some([" sha=", " for ", " ("].iter().fold(line.trim(), |line, tail| line.split(tail).next().unwrap_or(line)).to_owned())
+        Some([" sha=", " for ", " (Debian"].iter().fold(line.trim(), |line, tail| line.split(tail).next().unwrap_or(line)).to_owned())
     };
     let versions = [
         Some(super::support::process::binary("postgres", "postgresql")),

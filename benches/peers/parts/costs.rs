@@ -103,6 +103,7 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Table> {
     let mut add = |name: &str, times: &[Series<Who>]| {
         let of = |who| times.iter().find(|series: &&Series<Who>| series.who == who);
         let (Some(get), Some(direct)) = (of(Who::Get), of(Who::Direct)) else { return };
+        table.row([format!("{name}; raw GET in between"), "-".into(), number(get.spread().p50), "-".into(), number(1.0), "-".into()]);
         for ours in times.iter().filter(|series| !matches!(series.who, Who::Get | Who::Direct)) {
             let stored = if ours.who == Who::Memory { "-".into() } else { number(ours.difference_in(direct, get)) };
             table.row([

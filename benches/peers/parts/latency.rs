@@ -117,7 +117,11 @@ pub fn tables(place: &str, first: &str, all: &[Measured]) -> [Table; 3] {
         "Medians of the ratios within rounds.",
         header(&["Redis / GET", "TCP / GET, TCP", "near / pgpool"]),
     );
-    let mut tails = Table::new(format!("Latency, p99 and p99.9 in us: {place}"), "", header(&[]));
+    let mut tails = Table::new(
+        format!("Latency, mean / p99 / p99.9 in us: {place}"),
+        "Where rows are made in advance, for several near hits at once, the mean tells what one costs. It also has every pause of the machine.",
+        header(&[]),
+    );
     for row in all {
         let mark = |how| if how == How::PgPool && !row.pgpool_hits { "*" } else { "" };
         let mut median = cells(row, &|row, how| Some(format!("{}{}", number(row.p50(how)?), mark(how))));
@@ -129,7 +133,7 @@ pub fn tables(place: &str, first: &str, all: &[Measured]) -> [Table; 3] {
         ratios.row(ratio);
         tails.row(cells(row, &|row, how| {
             let spread = row.of(how)?.spread();
-            Some(format!("{} / {}", number(spread.p99), number(spread.p999)))
+            Some([spread.mean, spread.p99, spread.p999].map(number).join(" / "))
         }));
     }
     [medians, ratios, tails]

@@ -5,8 +5,8 @@ use crate::dialect::{Dialect, text};
 use crate::ground::Ground;
 use crate::measure::{Load, load};
 use crate::options::Pace;
-use crate::parts::player::{KEYS, Player, Tally, keys};
-use crate::parts::zipf::warm_up;
+use crate::parts::player::{Player, Tally, keys};
+use crate::parts::zipf::each;
 use crate::report::{Table, number, part, percent};
 use crate::stage::Stage;
 use crate::workload::POINT;
@@ -66,13 +66,14 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Vec<Measure
         Player::near(stage, ground, workload, 64 * 1024).await?,
         Player::memory(ground, workload).await?,
     ];
-    let keys = keys()?;
+    let keys = keys(pace.mixed_keys)?;
     let mut all = Vec::new();
     for written in Written::ALL {
         let sql = text::<D>(written.sql());
         for share in SHARES {
-            for player in &players[1..] {
-                warm_up(player, &keys, pace.zipf_reads / 10).await?;
+            // Everybody begins with everything.
+            for player in players.into_iter().skip(1) {
+                each(usize::try_from(pace.mixed_keys)?, move |n| player.read(1 + i64::try_from(n).unwrap_or(0))).await?;
             }
             let mut loads: Vec<_> = players.iter().map(|_| (Load::default(), Tally::default())).collect();
             for slice in 0..pace.slices {
@@ -113,10 +114,10 @@ fn scattered(n: usize) -> usize {
     n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
 }
 
-pub fn table(place: &str, all: &[Measured]) -> Table {
+pub fn table(scene: &str, pace: Pace, all: &[Measured]) -> Table {
     let mut table = Table::new(
-        format!("Reads and writes mixed, Zipf-distributed keys (s = 1, {KEYS}), {TASKS} tasks: {place}"),
-        "Writes change one row. The hand-written cache forgets one key after a write: a reader that read before it may put the old row back, and no join is forgotten. Ours are fenced, and forget the table.",
+        format!("Reads and writes mixed, {} Zipf-distributed keys (s = 1), {TASKS} tasks: {scene}", pace.mixed_keys),
+        "Writes change one row; all rows were read before. The hand-written cache forgets one key after a write: a reader that read before it may put the old row back, and no join is forgotten. Ours are fenced, and forget the table.",
         ["writes; cache", "hits", "operations per second", "in parts of direct", "p50, us", "p99, us"],
     );
     for row in all {

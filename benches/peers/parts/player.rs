@@ -10,9 +10,6 @@ use sqlx_cached::CachingExecutor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Different keys; the `n`th is asked for about `1 / n` times as often as the first.
-pub const KEYS: u32 = 100_000;
-
 enum Cache<D: Dialect> {
     None,
     Ours(CachingExecutor<D>),
@@ -54,7 +51,7 @@ impl<D: Dialect> Player<D> {
     }
 
     pub fn moka(ground: &'static Ground<D>, workload: Workload, entries: u64) -> &'static Self {
-        Self::new(format!("moka, {entries} entries"), ground, workload, Cache::Moka(Moka::new(entries)))
+        Self::new(format!("moka, {},000 entries", entries / 1_000), ground, workload, Cache::Moka(Moka::new(entries)))
     }
 
     /// The embedded store, with its defaults.
@@ -126,11 +123,11 @@ impl Tally {
     }
 }
 
-/// A million keys, drawn beforehand and the same for all.
-pub fn keys() -> Result<Arc<[i64]>> {
-    let zipf = Zipf::new(f64::from(KEYS), 1.0)?;
+/// A million keys out of so many, drawn beforehand and the same for all: the `n`th is there about `1 / n` times as often as the first.
+pub fn keys(different: u32) -> Result<Arc<[i64]>> {
+    let zipf = Zipf::new(f64::from(different), 1.0)?;
     let mut random = rand::rng();
-    #[expect(clippy::cast_possible_truncation, reason = "whole numbers up to 100,000")]
+    #[expect(clippy::cast_possible_truncation, reason = "whole numbers that a u32 holds")]
     let draw = || zipf.sample(&mut random) as i64;
     Ok(std::iter::repeat_with(draw).take(1 << 20).collect())
 }

@@ -5,13 +5,15 @@ use crate::dialect::Dialect;
 use crate::ground::Ground;
 use crate::measure::{Load, load};
 use crate::options::Pace;
-use crate::parts::player::{KEYS, Player, Tally, keys};
+use crate::parts::player::{Player, Tally, keys};
 use crate::report::{Table, number, part, percent};
 use crate::stage::Stage;
 use crate::workload::POINT;
 use std::sync::Arc;
 
 const TASKS: usize = 32;
+
+const KEYS: u32 = 100_000;
 
 pub async fn run<D: Dialect>(stage: &Stage<D>, scene: &str, pace: Pace) -> Result<Table> {
     let ground = Ground::new(stage).await?;
@@ -26,7 +28,7 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, scene: &str, pace: Pace) -> Resul
         Player::moka(ground, workload, 10_000),
         Player::moka(ground, workload, 200_000),
     ];
-    let keys = keys()?;
+    let keys = keys(KEYS)?;
     for player in &players[1..] {
         warm_up(player, &keys, pace.zipf_reads).await?;
     }
@@ -65,14 +67,21 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, scene: &str, pace: Pace) -> Resul
 }
 
 /// So many reads by this player.
-pub async fn warm_up<D: Dialect>(player: &'static Player<D>, keys: &Arc<[i64]>, reads: usize) -> Result {
+async fn warm_up<D: Dialect>(player: &'static Player<D>, keys: &Arc<[i64]>, reads: usize) -> Result {
+    // From the end, so that what is measured comes new.
+    let last = keys.len() - 1;
+    let keys = Arc::clone(keys);
+    each(reads, move |n| player.read(keys[last - n % keys.len()])).await
+}
+
+/// Does so many operations, by as many tasks as are measured.
+pub async fn each<F: Future<Output = Result> + Send>(operations: usize, work: impl Fn(usize) -> F + Clone + Send + 'static) -> Result {
     let mut running = tokio::task::JoinSet::new();
     for task in 0..TASKS {
-        let keys = Arc::clone(keys);
+        let work = work.clone();
         running.spawn(async move {
-            for n in (task..reads).step_by(TASKS) {
-                // From the end, so that what is measured comes new.
-                player.read(keys[keys.len() - 1 - n % keys.len()]).await?;
+            for n in (task..operations).step_by(TASKS) {
+                work(n).await?;
             }
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         });
