@@ -174,7 +174,8 @@ fn written_down() -> Result<BTreeMap<String, (f64, f64)>> {
 
 fn compare(update: bool) -> Result<bool> {
     let known = if update { BTreeMap::new() } else { written_down()? };
-    let mut lines = String::from("# case, instructions and allocations of one read; `cargo bench --bench budget --all-features -- --update`\n");
+    let mut lines =
+        String::from("# case, instructions and allocations of one read; `cargo bench --bench budget --all-features -- --update`\n");
     let mut kept = true;
     println!("{:<20}{:>14}{:>12}{:>14}{:>12}", "one read", "instructions", "before", "allocations", "before");
     for (name, case) in CASES {

@@ -77,7 +77,8 @@ async fn copies_are_equal_in_columns_values_and_summaries() {
     for sql in ["SELECT * FROM product ORDER BY id", "SELECT * FROM product WHERE id = 1", "SELECT * FROM product WHERE id > 9"] {
         let read = async || {
             let rows = sqlx::query(sql).fetch_all(&db).await.unwrap();
-            let columns: Vec<String> = rows.first().map(|row| row.columns().iter().map(|column| column.name().to_owned()).collect()).unwrap_or_default();
+            let columns: Vec<String> =
+                rows.first().map(|row| row.columns().iter().map(|column| column.name().to_owned()).collect()).unwrap_or_default();
             let values: Vec<Values> = sqlx::query_as(sql).fetch_all(&db).await.unwrap();
             assert_eq!(rows.len(), values.len());
             let mut summaries = 0;
@@ -121,12 +122,15 @@ async fn decoded_values_are_shared_by_whoever_asks_alike_and_by_nobody_else() {
         assert_eq!(*mapped().await, [10, 20]);
         // What a closure captures may differ each time.
         for factor in [2, 3, 4] {
-            let values = db.fetch_all_shared(sqlx::query(sql).bind(3).map(move |row: SqliteRow| row.get::<i64, _>(0) * factor)).await.unwrap();
+            let values =
+                db.fetch_all_shared(sqlx::query(sql).bind(3).map(move |row: SqliteRow| row.get::<i64, _>(0) * factor)).await.unwrap();
             assert_eq!(*values, [factor, 2 * factor]);
         }
         assert!(Arc::ptr_eq(&shared, &names(3).await));
 
-        let one = async |id: i64| db.fetch_optional_shared(sqlx::query_scalar::<_, Option<f64>>("SELECT price FROM product WHERE id = ?").bind(id)).await;
+        let one = async |id: i64| {
+            db.fetch_optional_shared(sqlx::query_scalar::<_, Option<f64>>("SELECT price FROM product WHERE id = ?").bind(id)).await
+        };
         eventually("it is shared", async || Arc::ptr_eq(&one(1).await.unwrap().unwrap(), &one(1).await.unwrap().unwrap())).await;
         assert_eq!(one(1).await.unwrap().as_deref(), Some(&Some(1.5)));
         for _ in 0..4 {
@@ -160,7 +164,9 @@ async fn whoever_deletes_or_refreshes_by_hand_is_obeyed() {
         let name = async |db: &CachingExecutor<Sqlite>| -> String {
             sqlx::query_scalar("SELECT name FROM product WHERE id = 1").fetch_one(db).await.unwrap()
         };
-        let set = async |name: &str| drop(sqlx::query("UPDATE product SET name = ? WHERE id = 1").bind(name).execute(&pool).await.unwrap());
+        let set = async |name: &str| {
+            sqlx::query("UPDATE product SET name = ? WHERE id = 1").bind(name).execute(&pool).await.unwrap();
+        };
         let reach = async || {
             eventually("it is within reach", async || {
                 let before = db.stats().near_hits;
@@ -202,7 +208,8 @@ async fn what_is_within_reach_is_bounded() {
         let db = builder.near_bytes(budget).build().await.unwrap();
         for round in 0..3 {
             for id in 0..400_i64 {
-                let _: Arc<[(i64, i64)]> = db.fetch_all_shared(sqlx::query_as("SELECT id, ? FROM product ORDER BY id").bind(id)).await.unwrap();
+                let _: Arc<[(i64, i64)]> =
+                    db.fetch_all_shared(sqlx::query_as("SELECT id, ? FROM product ORDER BY id").bind(id)).await.unwrap();
                 let rows = sqlx::query("SELECT id, ? FROM product ORDER BY id").bind(id).fetch_all(&db).await.unwrap();
                 assert_eq!(rows.len(), 3);
             }

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Database, Error, MySql, Pool, Postgres, Sqlite};
 use sqlx_cached::store::Keyspace;
 use sqlx_cached::store::{
-    CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, Sight, RedisAddress, RedisConfig, RedisStore, StoreError,
+    CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, RedisAddress, RedisConfig, RedisStore, Sight, StoreError,
 };
 use sqlx_cached::store::{Lease, LeaseFate, Wish};
 use sqlx_cached::store::{ServerIdentity, Tag};
