@@ -179,9 +179,15 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.policy.early = factor)
     }
 
-    /// The most bytes of rows that an entry may have. Defaults to 4 MiB.
+    /// The most bytes of rows that an entry may have, before compression. Defaults to 4 MiB.
     pub fn max_entry_bytes(self, bytes: usize) -> Self {
         self.set(|config| config.policy.max_entry = bytes)
+    }
+
+    /// From how many bytes of rows on they are compressed on their way to Redis, if that spares at least a tenth; `None` for never. What stays in this process's memory
+    /// is not. Executors that share a Redis need not agree. Defaults to 1024.
+    pub fn compression_threshold(self, bytes: Option<usize>) -> Self {
+        self.set(|config| config.policy.compression = bytes)
     }
 
     /// Bytes that the embedded store may hold. Defaults to 256 MiB.
@@ -299,6 +305,8 @@ impl<DB: Backend> Builder<DB> {
                 lease: config.lease,
                 fence_bound: config.fence_bound,
                 without: config.without,
+                compression: config.policy.compression,
+                max_entry: config.policy.max_entry,
             };
             let witness = Arc::new(PoolWitness(pool.clone()));
             Some(Arc::new(Engine::new(store, rules, Arc::clone(&counters), witness)))

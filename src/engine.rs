@@ -38,10 +38,10 @@ pub(crate) use lease::{Leasing, Leave};
 
 use self::ages::Use;
 use crate::database::Running;
-use crate::entry::{self, Facts, Stored, Verdict};
+use crate::entry::{self, Facts, Payload, Stored, Verdict};
 use crate::key::Keyspace;
 use crate::policy::{Consistency, Invalidation, UnfencedWrites};
-use crate::stats::{Counters, Reason, count};
+use crate::stats::{Counters, Reason, add, count};
 use crate::store::{CacheStore, Creation, Label, StoreError};
 use crate::tag::{Generation, Tag};
 use async_trait::async_trait;
@@ -61,7 +61,7 @@ pub(crate) trait Witness: Debug + Send + Sync {
     fn is_closed(&self) -> bool;
 }
 
-/// How strictly writes are followed.
+/// How strictly writes are followed, and what entries look like.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) consistency: Consistency,
@@ -70,6 +70,10 @@ pub(crate) struct Rules {
     pub(crate) lease: Duration,
     pub(crate) fence_bound: Duration,
     pub(crate) without: Option<Without>,
+    /// Rows of so many bytes are compressed on their way to a store elsewhere.
+    pub(crate) compression: Option<usize>,
+    /// The most bytes of rows that may come of a compressed entry.
+    pub(crate) max_entry: usize,
 }
 
 /// A part of the protocol that a test leaves out, to see that its checks notice.
@@ -223,7 +227,7 @@ impl Engine {
             self.discard(key).await;
         } else if let (Some(entry), Some(ages)) = (&lookup.entry, ages) {
             let believed = (self.rules.without == Some(Without::GenerationCheck)).then(|| entry::labels(entry, tags.len()));
-            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels)) {
+            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels), self.rules.max_entry) {
                 Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) => {
                     let use_of = ages.judge(age, fresh_for, cost);
                     // What may be served was read under these very labels; and whoever reads it anew must understand the schema of one of them.
@@ -240,7 +244,7 @@ impl Engine {
                     }
                     except = Some(stored);
                 }
-                Ok(Verdict::Dead) => {}
+                Ok(Verdict::Dead | Verdict::TooLarge) => {}
                 Err(entry::Malformed(what)) => {
                     count(&self.counters.malformed);
                     tracing::warn!(%key, what, "an entry can't be read and is deleted");
@@ -302,7 +306,15 @@ impl Engine {
 
     /// Stores what the database answered, for as long as it is fresh and `stale` more; whether it did.
     pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, facts: Facts, rows: &[u8], stale: Duration) -> bool {
-        let entry = entry::encode(key, tags, &permit.generations, facts, rows);
+        let payload = match self.rules.compression.filter(|_| self.store.is_elsewhere()) {
+            Some(threshold) => Payload::compressed(rows, threshold),
+            None => Payload::from(rows),
+        };
+        if payload.is_compressed() {
+            add(&self.counters.uncompressed_bytes, rows.len());
+            add(&self.counters.compressed_bytes, payload.len());
+        }
+        let entry = entry::encode(key, tags, &permit.generations, facts, payload);
         match self.store.fill(key, tags, entry, facts.fresh_for.saturating_add(stale)).await {
             Ok(()) => true,
             Err(error) => {

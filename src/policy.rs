@@ -82,6 +82,8 @@ pub struct Policy {
     /// The largest part of a TTL that is taken off at random, so that what was filled together doesn't expire together.
     pub(crate) jitter: f64,
     pub(crate) max_entry: usize,
+    /// Rows of so many bytes are compressed on their way to a store elsewhere; `None` for never.
+    pub(crate) compression: Option<usize>,
     pub(crate) unclear: UnclearWrites,
 }
 
@@ -98,6 +100,7 @@ impl Default for Policy {
             early: 1.0,
             jitter: 0.1,
             max_entry: 4 << 20,
+            compression: Some(1 << 10),
             unclear: UnclearWrites::default(),
         }
     }

@@ -202,6 +202,9 @@ pub trait CacheStore: Debug + Send + Sync {
     /// Asks for a sign of life and the identity of the server that answers.
     async fn ping(&self) -> Result<ServerIdentity, StoreError>;
 
+    /// Whether entries leave this process's memory, so that there should be fewer bytes of them: the engine compresses for such a store alone.
+    fn is_elsewhere(&self) -> bool;
+
     /// Forgets what this process's memory mirrors of these tags. To be called before an answer of the database itself is given to a reader, who must not be given an
     /// older one thereafter.
     fn forget_near(&self, tags: &[Tag]);

@@ -297,6 +297,10 @@ impl CacheStore for Breaker {
         self.pass(|| self.0.inner.ping()).await
     }
 
+    fn is_elsewhere(&self) -> bool {
+        self.0.inner.is_elsewhere()
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         self.0.inner.forget_near(tags);
     }

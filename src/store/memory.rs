@@ -187,6 +187,10 @@ impl CacheStore for MemoryStore {
         Ok(ServerIdentity::default())
     }
 
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     fn forget_near(&self, _tags: &[Tag]) {}
 
     fn keyspace(&self) -> &Keyspace {

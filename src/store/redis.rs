@@ -388,6 +388,10 @@ impl CacheStore for RedisStore {
         Ok(answered)
     }
 
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         if let Some(near) = &self.near {
             near.drop_tags(tags);

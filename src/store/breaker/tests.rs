@@ -115,6 +115,9 @@ impl CacheStore for Told {
         self.pinged.fetch_add(1, SeqCst);
         self.act(ServerIdentity::default()).await
     }
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
     fn forget_near(&self, _: &[Tag]) {}
     fn keyspace(&self) -> &Keyspace {
         static NAMES: LazyLock<Keyspace> = LazyLock::new(|| Keyspace::new("sql"));

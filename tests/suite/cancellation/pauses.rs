@@ -79,6 +79,10 @@ impl CacheStore for Pauses {
         around(self.0.ping()).await
     }
 
+    fn is_elsewhere(&self) -> bool {
+        self.0.is_elsewhere()
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         self.0.forget_near(tags);
     }

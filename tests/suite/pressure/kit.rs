@@ -128,6 +128,10 @@ impl CacheStore for Failing {
         self.inner.ping().await
     }
 
+    fn is_elsewhere(&self) -> bool {
+        self.inner.is_elsewhere()
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         self.inner.forget_near(tags);
     }

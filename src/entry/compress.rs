@@ -1,0 +1,227 @@
+//! Rows on their way to a store elsewhere: fewer bytes of them, where that pays.
+//!
+//! DOCS
+//!
+//! What the flags of a compressed entry stand for, behind the length that the header gives:
+//!
+//! ```text
+//! 0..8     length of the rows (u64, little-endian)
+//! 8..      the rows, as one block of LZ4
+//! ```
+
+use super::Malformed;
+use bytes::Bytes;
+use lz4_flex::block;
+use std::borrow::Cow;
+
+/// The flags of an entry whose rows are as the codec wrote them.
+const PLAIN: [u8; 4] = [0; 4];
+
+/// The flags of one whose rows are compressed.
+const LZ4: [u8; 4] = [1, 0, 0, 0];
+
+/// Less than one byte in so many saved is not worth the reader's work.
+const LEAST_SAVED: usize = 10;
+
+/// A block of LZ4 holds at most so many times its own length: what claims more is a lie.
+const MOST_HELD: usize = 255;
+
+/// The rows' part of an entry.
+#[derive(Debug)]
+pub struct Payload<'a> {
+    pub(super) flags: [u8; 4],
+    pub(super) bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> From<&'a [u8]> for Payload<'a> {
+    /// As they are.
+    fn from(rows: &'a [u8]) -> Self {
+        Self { flags: PLAIN, bytes: rows.into() }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
+    fn from(rows: &'a [u8; N]) -> Self {
+        rows.as_slice().into()
+    }
+}
+
+impl<'a> Payload<'a> {
+    /// Compressed, if there are so many bytes of them and it pays.
+    pub fn compressed(rows: &'a [u8], threshold: usize) -> Self {
+        if rows.len() < threshold {
+            return rows.into();
+        }
+        let mut bytes = vec![0; 8 + block::get_maximum_output_size(rows.len())];
+        bytes[..8].copy_from_slice(&(rows.len() as u64).to_le_bytes());
+        match block::compress_into(rows, &mut bytes[8..]) {
+            Ok(length) if 8 + length <= rows.len() - rows.len().div_ceil(LEAST_SAVED) => {
+                bytes.truncate(8 + length);
+                Self { flags: LZ4, bytes: bytes.into() }
+            }
+            _ => rows.into(),
+        }
+    }
+
+    pub fn is_compressed(&self) -> bool {
+        self.flags != PLAIN
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// What becomes of a payload's bytes in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    Lz4,
+}
+
+impl Form {
+    /// What an entry's flags say.
+    pub(super) fn of(flags: [u8; 4]) -> Result<Self, Malformed> {
+        match flags {
+            PLAIN => Ok(Self::Plain),
+            LZ4 => Ok(Self::Lz4),
+            _ => Err(Malformed("flags")),
+        }
+    }
+
+    /// The rows; `None` where there are more than `largest` bytes of them. No memory is taken for them before their length is known to be possible and allowed.
+    pub(super) fn rows(self, payload: Bytes, largest: usize) -> Result<Option<Bytes>, Malformed> {
+        if self == Self::Plain {
+            return Ok(Some(payload));
+        }
+        let (length, block) = payload.split_first_chunk().ok_or(Malformed("cut short"))?;
+        let wrong = Malformed("length of the compressed rows");
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| wrong)?;
+        if length > block.len().saturating_mul(MOST_HELD) {
+            return Err(wrong);
+        }
+        if length > largest {
+            return Ok(None);
+        }
+        let mut rows = vec![0; length];
+        match block::decompress_into(block, &mut rows) {
+            Ok(held) if held == length => Ok(Some(rows.into())),
+            Ok(_) => Err(wrong),
+            Err(_) => Err(Malformed("compressed rows")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    const LARGEST: usize = 1 << 20;
+
+    /// Rows as they come: alike, but not the same.
+    fn alike(length: usize) -> Vec<u8> {
+        let rows = (0_u32..).flat_map(|row| [&[0, 0, 0, 8][..], &row.to_be_bytes(), b"\0\0\0\x05draft\xff\xff\xff\xff"].concat());
+        rows.take(length).collect()
+    }
+
+    fn random(length: usize) -> Vec<u8> {
+        let mut rng = StdRng::seed_from_u64(1);
+        (0..length).map(|_| rng.random()).collect()
+    }
+
+    fn back(payload: &Payload<'_>, largest: usize) -> Result<Option<Bytes>, Malformed> {
+        Form::of(payload.flags)?.rows(Bytes::copy_from_slice(&payload.bytes), largest)
+    }
+
+    #[test]
+    fn what_pays_is_compressed_and_everything_comes_back() {
+        for length in [0, 1, 11, 12, 13, 64, 1023, 1024, 1025, 65_534, 65_535, 65_536, 300_000] {
+            for (rows, pays) in [(alike(length), length >= 64), (random(length), false), (vec![0; length], length >= 64)] {
+                for threshold in [0, 1, 1024] {
+                    let payload = Payload::compressed(&rows, threshold);
+                    if pays || length == 0 {
+                        assert_eq!(payload.is_compressed(), pays && length >= threshold, "{length} bytes from {threshold} on");
+                    }
+                    assert!(!payload.is_compressed() || payload.len() * 10 <= length * 9, "{length} bytes: {}", payload.len());
+                    assert_eq!(back(&payload, LARGEST), Ok(Some(rows.clone().into())));
+                }
+            }
+            assert!(!Payload::compressed(&random(length), 0).is_compressed(), "{length} random bytes");
+        }
+    }
+
+    #[test]
+    fn more_than_is_allowed_does_not_come_back() {
+        let rows = alike(5000);
+        let payload = Payload::compressed(&rows, 0);
+        assert_eq!(back(&payload, 4999), Ok(None));
+        assert_eq!(back(&payload, 5000), Ok(Some(rows.clone().into())));
+        assert_eq!(back(&Payload::from(&rows[..]), 10), Ok(Some(rows.into())), "it is in memory already");
+    }
+
+    #[test]
+    fn a_length_that_is_not_theirs_is_malformed() {
+        let rows = alike(5000);
+        let payload = Payload::compressed(&rows, 0);
+        let told = |length: u64, largest| {
+            let bytes = [&length.to_le_bytes(), &payload.bytes[8..]].concat();
+            Form::Lz4.rows(bytes.into(), largest)
+        };
+        assert_eq!(told(5000, LARGEST), Ok(Some(rows.clone().into())));
+        for length in [0, 1, 4999, 5001, 6000] {
+            assert!(told(length, LARGEST).is_err(), "{length}");
+        }
+        // Longer than the block could be, whatever is allowed: nothing is reserved for it.
+        for length in [255 * payload.len() as u64, 1 << 40, u64::MAX] {
+            assert_eq!(told(length, usize::MAX), Err(Malformed("length of the compressed rows")), "{length}");
+        }
+        for cut in 0..8 {
+            assert_eq!(Form::Lz4.rows(Bytes::from(vec![0; cut]), LARGEST), Err(Malformed("cut short")));
+        }
+    }
+
+    /// A block that is 255 times as long when it is unpacked, told as shorter: it ends where its room does.
+    #[test]
+    fn a_bomb_gets_the_room_that_it_asked_for() {
+        let zeros = vec![0; LARGEST];
+        let bomb = Payload::compressed(&zeros, 0);
+        assert!(bomb.len() < LARGEST / 200);
+        let lie = [&1000_u64.to_le_bytes(), &bomb.bytes[8..]].concat();
+        assert_eq!(Form::Lz4.rows(lie.into(), LARGEST), Err(Malformed("compressed rows")));
+        assert_eq!(back(&bomb, LARGEST - 1), Ok(None));
+        assert_eq!(back(&bomb, LARGEST), Ok(Some(zeros.into())));
+    }
+
+    #[test]
+    fn cut_and_changed_bytes_never_panic_nor_grow() {
+        let rows = alike(3000);
+        let payload = Payload::compressed(&rows, 0).bytes.into_owned();
+        for length in 0..payload.len() {
+            assert!(Form::Lz4.rows(Bytes::copy_from_slice(&payload[..length]), LARGEST).is_err(), "cut to {length}");
+        }
+        let mut rng = StdRng::seed_from_u64(2);
+        let mut refused = 0;
+        for _ in 0..20_000 {
+            let mut bytes = payload.clone();
+            for _ in 0..rng.random_range(1..4) {
+                let at = rng.random_range(0..bytes.len());
+                bytes[at] = rng.random();
+            }
+            match Form::Lz4.rows(bytes.into(), 4000) {
+                Ok(Some(rows)) => assert!(rows.len() <= 4000),
+                Ok(None) => {}
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > 1000, "{refused}");
+    }
+
+    #[test]
+    fn other_flags_are_another_versions() {
+        for flags in [[2, 0, 0, 0], [3, 0, 0, 0], [0, 0, 0, 1], [1, 1, 0, 0], [0xff; 4]] {
+            assert_eq!(Form::of(flags), Err(Malformed("flags")), "{flags:?}");
+        }
+    }
+}
