@@ -5,7 +5,7 @@ mod redis;
 use crate::analysis::Category;
 use crate::engine::Without;
 use crate::error::Error;
-use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
+use crate::policy::{Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -206,9 +206,9 @@ impl Config {
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         policy.compression = match vars.get("CACHE_COMPRESSION_THRESHOLD") {
             None => policy.compression,
-            Some(off) if off.eq_ignore_ascii_case("off") => None,
+            Some(off) if off.eq_ignore_ascii_case("off") => Compression::Never,
             // 0 might be meant for either: never, or always.
-            Some(bytes) => Some(bytes.parse().ok().filter(|bytes| *bytes > 0).ok_or_else(|| {
+            Some(bytes) => Compression::From(bytes.parse().ok().filter(|bytes| *bytes > 0).ok_or_else(|| {
                 Error::setting("CACHE_COMPRESSION_THRESHOLD", bytes, "is neither off nor a whole number of bytes above 0")
             })?),
         };
@@ -410,7 +410,10 @@ mod tests {
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
         let threshold = |value| read(&[("CACHE_COMPRESSION_THRESHOLD", value)]).unwrap().policy.compression;
-        assert_eq!(["", "Off", "1", "65536"].map(threshold), [Some(1024), None, Some(1), Some(65536)]);
+        assert_eq!(
+            ["", "Off", "1", "65536"].map(threshold),
+            [Compression::Usual, Compression::Never, Compression::From(1), Compression::From(65536)]
+        );
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
         assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
         assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);

@@ -40,7 +40,7 @@ use self::ages::Use;
 use crate::database::Running;
 use crate::entry::{self, Facts, Payload, Stored, Verdict};
 use crate::key::Keyspace;
-use crate::policy::{Consistency, Invalidation, UnfencedWrites};
+use crate::policy::{Compression, Consistency, Invalidation, UnfencedWrites};
 use crate::stats::{Counters, Reason, add, count};
 use crate::store::{CacheStore, Creation, Label, StoreError};
 use crate::tag::{Generation, Tag};
@@ -70,8 +70,7 @@ pub(crate) struct Rules {
     pub(crate) lease: Duration,
     pub(crate) fence_bound: Duration,
     pub(crate) without: Option<Without>,
-    /// Rows of so many bytes are compressed on their way to a store elsewhere.
-    pub(crate) compression: Option<usize>,
+    pub(crate) compression: Compression,
     /// The most bytes of rows that may come of a compressed entry.
     pub(crate) max_entry: usize,
 }
@@ -306,10 +305,7 @@ impl Engine {
 
     /// Stores what the database answered, for as long as it is fresh and `stale` more; whether it did.
     pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, facts: Facts, rows: &[u8], stale: Duration) -> bool {
-        let payload = match self.rules.compression.filter(|_| self.store.is_elsewhere()) {
-            Some(threshold) => Payload::compressed(rows, threshold),
-            None => Payload::from(rows),
-        };
+        let payload = Payload::bound_for(self.store.whereabouts(), self.rules.compression, rows);
         if payload.is_compressed() {
             add(&self.counters.uncompressed_bytes, rows.len());
             add(&self.counters.compressed_bytes, payload.len());

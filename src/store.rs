@@ -60,6 +60,18 @@ pub struct Lookup {
     pub near: bool,
 }
 
+/// How far away entries are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Whereabouts {
+    /// In this process's memory.
+    Process,
+    /// In another process of this machine, behind a Unix socket: bytes come as fast as they are copied.
+    Machine,
+    /// Behind a network, as far as anybody can tell.
+    Network,
+}
+
 /// What a near cache holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -202,8 +214,8 @@ pub trait CacheStore: Debug + Send + Sync {
     /// Asks for a sign of life and the identity of the server that answers.
     async fn ping(&self) -> Result<ServerIdentity, StoreError>;
 
-    /// Whether entries leave this process's memory, so that there should be fewer bytes of them: the engine compresses for such a store alone.
-    fn is_elsewhere(&self) -> bool;
+    /// Where it keeps its entries: it decides whether they are compressed.
+    fn whereabouts(&self) -> Whereabouts;
 
     /// Forgets what this process's memory mirrors of these tags. To be called before an answer of the database itself is given to a reader, who must not be given an
     /// older one thereafter.

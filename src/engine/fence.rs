@@ -334,7 +334,7 @@ mod tests {
                 lease: Duration::from_secs(10),
                 fence_bound: Duration::from_secs(10),
                 without: None,
-                compression: None,
+                compression: crate::policy::Compression::Never,
                 max_entry: 0,
             };
             let store = Arc::new(MemoryStore::new(keyspace.clone(), 1 << 20));

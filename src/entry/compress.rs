@@ -10,6 +10,8 @@
 //! ```
 
 use super::Malformed;
+use crate::policy::Compression;
+use crate::store::Whereabouts;
 use bytes::Bytes;
 use lz4_flex::block;
 use std::borrow::Cow;
@@ -19,6 +21,9 @@ const PLAIN: [u8; 4] = [0; 4];
 
 /// The flags of one whose rows are compressed.
 const LZ4: [u8; 4] = [1, 0, 0, 0];
+
+/// From how many bytes on it pays on a network.
+const THRESHOLD: usize = 1 << 10;
 
 /// Less than one byte in so many saved is not worth the reader's work.
 const LEAST_SAVED: usize = 10;
@@ -47,6 +52,15 @@ impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
+    /// As it pays for a store at this distance, or as the user wishes.
+    pub fn bound_for(whereabouts: Whereabouts, wish: Compression, rows: &'a [u8]) -> Self {
+        match (whereabouts, wish) {
+            (Whereabouts::Process, _) | (Whereabouts::Machine, Compression::Usual) | (_, Compression::Never) => rows.into(),
+            (Whereabouts::Network, Compression::Usual) => Self::compressed(rows, THRESHOLD),
+            (_, Compression::From(threshold)) => Self::compressed(rows, threshold),
+        }
+    }
+
     /// Compressed, if there are so many bytes of them and it pays.
     pub fn compressed(rows: &'a [u8], threshold: usize) -> Self {
         if rows.len() < threshold {
@@ -149,6 +163,21 @@ mod tests {
                 }
             }
             assert!(!Payload::compressed(&random(length), 0).is_compressed(), "{length} random bytes");
+        }
+    }
+
+    #[test]
+    fn where_they_go_decides_unless_somebody_wishes() {
+        let (small, large) = (alike(1023), alike(1024));
+        let compressed = |whereabouts, wish| [&small, &large].map(|rows| Payload::bound_for(whereabouts, wish, rows).is_compressed());
+        for (whereabouts, usual, wished) in [
+            (Whereabouts::Process, [false, false], [false, false]),
+            (Whereabouts::Machine, [false, false], [true, true]),
+            (Whereabouts::Network, [false, true], [true, true]),
+        ] {
+            assert_eq!(compressed(whereabouts, Compression::Usual), usual, "{whereabouts:?}");
+            assert_eq!(compressed(whereabouts, Compression::From(1023)), wished, "{whereabouts:?}");
+            assert_eq!(compressed(whereabouts, Compression::Never), [false, false], "{whereabouts:?}");
         }
     }
 

@@ -10,7 +10,9 @@
 //! that counted. [`IN_ROW`] of them without an answer in between open the breaker, or as many within [`WINDOW`] if at least one operation in [`SHARE`]
 //! failed: a store that is merely too slow answers now and then.
 
-use super::{CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Wish};
+use super::{
+    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Whereabouts, Wish,
+};
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
@@ -297,8 +299,8 @@ impl CacheStore for Breaker {
         self.pass(|| self.0.inner.ping()).await
     }
 
-    fn is_elsewhere(&self) -> bool {
-        self.0.inner.is_elsewhere()
+    fn whereabouts(&self) -> Whereabouts {
+        self.0.inner.whereabouts()
     }
 
     fn forget_near(&self, tags: &[Tag]) {

@@ -1,7 +1,9 @@
 //! The embedded store: one process, bounded by bytes, no server needed.
 
 use super::bounded::Bounded;
-use super::{ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, NearUse, StoreError, TABLE_GENERATION, glob};
+use super::{
+    ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, NearUse, StoreError, TABLE_GENERATION, Whereabouts, glob,
+};
 use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
@@ -187,8 +189,8 @@ impl CacheStore for MemoryStore {
         Ok(ServerIdentity::default())
     }
 
-    fn is_elsewhere(&self) -> bool {
-        false
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::Process
     }
 
     fn forget_near(&self, _tags: &[Tag]) {}

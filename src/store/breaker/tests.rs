@@ -115,8 +115,8 @@ impl CacheStore for Told {
         self.pinged.fetch_add(1, SeqCst);
         self.act(ServerIdentity::default()).await
     }
-    fn is_elsewhere(&self) -> bool {
-        true
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::Network
     }
     fn forget_near(&self, _: &[Tag]) {}
     fn keyspace(&self) -> &Keyspace {

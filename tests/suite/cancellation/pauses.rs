@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{
-    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Wish,
+    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Whereabouts, Wish,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,8 +79,8 @@ impl CacheStore for Pauses {
         around(self.0.ping()).await
     }
 
-    fn is_elsewhere(&self) -> bool {
-        self.0.is_elsewhere()
+    fn whereabouts(&self) -> Whereabouts {
+        self.0.whereabouts()
     }
 
     fn forget_near(&self, tags: &[Tag]) {

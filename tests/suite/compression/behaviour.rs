@@ -43,7 +43,8 @@ impl Fixture {
         // A server that tests share counts what others do to their schemas, too.
         let builder = CachingExecutor::builder(self.home.pool().await).schema_refresh(Duration::ZERO);
         let builder = builder.redis_url(&self.redis.url()).redis_timeout(Duration::from_secs(5)).near_bytes(0);
-        configure(builder).build().await.expect("an executor")
+        // Over a Unix socket it would not compress by itself.
+        configure(builder.compression_threshold(Some(1024))).build().await.expect("an executor")
     }
 
     async fn with_threshold(&self, threshold: Option<usize>) -> CachingExecutor<Db> {
@@ -133,6 +134,18 @@ async fn what_is_near_or_embedded_comes_back_equal_too() {
     }
     let stats = embedded.stats();
     assert_eq!((stats.hits, stats.uncompressed_bytes), (1, 0), "{stats}");
+}
+
+#[tokio::test]
+async fn by_default_the_way_to_redis_decides() {
+    let mut fixture = fixture().await;
+    fixture.redis = Redis::configured().tcp().start();
+    for (url, flags) in [(fixture.redis.url(), PLAIN), (fixture.redis.tcp_url(), COMPRESSED)] {
+        let builder = CachingExecutor::builder(fixture.home.pool().await).schema_refresh(Duration::ZERO);
+        let executor = builder.redis_url(&url).redis_timeout(Duration::from_secs(5)).near_bytes(0).build().await.unwrap();
+        assert_eq!(fixture.stored(&executor, LARGE).await[4..8], flags, "{url}");
+        fixture.hits(&executor, LARGE).await;
+    }
 }
 
 /// The smaller limit is a matter of its own process: others keep what they may keep.

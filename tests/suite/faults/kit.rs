@@ -13,7 +13,7 @@ use sqlx_cached::store::Keyspace;
 use sqlx_cached::store::{
     CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, NearUse, RedisAddress, RedisConfig, RedisStore, StoreError,
 };
-use sqlx_cached::store::{Lease, LeaseFate, Wish};
+use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
 use sqlx_cached::store::{ServerIdentity, Tag};
 use sqlx_cached::{Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
@@ -429,8 +429,8 @@ impl CacheStore for Gates {
         self.inner.ping().await
     }
 
-    fn is_elsewhere(&self) -> bool {
-        self.inner.is_elsewhere()
+    fn whereabouts(&self) -> Whereabouts {
+        self.inner.whereabouts()
     }
 
     fn forget_near(&self, tags: &[Tag]) {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{CacheStore, Creation, FenceId, Keyspace, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
-use sqlx_cached::store::{Lease, LeaseFate, Wish};
+use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -128,8 +128,8 @@ impl CacheStore for Failing {
         self.inner.ping().await
     }
 
-    fn is_elsewhere(&self) -> bool {
-        self.inner.is_elsewhere()
+    fn whereabouts(&self) -> Whereabouts {
+        self.inner.whereabouts()
     }
 
     fn forget_near(&self, tags: &[Tag]) {
