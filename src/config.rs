@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) database_id: Option<String>,
     /// Bytes that the embedded store may hold.
     pub(crate) memory: u64,
+    /// What the store in use suggests, if not set.
+    pub(crate) near: Option<u64>,
     /// How long a write's fence stands without renewal.
     pub(crate) lease: Duration,
     /// How long a lapsed fence stands where the database may not be asked about running transactions.
@@ -43,6 +45,9 @@ pub(crate) struct Config {
     pub(crate) fence_guard: bool,
 }
 
+/// Bytes of answers that are kept within reach, if nobody says otherwise.
+const NEAR: u64 = 64 << 20;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -55,6 +60,7 @@ impl Default for Config {
             unfenced: UnfencedWrites::default(),
             database_id: None,
             memory: 256 << 20,
+            near: None,
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
             closure: true,
@@ -63,6 +69,14 @@ impl Default for Config {
             external_writers: false,
             fence_guard: false,
         }
+    }
+}
+
+impl Config {
+    /// Bytes of answers to keep within reach.
+    pub(crate) fn near_bytes(&self) -> u64 {
+        let most = if self.redis.is_some() { u64::MAX } else { self.memory / 4 };
+        self.near.unwrap_or(NEAR.min(most))
     }
 }
 
@@ -228,6 +242,7 @@ impl Config {
             unfenced: vars.choice("CACHE_UNFENCED_WRITES", &[("proceed", UnfencedWrites::Proceed), ("refuse", UnfencedWrites::Refuse)])?,
             database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
+            near: vars.near()?,
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
             closure: defaults.closure,
@@ -268,6 +283,11 @@ impl Variables<'_> {
             "false" | "0" | "no" | "off" => Ok(Some(false)),
             _ => Err(Error::setting(name, value, "is neither true nor false")),
         }
+    }
+
+    fn near(&self) -> Result<Option<u64>, Error> {
+        let bytes = self.number("CACHE_NEAR_BYTES", 1..=u64::MAX)?;
+        Ok(if self.boolean("CACHE_NEAR")? == Some(false) { Some(0) } else { bytes })
     }
 
     fn number<N: std::str::FromStr + PartialOrd + fmt::Display>(&self, name: &str, range: RangeInclusive<N>) -> Result<Option<N>, Error> {

@@ -151,12 +151,28 @@ pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label], largest: 
     if !alive {
         return Ok(Verdict::Dead);
     }
-    let age = now().saturating_sub(Duration::from_millis(u64::from_le_bytes(stored)));
     // Only now: what is dead is not worth the work.
     match form.rows(entry.slice(cursor.at..), largest)? {
-        Some(rows) => Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }),
+        Some(rows) => Ok(Verdict::Valid { rows, stored, age: age(stored), fresh_for, cost }),
         None => Ok(Verdict::TooLarge),
     }
+}
+
+/// When an entry of so many tags (`_all` and the tables) was stored.
+pub fn stored(entry: &[u8], tags: usize) -> Option<Stored> {
+    let at = ALL_GENERATION.start + tags * Generation::LEN + 2;
+    entry.get(at..)?.first_chunk().copied()
+}
+
+/// Where an entry has its rows, as they stand there, of which there are so many bytes.
+pub fn rows(entry: &[u8], length: usize) -> std::ops::Range<usize> {
+    let end = entry.len().saturating_sub(size_of::<u64>());
+    end.saturating_sub(length)..end
+}
+
+/// How long ago that was, by this machine's clock.
+pub fn age(stored: Stored) -> Duration {
+    now().saturating_sub(Duration::from_millis(u64::from_le_bytes(stored)))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -169,24 +185,6 @@ pub(crate) fn labels(entry: &[u8], tags: usize) -> Vec<Label> {
     let fixed = entry.get(ALL_GENERATION.start..TABLE_GENERATION.end).unwrap_or_default();
     let tokens = fixed.chunks_exact(Generation::LEN).chain(entry.get(others..).unwrap_or_default().chunks_exact(Generation::LEN));
     tokens.take(tags).filter_map(|token| token.try_into().ok()).map(Generation).map(Label::Standing).collect()
-}
-
-/// Whether an entry was read under exactly these generations, of `_all` and its tables in their order. Cheaper than [`judge`], and no substitute for it.
-#[cfg(feature = "redis")]
-pub(crate) fn carries(entry: &[u8], labels: &[Label]) -> bool {
-    const OTHERS: usize = TABLE_GENERATION.end + 2;
-    let token = |index: usize| {
-        let at = if index < 2 { ALL_GENERATION.start + index * Generation::LEN } else { OTHERS + (index - 2) * Generation::LEN };
-        entry.get(at..at + Generation::LEN)
-    };
-    labels.len() >= 2
-        && entry.starts_with(ENTRY_MAGIC)
-        && entry.get(TABLE_GENERATION.end..OTHERS)
-            == u16::try_from(labels.len() - 1).ok().map(u16::to_le_bytes).as_ref().map(|count| &count[..])
-        && labels.iter().enumerate().all(|(index, label)| match label {
-            Label::Standing(standing) => token(index) == Some(&standing.0[..]),
-            Label::Absent | Label::Fenced => false,
-        })
 }
 
 fn now() -> Duration {
@@ -258,6 +256,10 @@ mod tests {
         let head = head(&generations);
         assert_eq!(entry[ALL_GENERATION.start..][..head.len()], head);
         assert_eq!(entry[ALL_GENERATION.start + head.len()..][..8], stored, "what a lease compares");
+        assert_eq!(super::stored(&entry, tags.len()), Some(stored));
+        if entry[4] == 0 {
+            assert_eq!(&entry[super::rows(&entry, ROWS.len())], ROWS);
+        }
         for index in 0..3 {
             for other in [Label::Absent, Label::Fenced, Label::Standing(Generation::fresh(ServerIdentity::default()))] {
                 let mut changed = labels.clone();
@@ -271,17 +273,6 @@ mod tests {
         let too_large = matches!(judge(KEY, &entry, &tags, &labels, ROWS.len() - 1), Ok(Verdict::TooLarge));
         assert_eq!(too_large, entry[4] != 0, "only what would have to be made larger");
         assert_eq!(judge("sql:users:data:01", &entry, &tags, &labels, LARGEST), Err(Malformed("key")));
-        #[cfg(feature = "redis")]
-        {
-            assert!(carries(&entry, &labels) && !carries(&entry, &labels[..2]) && !carries(&entry[..70], &labels));
-            for index in 0..3 {
-                let mut changed = labels.clone();
-                changed[index] = Label::Standing(Generation::fresh(ServerIdentity::default()));
-                assert!(!carries(&entry, &changed));
-                changed[index] = Label::Fenced;
-                assert!(!carries(&entry, &changed));
-            }
-        }
         assert_eq!(entry[ALL_GENERATION], generations[0].0);
         assert_eq!(entry[TABLE_GENERATION], generations[1].0);
     }

@@ -102,7 +102,10 @@ impl From<Unreplayable> for Reason {
 /// The counters of one table and category.
 #[derive(Debug, Default)]
 pub(crate) struct TableCounters {
+    /// Hits in the store.
     pub(crate) hits: AtomicU64,
+    /// Hits in this process's memory in front of it.
+    pub(crate) near_hits: AtomicU64,
     pub(crate) misses: AtomicU64,
     pub(crate) fills: AtomicU64,
 }
@@ -110,10 +113,6 @@ pub(crate) struct TableCounters {
 /// All counters of an executor and its clones.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    pub(crate) hits: AtomicU64,
-    pub(crate) near_hits: AtomicU64,
-    pub(crate) misses: AtomicU64,
-    pub(crate) fills: AtomicU64,
     pub(crate) joined: AtomicU64,
     pub(crate) refreshed_early: AtomicU64,
     pub(crate) served_stale: AtomicU64,
@@ -141,10 +140,6 @@ impl Default for Counters {
     fn default() -> Self {
         let zeros = || Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
-            hits: AtomicU64::default(),
-            near_hits: AtomicU64::default(),
-            misses: AtomicU64::default(),
-            fills: AtomicU64::default(),
             joined: AtomicU64::default(),
             refreshed_early: AtomicU64::default(),
             served_stale: AtomicU64::default(),
@@ -197,12 +192,22 @@ impl Counters {
         let by_reason = |counters: &[AtomicU64]| {
             Reason::ALL.iter().map(|reason| (*reason, read(&counters[*reason as usize]))).filter(|(_, count)| *count > 0).collect()
         };
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        // A hit is counted once, by its table: what all reads count is what they wait for each other at.
+        let (tables, near_hits): (BTreeMap<_, _>, Vec<u64>) = {
+            let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let stats = |counters: &TableCounters| {
+                let near = read(&counters.near_hits);
+                (TableStats { hits: near + read(&counters.hits), misses: read(&counters.misses), fills: read(&counters.fills) }, near)
+            };
+            let all = tables.iter().map(|((table, category), counters)| ((table.clone(), *category), stats(counters)));
+            all.map(|(name, (stats, near))| ((name, stats), near)).unzip()
+        };
+        let sum = |of: fn(&TableStats) -> u64| tables.values().map(of).sum();
         Stats {
-            hits: read(&self.hits),
-            near_hits: read(&self.near_hits),
-            misses: read(&self.misses),
-            fills: read(&self.fills),
+            hits: sum(|stats| stats.hits),
+            near_hits: near_hits.iter().sum(),
+            misses: sum(|stats| stats.misses),
+            fills: sum(|stats| stats.fills),
             joined: read(&self.joined),
             refreshed_early: read(&self.refreshed_early),
             served_stale: read(&self.served_stale),
@@ -221,22 +226,12 @@ impl Counters {
             compressed_bytes: read(&self.compressed_bytes),
             bypasses: by_reason(&self.bypasses),
             not_stored: by_reason(&self.not_stored),
-            tables: tables
-                .iter()
-                .map(|((table, category), counters)| {
-                    let stats = TableStats { hits: read(&counters.hits), misses: read(&counters.misses), fills: read(&counters.fills) };
-                    ((table.clone(), *category), stats)
-                })
-                .collect(),
+            tables,
         }
     }
 
     pub(crate) fn reset(&self) {
         let single = [
-            &self.hits,
-            &self.near_hits,
-            &self.misses,
-            &self.fills,
             &self.joined,
             &self.refreshed_early,
             &self.served_stale,
@@ -258,7 +253,7 @@ impl Counters {
             counter.store(0, Relaxed);
         }
         for counters in self.tables.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            for counter in [&counters.hits, &counters.misses, &counters.fills] {
+            for counter in [&counters.hits, &counters.near_hits, &counters.misses, &counters.fills] {
                 counter.store(0, Relaxed);
             }
         }
@@ -273,7 +268,7 @@ impl Counters {
 pub struct Stats {
     /// Reads answered from the store.
     pub hits: u64,
-    /// Those of them that this process's memory in front of Redis answered.
+    /// Those of them that this process answered without asking the store: answers that it keeps in front of it.
     pub near_hits: u64,
     /// Reads that were looked up and went to the database.
     pub misses: u64,

@@ -39,7 +39,7 @@ use self::request::{Packet, Place, Request, backend};
 use self::sentinel::Sentinels;
 use self::tracking::Tracking;
 use super::near::Near;
-use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, NearUse, RedisConfig, StoreError};
+use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, Sight, StoreError};
 use super::{Lease, LeaseFate, Whereabouts, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
@@ -125,7 +125,7 @@ impl RedisStore {
     pub fn new(config: &RedisConfig, keyspace: Keyspace) -> Result<Self, RedisConfigError> {
         let target = config.target()?;
         let keyspace = if matches!(target, Target::Cluster { .. }) { keyspace.in_cluster() } else { keyspace };
-        let near = (config.near_bytes > 0).then(|| Arc::new(Near::new(config.near_bytes, config.near_staleness)));
+        let near = config.near.then(|| Arc::new(Near::new(config.near_staleness)));
         let tracking = |near: &Arc<Near>| Arc::new(Tracking::new(Arc::clone(near), keyspace.clone(), config.near_staleness));
         let tracking = near.as_ref().map(tracking);
         let one = |source| Route::One(Pool::new(source, tracking.clone(), config.connections, config.connect_timeout));
@@ -227,11 +227,7 @@ impl RedisStore {
 #[async_trait]
 impl CacheStore for RedisStore {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        // What depends on nothing would be near for ever.
         let near = self.near.as_ref().filter(|_| !tags.is_empty());
-        if let Some(found) = near.and_then(|near| near.look_up(key, tags)) {
-            return Ok(found);
-        }
         match (&self.route, near) {
             (Route::Cluster(_), _) => self.look_up_across(key, tags).await,
             (Route::One(_), Some(near)) => self.look_up_and_mirror(near, key, tags).await,
@@ -260,7 +256,7 @@ impl CacheStore for RedisStore {
             Some(near) if !tags.is_empty() => {
                 let filled = match self.route {
                     Route::One(_) => self.fill_and_mirror(near, key, tags, entry, ttl).await,
-                    Route::Cluster(_) => self.fill_across(near, key, tags, entry, ttl).await,
+                    Route::Cluster(_) => self.fill_across(key, tags, entry, ttl).await,
                 };
                 if filled.is_err() {
                     // Its reader may have seen more than what is mirrored.
@@ -300,9 +296,6 @@ impl CacheStore for RedisStore {
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
-        if let Some(near) = &self.near {
-            near.discard(key);
-        }
         self.ask(&Request::command("UNLINK", Place::Key(key.as_bytes()), &|command| _ = command.arg(key))).await.map(drop)
     }
 
@@ -401,6 +394,11 @@ impl CacheStore for RedisStore {
         self.whereabouts
     }
 
+    fn sight(&self, tags: &[Tag]) -> Option<Sight> {
+        // What depends on nothing would be seen for ever.
+        self.near.as_ref().filter(|_| !tags.is_empty())?.sight(tags)
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         if let Some(near) = &self.near {
             near.drop_tags(tags);
@@ -411,8 +409,8 @@ impl CacheStore for RedisStore {
         &self.keyspace
     }
 
-    fn near(&self) -> Option<NearUse> {
-        self.near.as_ref().map(|near| near.in_use())
+    fn mirrored(&self) -> Option<usize> {
+        self.near.as_ref().map(|near| near.mirrored())
     }
 }
 
