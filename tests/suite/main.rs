@@ -8,6 +8,7 @@ mod support;
 mod as_a_pool;
 mod cancellation;
 mod closure;
+mod compression;
 mod databases;
 mod differential;
 mod examples;

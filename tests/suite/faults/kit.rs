@@ -13,7 +13,7 @@ use sqlx_cached::store::Keyspace;
 use sqlx_cached::store::{
     CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, RedisAddress, RedisConfig, RedisStore, Sight, StoreError,
 };
-use sqlx_cached::store::{Lease, LeaseFate, Wish};
+use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
 use sqlx_cached::store::{ServerIdentity, Tag};
 use sqlx_cached::{Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
@@ -427,6 +427,10 @@ impl CacheStore for Gates {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         self.inner.ping().await
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        self.inner.whereabouts()
     }
 
     /// Never: every read is to come by the gates.
