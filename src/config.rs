@@ -5,7 +5,7 @@ mod redis;
 use crate::analysis::Category;
 use crate::engine::Without;
 use crate::error::Error;
-use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
+use crate::policy::{Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -120,6 +120,7 @@ const KNOWN: &[&str] = &[
     "CACHE_STALE_WHILE_REVALIDATE_COUNT",
     "CACHE_EARLY_REFRESH",
     "CACHE_MAX_ENTRY_BYTES",
+    "CACHE_COMPRESSION_THRESHOLD",
     "CACHE_MEMORY_BYTES",
     "CACHE_CONSISTENCY",
     "CACHE_INVALIDATION",
@@ -217,6 +218,14 @@ impl Config {
         }
         policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
+        policy.compression = match vars.get("CACHE_COMPRESSION_THRESHOLD") {
+            None => policy.compression,
+            Some(off) if off.eq_ignore_ascii_case("off") => Compression::Never,
+            // 0 might be meant for either: never, or always.
+            Some(bytes) => Compression::From(bytes.parse().ok().filter(|bytes| *bytes > 0).ok_or_else(|| {
+                Error::setting("CACHE_COMPRESSION_THRESHOLD", bytes, "is neither off nor a whole number of bytes above 0")
+            })?),
+        };
         Ok(Self {
             enabled: vars.boolean("REDIS_ENABLED")?.unwrap_or(true),
             redis: vars.redis()?,
@@ -371,6 +380,8 @@ mod tests {
             ("CACHE_EARLY_REFRESH", "inf"),
             ("REDIS_DEFAULT_TTL", "?"),
             ("CACHE_MAX_ENTRY_BYTES", "1MB"),
+            ("CACHE_COMPRESSION_THRESHOLD", "1KB"),
+            ("CACHE_COMPRESSION_THRESHOLD", "0"),
             ("CACHE_CONSISTENCY", "strict"),
             ("CACHE_INVALIDATION", "never"),
             ("CACHE_SCHEMA_REFRESH", "never"),
@@ -418,6 +429,11 @@ mod tests {
         assert!((config.policy.early - 2.5).abs() < f64::EPSILON);
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
+        let threshold = |value| read(&[("CACHE_COMPRESSION_THRESHOLD", value)]).unwrap().policy.compression;
+        assert_eq!(
+            ["", "Off", "1", "65536"].map(threshold),
+            [Compression::Usual, Compression::Never, Compression::From(1), Compression::From(65536)]
+        );
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
         assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
         assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);

@@ -37,11 +37,11 @@ pub(crate) use flight::{Boarded, Flight, Following, Landing};
 pub(crate) use lease::{Leasing, Leave};
 
 use crate::database::Running;
-use crate::entry::{self, Facts, Stored, Verdict};
+use crate::entry::{self, Facts, Payload, Stored, Verdict};
 use crate::key::Keyspace;
-use crate::policy::{Consistency, Invalidation, UnfencedWrites};
-use crate::stats::{Counters, Reason, count};
-use crate::store::{CacheStore, Creation, Label, Sight, StoreError};
+use crate::policy::{Compression, Consistency, Invalidation, UnfencedWrites};
+use crate::stats::{Counters, Reason, add, count};
+use crate::store::{CacheStore, Creation, Label, Sight, StoreError, Whereabouts};
 use crate::tag::{Generation, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -60,7 +60,7 @@ pub(crate) trait Witness: Debug + Send + Sync {
     fn is_closed(&self) -> bool;
 }
 
-/// How strictly writes are followed.
+/// How strictly writes are followed, and what entries look like.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) consistency: Consistency,
@@ -69,6 +69,9 @@ pub(crate) struct Rules {
     pub(crate) lease: Duration,
     pub(crate) fence_bound: Duration,
     pub(crate) without: Option<Without>,
+    pub(crate) compression: Compression,
+    /// The most bytes of rows that may come of a compressed entry.
+    pub(crate) max_entry: usize,
 }
 
 /// A part of the protocol that a test leaves out, to see that its checks notice.
@@ -172,10 +175,6 @@ impl Permit {
     fn epoch(&self) -> Option<Generation> {
         self.generations.last().copied()
     }
-
-    pub(crate) fn generations(&self) -> &[Generation] {
-        &self.generations
-    }
 }
 
 impl Engine {
@@ -236,7 +235,7 @@ impl Engine {
 
     /// An entry's rows as they are to be kept in this process. Those of a store elsewhere are copied, since the rest of their entry would be kept with them.
     pub(crate) fn to_be_shelved(&self, rows: &Bytes) -> Bytes {
-        if self.store.mirrored().is_some() { Bytes::copy_from_slice(rows) } else { rows.clone() }
+        if self.store.whereabouts() == Whereabouts::Process { rows.clone() } else { Bytes::copy_from_slice(rows) }
     }
 
     /// Looks an entry up: one round trip, two where a generation has to be created. `tags` is `_all`, then the tables of the read. An entry that
@@ -261,7 +260,7 @@ impl Engine {
             self.discard(key).await;
         } else if let (Some(entry), Some(ages)) = (&lookup.entry, ages) {
             let believed = (self.rules.without == Some(Without::GenerationCheck)).then(|| entry::labels(entry, tags.len()));
-            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels)) {
+            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels), self.rules.max_entry) {
                 Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) => {
                     let use_of = ages.judge(age, fresh_for, cost);
                     // What may be served was read under these very labels.
@@ -276,7 +275,7 @@ impl Engine {
                     }
                     except = Some(stored);
                 }
-                Ok(Verdict::Dead) => {}
+                Ok(Verdict::Dead | Verdict::TooLarge) => {}
                 Err(entry::Malformed(what)) => {
                     count(&self.counters.malformed);
                     tracing::warn!(%key, what, "an entry can't be read and is deleted");
@@ -336,8 +335,8 @@ impl Engine {
         }
     }
 
-    /// Stores what the database answered, for as long as it is fresh and `stale` more; says when, if it did,
-    /// and with what rows to keep it in this process.
+    /// Stores what the database answered, for as long as it is fresh and `stale` more; says what is to be
+    /// kept in this process, if it did.
     pub(crate) async fn fill(
         &self,
         key: &str,
@@ -346,12 +345,25 @@ impl Engine {
         facts: Facts,
         rows: &[u8],
         stale: Duration,
-    ) -> Option<(Stored, Bytes)> {
-        let entry = entry::encode(key, tags, &permit.generations, facts, rows);
+    ) -> Option<Answered> {
+        let whereabouts = self.store.whereabouts();
+        let payload = Payload::bound_for(whereabouts, self.rules.compression, rows);
+        if payload.is_compressed() {
+            add(&self.counters.uncompressed_bytes, rows.len());
+            add(&self.counters.compressed_bytes, payload.len());
+        }
+        let entry = entry::encode(key, tags, &permit.generations, facts, payload);
         let stored = entry::stored(&entry, tags.len());
-        let rows = self.to_be_shelved(&entry.slice(entry::rows(&entry, rows.len())));
+        let rows = match whereabouts {
+            // The store's own bytes, once.
+            Whereabouts::Process => entry.slice(entry::rows(&entry, rows.len())),
+            Whereabouts::Machine | Whereabouts::Network => Bytes::copy_from_slice(rows),
+        };
         match self.store.fill(key, tags, entry, facts.fresh_for.saturating_add(stale)).await {
-            Ok(()) => Some((stored?, rows)),
+            Ok(()) => {
+                let Facts { fresh_for, cost } = facts;
+                Some(Answered { rows, generations: permit.generations.clone(), stored: stored?, fresh_for, cost })
+            }
             Err(error) => {
                 self.failed("fill", &error);
                 None

@@ -127,6 +127,8 @@ pub(crate) struct Counters {
     pub(crate) undelivered: AtomicU64,
     pub(crate) breaker_opened: AtomicU64,
     pub(crate) refused_writes: AtomicU64,
+    pub(crate) uncompressed_bytes: AtomicU64,
+    pub(crate) compressed_bytes: AtomicU64,
     /// No counter, but whether it is open now.
     pub(crate) breaker_open: AtomicBool,
     bypasses: Vec<AtomicU64>,
@@ -152,6 +154,8 @@ impl Default for Counters {
             undelivered: AtomicU64::default(),
             breaker_opened: AtomicU64::default(),
             refused_writes: AtomicU64::default(),
+            uncompressed_bytes: AtomicU64::default(),
+            compressed_bytes: AtomicU64::default(),
             breaker_open: AtomicBool::default(),
             bypasses: zeros(),
             not_stored: zeros(),
@@ -162,6 +166,10 @@ impl Default for Counters {
 
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
+}
+
+pub(crate) fn add(counter: &AtomicU64, number: usize) {
+    counter.fetch_add(number as u64, Relaxed);
 }
 
 impl Counters {
@@ -214,6 +222,8 @@ impl Counters {
             undelivered_invalidations: read(&self.undelivered),
             breaker_opened: read(&self.breaker_opened),
             refused_writes: read(&self.refused_writes),
+            uncompressed_bytes: read(&self.uncompressed_bytes),
+            compressed_bytes: read(&self.compressed_bytes),
             bypasses: by_reason(&self.bypasses),
             not_stored: by_reason(&self.not_stored),
             tables,
@@ -236,6 +246,8 @@ impl Counters {
             &self.undelivered,
             &self.breaker_opened,
             &self.refused_writes,
+            &self.uncompressed_bytes,
+            &self.compressed_bytes,
         ];
         for counter in single.into_iter().chain(&self.bypasses).chain(&self.not_stored) {
             counter.store(0, Relaxed);
@@ -290,6 +302,10 @@ pub struct Stats {
     pub breaker_opened: u64,
     /// Writes that were not sent to the database since their fence could not be set.
     pub refused_writes: u64,
+    /// Bytes of rows that were compressed on their way to the store, before that. What was stored as it is counts in neither.
+    pub uncompressed_bytes: u64,
+    /// The same bytes afterwards.
+    pub compressed_bytes: u64,
     /// Reads that were not looked up, by reason.
     pub bypasses: BTreeMap<Reason, u64>,
     /// Reads whose answer was not stored, by reason.
@@ -341,6 +357,9 @@ impl fmt::Display for Stats {
             self.reclaimed,
             self.store_errors
         )?;
+        if self.uncompressed_bytes > 0 {
+            writeln!(f, "{} bytes of rows compressed to {}", self.uncompressed_bytes, self.compressed_bytes)?;
+        }
         for (title, reasons) in [("not looked up", &self.bypasses), ("not stored", &self.not_stored)] {
             for (reason, count) in reasons {
                 writeln!(f, "{title}: {count:>6} x {reason}")?;

@@ -60,6 +60,18 @@ pub struct Lookup {
     pub labels: Vec<Label>,
 }
 
+/// How far away entries are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Whereabouts {
+    /// In this process's memory.
+    Process,
+    /// In another process of this machine, behind a Unix socket: bytes come as fast as they are copied.
+    Machine,
+    /// Behind a network, as far as anybody can tell.
+    Network,
+}
+
 /// The answer of [`CacheStore::create`] for one tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Creation {
@@ -189,6 +201,9 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// Asks for a sign of life and the identity of the server that answers.
     async fn ping(&self) -> Result<ServerIdentity, StoreError>;
+
+    /// Where it keeps its entries: it decides whether they are compressed.
+    fn whereabouts(&self) -> Whereabouts;
 
     /// The generations of these tags, if all of them stand and this process can tell for itself from now on whether they still do; `None` where it can't:
     /// [`look_up`](Self::look_up) then asks. A store that is elsewhere may be behind by a bound of its own.

@@ -11,7 +11,8 @@
 //! failed: a store that is merely too slow answers now and then.
 
 use super::{
-    CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Wish,
+    CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Whereabouts,
+    Wish,
 };
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
@@ -290,6 +291,10 @@ impl CacheStore for Breaker {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         self.pass(|| self.0.inner.ping()).await
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        self.0.inner.whereabouts()
     }
 
     fn sight(&self, tags: &[Tag]) -> Option<Sight> {

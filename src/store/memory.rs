@@ -2,7 +2,8 @@
 
 use super::bounded::Bounded;
 use super::{
-    ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Sight, StoreError, TABLE_GENERATION, glob,
+    ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Sight, StoreError, TABLE_GENERATION, Whereabouts,
+    glob,
 };
 use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
@@ -201,6 +202,10 @@ impl CacheStore for MemoryStore {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         Ok(ServerIdentity::default())
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::Process
     }
 
     fn sight(&self, tags: &[Tag]) -> Option<Sight> {

@@ -40,13 +40,13 @@ use self::sentinel::Sentinels;
 use self::tracking::Tracking;
 use super::near::Near;
 use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, Sight, StoreError};
-use super::{Lease, LeaseFate, Wish};
+use super::{Lease, LeaseFate, Whereabouts, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use redis::{Cmd, Script, Value};
+use redis::{Cmd, ConnectionAddr, Script, Value};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -104,6 +104,7 @@ pub struct RedisStore {
     guard: Option<Duration>,
     /// Where it is, for people.
     address: String,
+    whereabouts: Whereabouts,
 }
 
 /// Where requests go.
@@ -128,8 +129,16 @@ impl RedisStore {
         let tracking = |near: &Arc<Near>| Arc::new(Tracking::new(Arc::clone(near), keyspace.clone(), config.near_staleness));
         let tracking = near.as_ref().map(tracking);
         let one = |source| Route::One(Pool::new(source, tracking.clone(), config.connections, config.connect_timeout));
+        // A host of this name may be anywhere, `localhost` included: think of tunnels.
+        let mut whereabouts = Whereabouts::Network;
         let (address, route) = match target {
-            Target::Server(client) => (client.get_connection_info().addr().to_string(), one(Source::Server(client))),
+            Target::Server(client) => {
+                let address = client.get_connection_info().addr();
+                if let ConnectionAddr::Unix(_) = address {
+                    whereabouts = Whereabouts::Machine;
+                }
+                (address.to_string(), one(Source::Server(client)))
+            }
             Target::Sentinel { sentinels, master, access } => {
                 let sentinels = Sentinels::new(sentinels, master, access, config.connect_timeout);
                 (format!("{:?}", config.address), one(Source::Sentinels(sentinels)))
@@ -139,7 +148,7 @@ impl RedisStore {
                 (format!("{:?}", config.address), Route::Cluster(Arc::new(cluster)))
             }
         };
-        Ok(Self { keyspace, route, near, timeout: config.timeout, guard: config.fence_guard, address })
+        Ok(Self { keyspace, route, near, timeout: config.timeout, guard: config.fence_guard, address, whereabouts })
     }
 
     /// Asks within the deadline. Answers are returned with the connection that brought them: it knows which server gave them.
@@ -379,6 +388,10 @@ impl CacheStore for RedisStore {
             }
         }
         Ok(answered)
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        self.whereabouts
     }
 
     fn sight(&self, tags: &[Tag]) -> Option<Sight> {

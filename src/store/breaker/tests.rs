@@ -115,6 +115,9 @@ impl CacheStore for Told {
         self.pinged.fetch_add(1, SeqCst);
         self.act(ServerIdentity::default()).await
     }
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::Network
+    }
     fn sight(&self, _: &[Tag]) -> Option<Sight> {
         None
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{
-    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Wish,
+    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Whereabouts, Wish,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,10 @@ impl CacheStore for Pauses {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         around(self.0.ping()).await
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        self.0.whereabouts()
     }
 
     fn sight(&self, tags: &[Tag]) -> Option<Sight> {

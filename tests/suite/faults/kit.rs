@@ -13,7 +13,7 @@ use sqlx_cached::store::Keyspace;
 use sqlx_cached::store::{
     CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, RedisAddress, RedisConfig, RedisStore, Sight, StoreError,
 };
-use sqlx_cached::store::{Lease, LeaseFate, Wish};
+use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
 use sqlx_cached::store::{ServerIdentity, Tag};
 use sqlx_cached::{Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
@@ -429,8 +429,13 @@ impl CacheStore for Gates {
         self.inner.ping().await
     }
 
-    fn sight(&self, tags: &[Tag]) -> Option<Sight> {
-        self.inner.sight(tags)
+    fn whereabouts(&self) -> Whereabouts {
+        self.inner.whereabouts()
+    }
+
+    /// Never: every read is to come by the gates.
+    fn sight(&self, _: &[Tag]) -> Option<Sight> {
+        None
     }
 
     fn forget_near(&self, tags: &[Tag]) {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{CacheStore, Creation, FenceId, Keyspace, Label, Lookup, ServerIdentity, Sight, StoreError, Tag};
-use sqlx_cached::store::{Lease, LeaseFate, Wish};
+use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -126,6 +126,10 @@ impl CacheStore for Failing {
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         self.check(Op::Others)?;
         self.inner.ping().await
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        self.inner.whereabouts()
     }
 
     fn sight(&self, tags: &[Tag]) -> Option<Sight> {
