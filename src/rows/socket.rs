@@ -4,6 +4,10 @@
 //! soon as the driver is in. Nothing stays on disk, and nobody else is let in, since whoever holds our end decides what rows the program
 //! sees.
 
+mod end;
+
+pub use end::End;
+
 use sqlx::Error;
 use std::fs::Permissions;
 use std::future::Future;
