@@ -10,8 +10,7 @@
 mod payload;
 mod wire;
 
-use super::idle::Idle;
-use super::socket::{self, End};
+use super::socket::{self, End, Lines};
 use super::{Recording, ReplayError, Replayed, RowCodec, cut, empty, in_time, only};
 use bytes::Bytes;
 use either::Either;
@@ -24,23 +23,20 @@ use std::io::IoSlice;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
-/// Each replay connection holds two sockets, made when it is first needed.
-const MOST_CONNECTIONS: usize = 32;
-
 /// The one statement of every replay connection. Nobody reads it.
 const STATEMENT: &str = "SELECT";
 
 /// Captures and replays MySQL and MariaDB rows.
 #[derive(Debug)]
 pub struct Codec {
-    connections: Idle<Line>,
+    connections: Lines<Line>,
 }
 
 impl RowCodec<MySql> for Codec {
     const KEEPS_STATEMENTS: bool = false;
 
     fn new() -> Self {
-        Self { connections: Idle::new(MOST_CONNECTIONS) }
+        Self { connections: Lines::new() }
     }
 
     fn record(&self, limit: usize) -> Box<dyn Recording<MySql>> {
@@ -83,26 +79,36 @@ impl Codec {
     }
 
     async fn play(&self, answer: &Answer, copies: usize) -> Result<Vec<Replayed<MySql>>, Error> {
-        let (leave, line) = self.connections.take().await;
+        let (idle, apart) = self.connections.of(answer.len().saturating_mul(copies));
+        let (leave, line) = idle.take().await;
         let mut line = match line {
             Some(line) => line,
             // Seldom gone, and in a box, so that the way past it is short.
-            None => Box::pin(Line::open()).await?,
+            None => Box::pin(Line::open(apart)).await?,
         };
-        let rows = line.answer(answer, copies).await?;
+        let rows = match line.answer(answer, copies).await {
+            Err(error) if apart && self.connections.gives_up(&error) => return Box::pin(self.play(answer, copies)).await,
+            rows => rows?,
+        };
         leave.put(line);
         cut(rows, answer.rows, copies)
     }
 }
 
 /// A driver's connection and our end of it.
+#[derive(Debug)]
 struct Line {
     driver: MySqlConnection,
     end: End,
 }
 
 impl Line {
-    async fn open() -> Result<Self, Error> {
+    /// A new one. One whose driver is apart, which no reactor watches, is for answers that fit into a socket's buffer.
+    async fn open(apart: bool) -> Result<Self, Error> {
+        if apart { socket::apart(Self::pair(true)).await } else { Self::pair(false).await }
+    }
+
+    async fn pair(apart: bool) -> Result<Self, Error> {
         let connect = |path| async move {
             let options = MySqlConnectOptions::new()
                 .socket(path)
@@ -123,7 +129,7 @@ impl Line {
             Ok(ours)
         };
         let (driver, ours) = socket::pair("rows", connect, greet).await?;
-        Ok(Self { driver, end: End::new(ours)? })
+        Ok(Self { driver, end: End::new(ours, apart)? })
     }
 
     /// Lets the driver ask, and read the answer's rows so many times, as rows of one result.
@@ -138,7 +144,7 @@ impl Line {
 
 /// A connection whose other end is gone.
 pub(crate) async fn dead_end() -> Result<MySqlConnection, Error> {
-    Line::open().await.map(|line| line.driver)
+    Line::open(false).await.map(|line| line.driver)
 }
 
 async fn read(driver: &mut MySqlConnection, expected: usize) -> Result<Vec<MySqlRow>, Error> {

@@ -10,7 +10,7 @@
 //! A row's `relation_id`, `relation_attribute_no` and `origin`, and the labels in its enum types' `kind`, are those of the statement last
 //! learnt, not necessarily those of the connection that read the row; the same differs between the connections of one pool.
 
-use super::idle::Idle;
+use super::socket::Lines;
 use super::{Recording, ReplayError, Replayed, RowCodec, empty, in_time, only};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
@@ -33,9 +33,6 @@ use payload::{Payload, Recorder};
 use replayer::Replayer;
 use statements::Statements;
 
-/// Each replay connection holds two sockets, made when it is first needed.
-const MOST_CONNECTIONS: usize = 32;
-
 /// Connections that carried more than this aren't kept: their read buffers would stay as large as the largest message.
 const LARGE: usize = 256 << 10;
 
@@ -43,14 +40,14 @@ const LARGE: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Codec {
     statements: Statements,
-    replayers: Idle<Replayer>,
+    replayers: Lines<Replayer>,
 }
 
 impl RowCodec<Postgres> for Codec {
     const KEEPS_STATEMENTS: bool = true;
 
     fn new() -> Self {
-        Self { statements: Statements::new(), replayers: Idle::new(MOST_CONNECTIONS) }
+        Self { statements: Statements::new(), replayers: Lines::new() }
     }
 
     fn record(&self, limit: usize) -> Box<dyn Recording<Postgres>> {
@@ -103,13 +100,17 @@ impl Codec {
         counted: bool,
         copies: usize,
     ) -> Result<Vec<Replayed<Postgres>>, sqlx::Error> {
-        let (leave, idle) = self.replayers.take().await;
+        let (idle, apart) = self.replayers.of(payload.messages().len().saturating_mul(copies));
+        let (leave, idle) = idle.take().await;
         let mut replayer = match idle {
             Some(replayer) => replayer,
             // Seldom gone, and in a box, so that the way past it is short.
-            None => Box::pin(Replayer::connect()).await?,
+            None => Box::pin(Replayer::connect(apart)).await?,
         };
-        let answers = replayer.replay(payload, learnt, counted, copies).await?;
+        let answers = match replayer.replay(payload, learnt, counted, copies).await {
+            Err(error) if apart && self.replayers.gives_up(&error) => return Box::pin(self.play(payload, learnt, counted, copies)).await,
+            answers => answers?,
+        };
         if payload.messages().len() <= LARGE && !replayer.is_worn() {
             leave.put(replayer);
         }

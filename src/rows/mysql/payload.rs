@@ -237,6 +237,11 @@ impl Answer {
         Ok(answer)
     }
 
+    /// How many bytes the driver is to read.
+    pub(super) fn len(&self) -> usize {
+        self.wire.len()
+    }
+
     /// The number of columns and their definitions.
     pub(super) fn columns(&self) -> &[u8] {
         self.wire.get(..self.columns).unwrap_or_default()

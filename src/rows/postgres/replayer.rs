@@ -49,7 +49,12 @@ pub struct Replayer {
 }
 
 impl Replayer {
-    pub async fn connect() -> Result<Self, Error> {
+    /// A new one. One whose driver is apart, which no reactor watches, is for answers that fit into a socket's buffer.
+    pub async fn connect(apart: bool) -> Result<Self, Error> {
+        if apart { socket::apart(Self::pair(true)).await } else { Self::pair(false).await }
+    }
+
+    async fn pair(apart: bool) -> Result<Self, Error> {
         let connect = |path: PathBuf| async move {
             // A program's PG* variables are not for this connection; those that the driver reads by itself and that matter are overwritten.
             let options = PgConnectOptions::new_without_pgpass()
@@ -64,7 +69,7 @@ impl Replayer {
             options.connect().await
         };
         let (driver, end) = socket::pair(SOCKET, connect, greet).await?;
-        Ok(Self { driver, end: End::new(end)?, known: HashSet::new() })
+        Ok(Self { driver, end: End::new(end, apart)?, known: HashSet::new() })
     }
 
     /// Whether the connection has met as many statements as it may.

@@ -80,7 +80,7 @@ async fn a_connection_serves_replay_after_replay() {
         round_trip(&codec, &one, &[vec![Some(b"x".to_vec())]]).await;
         round_trip(&codec, &other, &[vec![None, None]]).await;
     }
-    assert_eq!(codec.replayers.at_rest(), 1);
+    assert_eq!(codec.replayers.at_rest(), (1, 0));
 }
 
 /// A text for a statement, so that it is replayed as one that was learnt.
@@ -156,7 +156,7 @@ async fn a_text_that_is_learnt_anew_is_replayed_with_its_new_columns() {
             }
         }
     }
-    assert_eq!(codec.replayers.at_rest(), 1);
+    assert_eq!(codec.replayers.at_rest(), (1, 0));
 }
 
 /// Were a connection kept for ever, the driver would ask in the end that a statement be closed, and wait for an answer.
@@ -172,7 +172,7 @@ async fn a_connection_that_has_met_many_statements_is_given_up() {
             codec.replay(&pool, &text(number), None, bytes.clone()).await.unwrap();
         }
     }
-    assert_eq!(codec.replayers.at_rest(), 1);
+    assert_eq!(codec.replayers.at_rest(), (1, 0));
 }
 
 #[tokio::test]
@@ -243,16 +243,17 @@ async fn a_dropped_replay_costs_only_its_connection() {
     let statement = statement(&[("a", TEXT)]).await;
     let small = [vec![Some(b"x".to_vec())]];
     round_trip(&codec, &statement, &small).await;
+    round_trip(&codec, &statement, &[vec![Some(vec![1; 100 << 10])]]).await;
+    assert_eq!(codec.replayers.at_rest(), (1, 1));
     let large = Bytes::from(payload(&statement, &[vec![Some(vec![1; 5 << 20])]]));
     let pool = nowhere();
     let mut replay = codec.replay(&pool, statement.sql(), Some(&statement), large);
-    // It takes the connection that the first replay left, and can't finish at once.
+    // It takes the connection that the replay before left, and can't finish at once.
     assert!(std::future::poll_fn(|context| Poll::Ready(replay.as_mut().poll(context).is_pending())).await);
-    assert_eq!(codec.replayers.at_rest(), 0);
+    assert_eq!(codec.replayers.at_rest(), (1, 0));
     drop(replay);
-    assert_eq!(codec.replayers.at_rest(), 0);
+    assert_eq!(codec.replayers.at_rest(), (1, 0));
     round_trip(&codec, &statement, &small).await;
-    assert_eq!(codec.replayers.at_rest(), 1);
 
     // Of many copies, some may have come out by then.
     codec.teach(statement.sql(), statement.clone());
@@ -260,8 +261,32 @@ async fn a_dropped_replay_costs_only_its_connection() {
     let mut replay = codec.replay_copies(&pool, statement.sql(), bytes, 16);
     assert!(std::future::poll_fn(|context| Poll::Ready(replay.as_mut().poll(context).is_pending())).await);
     drop(replay);
-    assert_eq!(codec.replayers.at_rest(), 0);
+    assert_eq!(codec.replayers.at_rest(), (1, 0));
     round_trip(&codec, &statement, &small).await;
+}
+
+/// The connections of small answers belong to no runtime, so they outlive whichever was there first.
+#[test]
+fn a_connection_outlives_the_runtime_that_needed_it_first() {
+    let codec = Codec::new();
+    for _ in 0..3 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { round_trip(&codec, &statement(&[("a", TEXT)]).await, &[vec![Some(b"x".to_vec())]]).await });
+        assert_eq!(codec.replayers.at_rest(), (1, 0));
+    }
+}
+
+/// As where the system's administrator has made the sockets' buffers small.
+#[tokio::test]
+async fn where_an_answer_does_not_fit_the_driver_is_one_that_is_watched() {
+    let codec = Codec::new();
+    let statement = statement(&[("a", TEXT)]).await;
+    let small = [vec![Some(b"x".to_vec())]];
+    round_trip(&codec, &statement, &small).await;
+    assert!(!codec.replayers.gives_up(&sqlx::Error::WorkerCrashed) && codec.replayers.of(7).1);
+    assert!(codec.replayers.gives_up(&sqlx::Error::Io(std::io::ErrorKind::WouldBlock.into())) && !codec.replayers.of(7).1);
+    round_trip(&codec, &statement, &small).await;
+    assert_eq!(codec.replayers.at_rest(), (1, 1));
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Our end of a private socket pair.
 
+use crate::rows::polled;
 use sqlx::Error;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::task::Poll;
 
 /// How many replays may leave their questions unread. Each is some 60 bytes, but fills a kilobyte of the socket's buffer, or two where it was written in two.
 const FORGET_EVERY: u32 = 32;
@@ -14,18 +17,20 @@ const FORGET_EVERY: u32 = 32;
 #[derive(Debug)]
 pub struct End {
     socket: UnixStream,
+    /// Whether the driver is one that no reactor watches.
+    apart: bool,
     /// Replays whose questions lie unread.
     unread: u32,
 }
 
 impl End {
-    /// The runtime's end of a pair, taken out of its care.
+    /// The runtime's end of a pair, taken out of its care; the driver's may be [`apart`](super::apart).
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn new(socket: tokio::net::UnixStream) -> io::Result<Self> {
-        Ok(Self { socket: socket.into_std()?, unread: 0 })
+    pub fn new(socket: tokio::net::UnixStream, apart: bool) -> io::Result<Self> {
+        Ok(Self { socket: socket.into_std()?, apart, unread: 0 })
     }
 
     /// Gives the driver its answer, and what the driver makes of it: `reading` asks the question and reads to the answer's end.
@@ -35,14 +40,27 @@ impl End {
     ///
     /// # Errors
     ///
-    /// The driver's, or the system's; the pair is then to be thrown away.
+    /// The driver's, or the system's; the pair is then to be thrown away. [`ErrorKind::WouldBlock`] if the driver is apart and would have to wait.
     ///
     /// # Cancel safety
     ///
     /// Not: the pair of a dropped call holds the rest of an answer, and is to be thrown away.
     pub async fn answer<T>(&mut self, answer: &mut [IoSlice<'_>], reading: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let rest = send(&self.socket, answer)?;
-        let read = if rest.is_empty() { reading.await? } else { tokio::try_join!(reading, Box::pin(send_rest(&self.socket, rest)))?.0 };
+        let read = if self.apart {
+            if !rest.is_empty() {
+                return Err(Error::Io(ErrorKind::WouldBlock.into()));
+            }
+            // It has no waker to come back by.
+            match polled(&mut pin!(reading)).await {
+                Poll::Ready(read) => read?,
+                Poll::Pending => return Err(Error::Io(ErrorKind::WouldBlock.into())),
+            }
+        } else if rest.is_empty() {
+            reading.await?
+        } else {
+            tokio::try_join!(reading, Box::pin(send_rest(&self.socket, rest)))?.0
+        };
         self.unread += 1;
         if self.unread >= FORGET_EVERY {
             forget(&self.socket)?;
@@ -108,7 +126,7 @@ mod tests {
 
     fn pair() -> (End, tokio::net::UnixStream) {
         let (ours, driver) = tokio::net::UnixStream::pair().unwrap();
-        (End::new(ours).unwrap(), driver)
+        (End::new(ours, false).unwrap(), driver)
     }
 
     /// Unread questions once filled the socket while the reactor was late, and a replay hung: a few times in 100,000 on two busy cores.
@@ -144,6 +162,36 @@ mod tests {
             let read = end.answer(&mut [IoSlice::new(&large), IoSlice::new(&large)], reading).await.unwrap();
             assert!(read.len() == 10 << 20 && read.iter().all(|byte| *byte == 7));
         }
+    }
+
+    #[tokio::test]
+    async fn a_driver_apart_answers_at_once_or_not_at_all() {
+        let connect = async {
+            let (ours, driver) = tokio::net::UnixStream::pair()?;
+            driver.writable().await?;
+            (&ours).try_write(b"!")?;
+            driver.readable().await?;
+            driver.try_read(&mut [0; 1])?;
+            Ok((End::new(ours, true)?, driver))
+        };
+        let (mut end, driver) = super::super::apart(connect).await.unwrap();
+        let mut read = [0; 6];
+        for _ in 0..1000 {
+            let reading = async { driver.try_read(&mut read).map_err(Error::Io) };
+            assert_eq!(end.answer(&mut [IoSlice::new(b"at once")], reading).await.unwrap(), 6);
+            assert_eq!(driver.try_read(&mut read).unwrap(), 1);
+        }
+        let waiting = async {
+            driver.try_read(&mut [0; 100]).map_err(Error::Io)?;
+            driver.readable().await?;
+            driver.try_read(&mut [0; 1]).map_err(Error::Io)?;
+            Ok(driver.readable().await?)
+        };
+        let error = end.answer(&mut [IoSlice::new(b"not enough")], waiting).await.unwrap_err();
+        assert!(crate::rows::socket::had_to_wait(&error), "{error:?}");
+        let large = vec![7; 5 << 20];
+        let error = end.answer(&mut [IoSlice::new(&large)], async { Ok(()) }).await.unwrap_err();
+        assert!(crate::rows::socket::had_to_wait(&error), "{error:?}");
     }
 
     #[tokio::test]
