@@ -169,7 +169,7 @@ mod tests {
         let connect = async {
             let (ours, driver) = tokio::net::UnixStream::pair()?;
             driver.writable().await?;
-            (&ours).try_write(b"!")?;
+            ours.try_write(b"!")?;
             driver.readable().await?;
             driver.try_read(&mut [0; 1])?;
             Ok((End::new(ours, true)?, driver))
