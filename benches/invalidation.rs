@@ -93,7 +93,7 @@ async fn main() -> Result {
     let server = support::Redis::start();
     let mut config = RedisConfig::new(RedisAddress::Socket(server.socket()));
     config.timeout = Duration::from_secs(5);
-    config.near_bytes = 0;
+    config.near = false;
     let store = RedisStore::new(&config, Keyspace::new("sql"))?;
     for table in [SMALL, LARGE] {
         fill(&store, &server.url(), table).await?;

@@ -8,6 +8,7 @@
 use sqlx::Sqlite;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx_cached::CachingExecutor;
+use std::sync::Arc;
 
 type Db = CachingExecutor<Sqlite>;
 
@@ -20,6 +21,12 @@ struct Product {
 
 async fn products(db: &Db, category: &str) -> sqlx::Result<Vec<Product>> {
     sqlx::query_as!(Product, "SELECT id, name, price_cents FROM products WHERE category = ? ORDER BY id", category).fetch_all(db).await
+}
+
+/// The same products for all who ask: made once, as long as nobody writes.
+async fn shared(db: &Db, category: &str) -> sqlx::Result<Arc<[Product]>> {
+    let products = sqlx::query_as!(Product, "SELECT id, name, price_cents FROM products WHERE category = ? ORDER BY id", category);
+    db.fetch_all_shared(products).await
 }
 
 async fn stock(db: &Db) -> sqlx::Result<i64> {
@@ -60,6 +67,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!((books[2].id, books[2].name.as_str(), books[2].price_cents), (third, "The Dispossessed", 999));
     assert_eq!(stock(&db).await?, 30);
     assert_eq!((db.stats().misses, db.stats().hits), (4, 2));
+
+    let same = shared(&db, "books").await?;
+    assert!(*same == books && Arc::ptr_eq(&same, &shared(&db, "books").await?));
 
     println!("{}", db.stats());
     Ok(())

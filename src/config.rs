@@ -5,7 +5,7 @@ mod redis;
 use crate::analysis::Category;
 use crate::engine::Without;
 use crate::error::Error;
-use crate::policy::{Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
+use crate::policy::{Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) database_id: Option<String>,
     /// Bytes that the embedded store may hold.
     pub(crate) memory: u64,
+    /// What the store in use suggests, if not set.
+    pub(crate) near: Option<u64>,
     /// How long a write's fence stands without renewal.
     pub(crate) lease: Duration,
     /// How long a lapsed fence stands where the database may not be asked about running transactions.
@@ -43,6 +45,9 @@ pub(crate) struct Config {
     pub(crate) fence_guard: bool,
 }
 
+/// Bytes of answers that are kept within reach, if nobody says otherwise.
+const NEAR: u64 = 64 << 20;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -55,6 +60,7 @@ impl Default for Config {
             unfenced: UnfencedWrites::default(),
             database_id: None,
             memory: 256 << 20,
+            near: None,
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
             closure: true,
@@ -63,6 +69,14 @@ impl Default for Config {
             external_writers: false,
             fence_guard: false,
         }
+    }
+}
+
+impl Config {
+    /// Bytes of answers to keep within reach.
+    pub(crate) fn near_bytes(&self) -> u64 {
+        let most = if self.redis.is_some() { u64::MAX } else { self.memory / 4 };
+        self.near.unwrap_or(NEAR.min(most))
     }
 }
 
@@ -106,6 +120,7 @@ const KNOWN: &[&str] = &[
     "CACHE_STALE_WHILE_REVALIDATE_COUNT",
     "CACHE_EARLY_REFRESH",
     "CACHE_MAX_ENTRY_BYTES",
+    "CACHE_COMPRESSION_THRESHOLD",
     "CACHE_MEMORY_BYTES",
     "CACHE_CONSISTENCY",
     "CACHE_INVALIDATION",
@@ -203,6 +218,14 @@ impl Config {
         }
         policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
+        policy.compression = match vars.get("CACHE_COMPRESSION_THRESHOLD") {
+            None => policy.compression,
+            Some(off) if off.eq_ignore_ascii_case("off") => Compression::Never,
+            // 0 might be meant for either: never, or always.
+            Some(bytes) => Compression::From(bytes.parse().ok().filter(|bytes| *bytes > 0).ok_or_else(|| {
+                Error::setting("CACHE_COMPRESSION_THRESHOLD", bytes, "is neither off nor a whole number of bytes above 0")
+            })?),
+        };
         Ok(Self {
             enabled: vars.boolean("REDIS_ENABLED")?.unwrap_or(true),
             redis: vars.redis()?,
@@ -219,6 +242,7 @@ impl Config {
             unfenced: vars.choice("CACHE_UNFENCED_WRITES", &[("proceed", UnfencedWrites::Proceed), ("refuse", UnfencedWrites::Refuse)])?,
             database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
+            near: vars.near()?,
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
             closure: defaults.closure,
@@ -259,6 +283,11 @@ impl Variables<'_> {
             "false" | "0" | "no" | "off" => Ok(Some(false)),
             _ => Err(Error::setting(name, value, "is neither true nor false")),
         }
+    }
+
+    fn near(&self) -> Result<Option<u64>, Error> {
+        let bytes = self.number("CACHE_NEAR_BYTES", 1..=u64::MAX)?;
+        Ok(if self.boolean("CACHE_NEAR")? == Some(false) { Some(0) } else { bytes })
     }
 
     fn number<N: std::str::FromStr + PartialOrd + fmt::Display>(&self, name: &str, range: RangeInclusive<N>) -> Result<Option<N>, Error> {
@@ -351,6 +380,8 @@ mod tests {
             ("CACHE_EARLY_REFRESH", "inf"),
             ("REDIS_DEFAULT_TTL", "?"),
             ("CACHE_MAX_ENTRY_BYTES", "1MB"),
+            ("CACHE_COMPRESSION_THRESHOLD", "1KB"),
+            ("CACHE_COMPRESSION_THRESHOLD", "0"),
             ("CACHE_CONSISTENCY", "strict"),
             ("CACHE_INVALIDATION", "never"),
             ("CACHE_SCHEMA_REFRESH", "never"),
@@ -398,6 +429,11 @@ mod tests {
         assert!((config.policy.early - 2.5).abs() < f64::EPSILON);
         assert_eq!(config.consistency, Consistency::AfterCommit);
         assert_eq!(config.refresh, Duration::from_secs(10));
+        let threshold = |value| read(&[("CACHE_COMPRESSION_THRESHOLD", value)]).unwrap().policy.compression;
+        assert_eq!(
+            ["", "Off", "1", "65536"].map(threshold),
+            [Compression::Usual, Compression::Never, Compression::From(1), Compression::From(65536)]
+        );
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
         assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
         assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);

@@ -30,19 +30,18 @@ mod lease;
 mod orphans;
 mod reclaim;
 
-pub(crate) use ages::Ages;
+pub(crate) use ages::{Ages, Use};
 pub(crate) use doubt::Doubt;
 pub(crate) use fence::{Ended, Span};
 pub(crate) use flight::{Boarded, Flight, Following, Landing};
 pub(crate) use lease::{Leasing, Leave};
 
-use self::ages::Use;
 use crate::database::Running;
-use crate::entry::{self, Facts, Stored, Verdict};
+use crate::entry::{self, Facts, Payload, Stored, Verdict};
 use crate::key::Keyspace;
-use crate::policy::{Consistency, Invalidation, UnfencedWrites};
-use crate::stats::{Counters, Reason, count};
-use crate::store::{CacheStore, Creation, Label, StoreError};
+use crate::policy::{Compression, Consistency, Invalidation, UnfencedWrites};
+use crate::stats::{Counters, Reason, add, count};
+use crate::store::{CacheStore, Creation, Label, Sight, StoreError, Whereabouts};
 use crate::tag::{Generation, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -61,7 +60,7 @@ pub(crate) trait Witness: Debug + Send + Sync {
     fn is_closed(&self) -> bool;
 }
 
-/// How strictly writes are followed.
+/// How strictly writes are followed, and what entries look like.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) consistency: Consistency,
@@ -70,6 +69,9 @@ pub(crate) struct Rules {
     pub(crate) lease: Duration,
     pub(crate) fence_bound: Duration,
     pub(crate) without: Option<Without>,
+    pub(crate) compression: Compression,
+    /// The most bytes of rows that may come of a compressed entry.
+    pub(crate) max_entry: usize,
 }
 
 /// A part of the protocol that a test leaves out, to see that its checks notice.
@@ -102,16 +104,27 @@ pub(crate) struct Engine {
 /// What a look-up found.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// The rows of a valid entry.
-    Hit(Bytes),
+    /// A valid entry.
+    Hit(Answered),
     /// The same, and it is time to read the answer anew.
-    Aging(Bytes, Renewal),
+    Aging(Answered, Renewal),
     /// None; what the database answers may be stored with this permit.
     Miss(Permit),
     /// The database must answer, and nothing may be stored.
     Direct(Reason),
     /// The schema is not the one that the caller understands the read by.
     OtherSchema,
+}
+
+/// What a valid entry says.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) rows: Bytes,
+    /// Those that it was read under, of the tags in their order.
+    pub(crate) generations: Vec<Generation>,
+    pub(crate) stored: Stored,
+    pub(crate) fresh_for: Duration,
+    pub(crate) cost: Duration,
 }
 
 impl StoreError {
@@ -138,6 +151,14 @@ pub(crate) struct Renewal {
     /// Whether it is too old already.
     pub(crate) stale: bool,
     pub(crate) permit: Permit,
+}
+
+impl Renewal {
+    /// For an answer of this use, if it is time for one. Whoever reads it anew must understand the schema that it was read under.
+    pub(crate) fn of(use_of: Use, generations: &[Generation], stored: Stored, epoch: Option<Generation>) -> Option<Self> {
+        let due = matches!(use_of, Use::Early | Use::Stale) && generations.last().copied() == epoch;
+        due.then(|| Self { stale: use_of == Use::Stale, permit: Permit { generations: generations.into(), except: Some(stored) } })
+    }
 }
 
 impl Permit {
@@ -201,6 +222,22 @@ impl Engine {
         &*self.store
     }
 
+    /// Whether what this process keeps of these tags may be looked at: nothing is known of them that the store does not know yet.
+    pub(crate) fn trusts(self: &Arc<Self>, tags: &[Tag]) -> bool {
+        self.adopt();
+        !self.distrust.touches(tags) && self.rules.without != Some(Without::GenerationCheck)
+    }
+
+    /// What this process can tell for itself of these tags.
+    pub(crate) fn sight(&self, tags: &[Tag]) -> Option<Sight> {
+        self.store.sight(tags)
+    }
+
+    /// An entry's rows as they are to be kept in this process. Those of a store elsewhere are copied, since the rest of their entry would be kept with them.
+    pub(crate) fn to_be_shelved(&self, rows: &Bytes) -> Bytes {
+        if self.store.whereabouts() == Whereabouts::Process { rows.clone() } else { Bytes::copy_from_slice(rows) }
+    }
+
     /// Looks an entry up: one round trip, two where a generation has to be created. `tags` is `_all`, then the tables of the read. An entry that
     /// is too old by `ages` is a miss; so is any with `None`, which a refresh asks for. The last of the tags is the schema, whose generation must be `epoch`, or
     /// nothing may be stored: somebody else may have made a view of what the catalog of that epoch calls a table.
@@ -223,24 +260,22 @@ impl Engine {
             self.discard(key).await;
         } else if let (Some(entry), Some(ages)) = (&lookup.entry, ages) {
             let believed = (self.rules.without == Some(Without::GenerationCheck)).then(|| entry::labels(entry, tags.len()));
-            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels)) {
+            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels), self.rules.max_entry) {
                 Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) => {
                     let use_of = ages.judge(age, fresh_for, cost);
-                    // What may be served was read under these very labels; and whoever reads it anew must understand the schema of one of them.
-                    let permit = || Permit::standing(&lookup.labels, Some(stored)).filter(|permit| permit.epoch() == epoch);
-                    let permit = matches!(use_of, Use::Early | Use::Stale).then(permit).flatten();
-                    if matches!(use_of, Use::Fresh | Use::Early) || permit.is_some() {
-                        if lookup.near {
-                            count(&self.counters.near_hits);
-                        }
-                        return match permit {
-                            Some(permit) => Found::Aging(rows, Renewal { stale: use_of == Use::Stale, permit }),
-                            None => Found::Hit(rows),
+                    // What may be served was read under these very labels.
+                    let generations = Permit::standing(&lookup.labels, None).map(|permit| permit.generations).unwrap_or_default();
+                    let renewal = Renewal::of(use_of, &generations, stored, epoch);
+                    if matches!(use_of, Use::Fresh | Use::Early) || renewal.is_some() {
+                        let answered = Answered { rows, generations, stored, fresh_for, cost };
+                        return match renewal {
+                            Some(renewal) => Found::Aging(answered, renewal),
+                            None => Found::Hit(answered),
                         };
                     }
                     except = Some(stored);
                 }
-                Ok(Verdict::Dead) => {}
+                Ok(Verdict::Dead | Verdict::TooLarge) => {}
                 Err(entry::Malformed(what)) => {
                     count(&self.counters.malformed);
                     tracing::warn!(%key, what, "an entry can't be read and is deleted");
@@ -300,14 +335,38 @@ impl Engine {
         }
     }
 
-    /// Stores what the database answered, for as long as it is fresh and `stale` more; whether it did.
-    pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, facts: Facts, rows: &[u8], stale: Duration) -> bool {
-        let entry = entry::encode(key, tags, &permit.generations, facts, rows);
+    /// Stores what the database answered, for as long as it is fresh and `stale` more; says what is to be
+    /// kept in this process, if it did.
+    pub(crate) async fn fill(
+        &self,
+        key: &str,
+        tags: &[Tag],
+        permit: &Permit,
+        facts: Facts,
+        rows: &[u8],
+        stale: Duration,
+    ) -> Option<Answered> {
+        let whereabouts = self.store.whereabouts();
+        let payload = Payload::bound_for(whereabouts, self.rules.compression, rows);
+        if payload.is_compressed() {
+            add(&self.counters.uncompressed_bytes, rows.len());
+            add(&self.counters.compressed_bytes, payload.len());
+        }
+        let entry = entry::encode(key, tags, &permit.generations, facts, payload);
+        let stored = entry::stored(&entry, tags.len());
+        let rows = match whereabouts {
+            // The store's own bytes, once.
+            Whereabouts::Process => entry.slice(entry::rows(&entry, rows.len())),
+            Whereabouts::Machine | Whereabouts::Network => Bytes::copy_from_slice(rows),
+        };
         match self.store.fill(key, tags, entry, facts.fresh_for.saturating_add(stale)).await {
-            Ok(()) => true,
+            Ok(()) => {
+                let Facts { fresh_for, cost } = facts;
+                Some(Answered { rows, generations: permit.generations.clone(), stored: stored?, fresh_for, cost })
+            }
             Err(error) => {
                 self.failed("fill", &error);
-                false
+                None
             }
         }
     }

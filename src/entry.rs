@@ -1,8 +1,8 @@
-//! An entry on its way to a store and back: a header that says under which generations the rows were read, then the rows as opaque bytes.
+//! An entry on its way to a store and back: a header that says under which generations the rows were read, then the rows as opaque bytes, compressed or not.
 //!
 //! ```text
 //! 0..4     magic and version, "SQC2"
-//! 4..8     flags, zero in this version
+//! 4..8     flags: zero, or that the rows are compressed ([`compress`])
 //! 8..32    generation of `_all`                      both at a fixed place, so that a reclaim can tell a dead entry
 //! 32..56   generation of the first table             by a GETRANGE
 //! 56..58   number of tables (u16, little-endian, as all that follows), at least one
@@ -12,10 +12,15 @@
 //!          cost of the database's answer (u32, us)
 //!          the tables' names, each a u16 length and the text
 //!          the key, a u16 length and the text: a copy under another key is nobody's answer
-//!          length of the rows (u64), the rows
+//!          length of the rows (u64), as they stand here; the rows
 //! last 8   XXH3 of all that (64 bits): it tells bytes that changed, and keeps nobody out who may write
 //! ```
 
+mod compress;
+
+pub use self::compress::Payload;
+
+use self::compress::Form;
 use crate::store::{ALL_GENERATION, ENTRY_MAGIC, Label, TABLE_GENERATION};
 use crate::tag::{Generation, Tag};
 use bytes::Bytes;
@@ -31,7 +36,7 @@ pub struct Malformed(pub &'static str);
 pub enum Verdict {
     /// Every generation it was read under still stands.
     Valid {
-        /// The rows.
+        /// The rows, uncompressed.
         rows: Bytes,
         /// When it was stored, as the entry spells it.
         stored: Stored,
@@ -44,6 +49,8 @@ pub enum Verdict {
     },
     /// Some generation fell.
     Dead,
+    /// Compressed rows that another process may keep, and this one may not.
+    TooLarge,
 }
 
 /// A moment as the header spells it: two answers under the same generations differ in it.
@@ -69,11 +76,12 @@ pub fn head(generations: &[Generation]) -> Vec<u8> {
 }
 
 /// Puts an entry together. `tags` is `_all`, then the tables; `generations` are theirs, as seen before the database was read.
-pub fn encode(key: &str, tags: &[Tag], generations: &[Generation], facts: Facts, rows: &[u8]) -> Bytes {
+pub fn encode<'a>(key: &str, tags: &[Tag], generations: &[Generation], facts: Facts, rows: impl Into<Payload<'a>>) -> Bytes {
+    let Payload { flags, bytes: rows } = rows.into();
     debug_assert!(tags.len() == generations.len() && tags.len() >= 2);
     let mut entry = Vec::with_capacity(TABLE_GENERATION.end + tags.len() * 48 + key.len() + rows.len() + 32);
     entry.extend_from_slice(ENTRY_MAGIC);
-    entry.extend_from_slice(&[0; 4]);
+    entry.extend_from_slice(&flags);
     entry.extend(head(generations));
     entry.extend_from_slice(&millis(now()).to_le_bytes());
     entry.extend_from_slice(&millis(facts.fresh_for).to_le_bytes());
@@ -83,7 +91,7 @@ pub fn encode(key: &str, tags: &[Tag], generations: &[Generation], facts: Facts,
         entry.extend_from_slice(text.as_bytes());
     }
     entry.extend_from_slice(&(rows.len() as u64).to_le_bytes());
-    entry.extend_from_slice(rows);
+    entry.extend_from_slice(&rows);
     seal(&mut entry);
     entry.into()
 }
@@ -101,17 +109,18 @@ fn intact(entry: &Bytes) -> Result<Bytes, Malformed> {
 }
 
 /// Judges an entry by the labels of `tags` (`_all`, then the tables). An entry that names other tables was written by a process with another idea of
-/// the statement, and is dead.
+/// the statement, and is dead. Compressed rows are worth something up to `largest` bytes.
 ///
 /// # Errors
 ///
 /// [`Malformed`] where the bytes are not an entry of this version, or another key's: every length is checked against what is there.
-pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result<Verdict, Malformed> {
+pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label], largest: usize) -> Result<Verdict, Malformed> {
     let entry = &intact(entry)?;
     let mut cursor = Cursor { bytes: entry, at: 0 };
-    if cursor.take(4)? != ENTRY_MAGIC || cursor.take(4)? != [0; 4] {
-        return Err(Malformed("magic, version or flags"));
+    if cursor.take(4)? != ENTRY_MAGIC {
+        return Err(Malformed("magic or version"));
     }
+    let form = Form::of(cursor.array()?)?;
     debug_assert_eq!(cursor.at, ALL_GENERATION.start);
     let first = cursor.take(2 * Generation::LEN)?;
     let tables = cursor.u16()? as usize;
@@ -142,8 +151,28 @@ pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label]) -> Result
     if !alive {
         return Ok(Verdict::Dead);
     }
-    let age = now().saturating_sub(Duration::from_millis(u64::from_le_bytes(stored)));
-    Ok(Verdict::Valid { rows: entry.slice(cursor.at..), stored, age, fresh_for, cost })
+    // Only now: what is dead is not worth the work.
+    match form.rows(entry.slice(cursor.at..), largest)? {
+        Some(rows) => Ok(Verdict::Valid { rows, stored, age: age(stored), fresh_for, cost }),
+        None => Ok(Verdict::TooLarge),
+    }
+}
+
+/// When an entry of so many tags (`_all` and the tables) was stored.
+pub fn stored(entry: &[u8], tags: usize) -> Option<Stored> {
+    let at = ALL_GENERATION.start + tags * Generation::LEN + 2;
+    entry.get(at..)?.first_chunk().copied()
+}
+
+/// Where an entry has its rows, as they stand there, of which there are so many bytes.
+pub fn rows(entry: &[u8], length: usize) -> std::ops::Range<usize> {
+    let end = entry.len().saturating_sub(size_of::<u64>());
+    end.saturating_sub(length)..end
+}
+
+/// How long ago that was, by this machine's clock.
+pub fn age(stored: Stored) -> Duration {
+    now().saturating_sub(Duration::from_millis(u64::from_le_bytes(stored)))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -156,24 +185,6 @@ pub(crate) fn labels(entry: &[u8], tags: usize) -> Vec<Label> {
     let fixed = entry.get(ALL_GENERATION.start..TABLE_GENERATION.end).unwrap_or_default();
     let tokens = fixed.chunks_exact(Generation::LEN).chain(entry.get(others..).unwrap_or_default().chunks_exact(Generation::LEN));
     tokens.take(tags).filter_map(|token| token.try_into().ok()).map(Generation).map(Label::Standing).collect()
-}
-
-/// Whether an entry was read under exactly these generations, of `_all` and its tables in their order. Cheaper than [`judge`], and no substitute for it.
-#[cfg(feature = "redis")]
-pub(crate) fn carries(entry: &[u8], labels: &[Label]) -> bool {
-    const OTHERS: usize = TABLE_GENERATION.end + 2;
-    let token = |index: usize| {
-        let at = if index < 2 { ALL_GENERATION.start + index * Generation::LEN } else { OTHERS + (index - 2) * Generation::LEN };
-        entry.get(at..at + Generation::LEN)
-    };
-    labels.len() >= 2
-        && entry.starts_with(ENTRY_MAGIC)
-        && entry.get(TABLE_GENERATION.end..OTHERS)
-            == u16::try_from(labels.len() - 1).ok().map(u16::to_le_bytes).as_ref().map(|count| &count[..])
-        && labels.iter().enumerate().all(|(index, label)| match label {
-            Label::Standing(standing) => token(index) == Some(&standing.0[..]),
-            Label::Absent | Label::Fenced => false,
-        })
 }
 
 fn now() -> Duration {
@@ -213,56 +224,70 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     const KEY: &str = "sql:users:data:00";
+    const LARGEST: usize = 1 << 10;
+    const ROWS: &[u8] = &[b'r'; 100];
     const FACTS: Facts = Facts { fresh_for: Duration::from_secs(300), cost: Duration::from_micros(120) };
 
-    fn sample() -> (Vec<Tag>, Vec<Generation>, Bytes) {
+    /// Rows as they are, and compressed: the same header.
+    fn samples() -> [(Vec<Tag>, Vec<Generation>, Bytes); 2] {
         let tags = vec![Tag::all(), Tag::table("users"), Tag::table("orders")];
         let generations: Vec<_> = tags.iter().map(|_| Generation::fresh(ServerIdentity::default())).collect();
-        let entry = encode(KEY, &tags, &generations, FACTS, b"rows");
-        (tags, generations, entry)
+        let compressed = Payload::compressed(ROWS, 0);
+        assert!(compressed.is_compressed());
+        [Payload::from(ROWS), compressed].map(|payload| {
+            let entry = encode(KEY, &tags, &generations, FACTS, payload);
+            (tags.clone(), generations.clone(), entry)
+        })
     }
 
     #[test]
     fn valid_under_its_own_generations_only() {
-        let (tags, generations, entry) = sample();
+        for sample in samples() {
+            valid_under_own_generations(sample);
+        }
+    }
+
+    fn valid_under_own_generations((tags, generations, entry): (Vec<Tag>, Vec<Generation>, Bytes)) {
         let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
-        let Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) = judge(KEY, &entry, &tags, &labels) else { panic!("not valid") };
-        assert!(rows == "rows" && fresh_for == FACTS.fresh_for && cost == FACTS.cost && age < Duration::from_mins(1));
+        let Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) = judge(KEY, &entry, &tags, &labels, LARGEST) else {
+            panic!("not valid")
+        };
+        assert!(rows == ROWS && fresh_for == FACTS.fresh_for && cost == FACTS.cost && age < Duration::from_mins(1));
         let head = head(&generations);
         assert_eq!(entry[ALL_GENERATION.start..][..head.len()], head);
         assert_eq!(entry[ALL_GENERATION.start + head.len()..][..8], stored, "what a lease compares");
+        assert_eq!(super::stored(&entry, tags.len()), Some(stored));
+        if entry[4] == 0 {
+            assert_eq!(&entry[super::rows(&entry, ROWS.len())], ROWS);
+        }
         for index in 0..3 {
             for other in [Label::Absent, Label::Fenced, Label::Standing(Generation::fresh(ServerIdentity::default()))] {
                 let mut changed = labels.clone();
                 changed[index] = other;
-                assert_eq!(judge(KEY, &entry, &tags, &changed), Ok(Verdict::Dead), "tag {index} {other:?}");
+                assert_eq!(judge(KEY, &entry, &tags, &changed, LARGEST), Ok(Verdict::Dead), "tag {index} {other:?}");
             }
         }
         let renamed = vec![Tag::all(), Tag::table("users"), Tag::table("items")];
-        assert_eq!(judge(KEY, &entry, &renamed, &labels), Ok(Verdict::Dead));
-        assert_eq!(judge(KEY, &entry, &tags[..2], &labels[..2]), Ok(Verdict::Dead));
-        assert_eq!(judge("sql:users:data:01", &entry, &tags, &labels), Err(Malformed("key")));
-        #[cfg(feature = "redis")]
-        {
-            assert!(carries(&entry, &labels) && !carries(&entry, &labels[..2]) && !carries(&entry[..70], &labels));
-            for index in 0..3 {
-                let mut changed = labels.clone();
-                changed[index] = Label::Standing(Generation::fresh(ServerIdentity::default()));
-                assert!(!carries(&entry, &changed));
-                changed[index] = Label::Fenced;
-                assert!(!carries(&entry, &changed));
-            }
-        }
+        assert_eq!(judge(KEY, &entry, &renamed, &labels, LARGEST), Ok(Verdict::Dead));
+        assert_eq!(judge(KEY, &entry, &tags[..2], &labels[..2], LARGEST), Ok(Verdict::Dead));
+        let too_large = matches!(judge(KEY, &entry, &tags, &labels, ROWS.len() - 1), Ok(Verdict::TooLarge));
+        assert_eq!(too_large, entry[4] != 0, "only what would have to be made larger");
+        assert_eq!(judge("sql:users:data:01", &entry, &tags, &labels, LARGEST), Err(Malformed("key")));
         assert_eq!(entry[ALL_GENERATION], generations[0].0);
         assert_eq!(entry[TABLE_GENERATION], generations[1].0);
     }
 
     #[test]
     fn mutated_bytes_never_panic_and_cut_ones_never_pass() {
-        let (tags, generations, entry) = sample();
+        for sample in samples() {
+            mutated(sample);
+        }
+    }
+
+    fn mutated((tags, generations, entry): (Vec<Tag>, Vec<Generation>, Bytes)) {
         let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
         for length in 0..entry.len() {
-            assert!(judge(KEY, &entry.slice(..length), &tags, &labels).is_err(), "cut to {length}");
+            assert!(judge(KEY, &entry.slice(..length), &tags, &labels, LARGEST).is_err(), "cut to {length}");
         }
         let mut rng = StdRng::seed_from_u64(1);
         for _ in 0..20_000 {
@@ -274,11 +299,13 @@ mod tests {
             if bytes == *entry {
                 continue;
             }
-            assert!(judge(KEY, &bytes.clone().into(), &tags, &labels).is_err(), "the sum tells");
+            assert!(judge(KEY, &bytes.clone().into(), &tags, &labels, LARGEST).is_err(), "the sum tells");
             // As somebody may write it who knows the sum.
             bytes.truncate(bytes.len() - 8);
             seal(&mut bytes);
-            let _ = judge(KEY, &bytes.into(), &tags, &labels);
+            if let Ok(Verdict::Valid { rows, .. }) = judge(KEY, &bytes.into(), &tags, &labels, LARGEST) {
+                assert!(rows.len() <= LARGEST);
+            }
         }
     }
 }

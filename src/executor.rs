@@ -3,6 +3,7 @@
 mod bench;
 #[cfg(feature = "postgres")]
 mod copy;
+mod decoded;
 mod execute;
 mod external;
 mod filling;
@@ -11,15 +12,21 @@ mod lent;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod read;
+mod reading;
+mod recall;
 mod refresh;
 mod schema;
+mod shelf;
 mod write;
 
 #[cfg(feature = "postgres")]
 pub use copy::CachingCopyIn;
+pub use decoded::{Probe, SharedQuery};
 pub(crate) use lent::Unanswered;
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Plan, Schema};
+pub use shelf::NearUse;
+pub(crate) use shelf::Shelf;
 pub(crate) use write::{Write, outcome_is_known};
 
 use crate::builder::Builder;
@@ -80,6 +87,8 @@ pub(crate) struct Shared<DB: Backend> {
     /// `None`: a plain pool.
     pub(crate) engine: Option<Arc<Engine>>,
     pub(crate) codec: DB::Codec,
+    /// `None`: no answer is kept but in the store.
+    pub(crate) shelf: Option<Shelf<DB>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) policy: Policy,
     /// Replaces the database's own identity, where one is configured.

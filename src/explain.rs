@@ -83,7 +83,7 @@ impl Explanation {
             (Ok(read), None) => Ok(ReadExplanation {
                 tables: read.tables.iter().map(ToString::to_string).collect(),
                 category: read.category,
-                key: executor.key(&plan, sql, &DB::Arguments::default(), false),
+                key: executor.key_alone(&plan, sql),
                 ttl: executor.time_to_live(&plan),
             }),
         };

@@ -1,8 +1,7 @@
 //! How the database and the store are.
 
 use crate::database::Backend;
-use crate::executor::Shared;
-use crate::store::NearUse;
+use crate::executor::{NearUse, Shared};
 use futures_util::FutureExt;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
@@ -19,7 +18,7 @@ pub struct Health {
     pub store: Option<Result<Duration, String>>,
     /// Whether the store kept failing and is left alone: reads go straight to the database until it answers a probe.
     pub breaker_open: bool,
-    /// What this process's memory in front of Redis holds; `None` where there is none.
+    /// What this process's memory in front of the store holds; `None` where there is none.
     pub near: Option<NearUse>,
     /// Whether the catalog has been read, without which nothing is cached.
     pub catalog: bool,
@@ -49,7 +48,7 @@ impl Health {
             database: database.map_err(|error| error.to_string()),
             store,
             breaker_open: shared.counters.breaker_open.load(Relaxed),
-            near: shared.engine.as_ref().and_then(|engine| engine.store().near()),
+            near: shared.near_use(),
             catalog: shared.prefix.get().is_some(),
             relations: shared.schema.load().catalog.len(),
             rows: shared.replays.load(Relaxed),

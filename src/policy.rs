@@ -51,6 +51,16 @@ pub(crate) struct StaleTimes {
     pub(crate) default: Duration,
 }
 
+/// From how many bytes on rows are compressed on their way to a store elsewhere (`CACHE_COMPRESSION_THRESHOLD`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// As it pays where the store is.
+    #[default]
+    Usual,
+    From(usize),
+    Never,
+}
+
 /// What becomes of a write whose fence can't be set, since the store can't be reached or takes no writes, or the database is not known yet
 /// (`CACHE_UNFENCED_WRITES`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +92,7 @@ pub struct Policy {
     /// The largest part of a TTL that is taken off at random, so that what was filled together doesn't expire together.
     pub(crate) jitter: f64,
     pub(crate) max_entry: usize,
+    pub(crate) compression: Compression,
     pub(crate) unclear: UnclearWrites,
 }
 
@@ -98,6 +109,7 @@ impl Default for Policy {
             early: 1.0,
             jitter: 0.1,
             max_entry: 4 << 20,
+            compression: Compression::default(),
             unclear: UnclearWrites::default(),
         }
     }

@@ -102,7 +102,10 @@ impl From<Unreplayable> for Reason {
 /// The counters of one table and category.
 #[derive(Debug, Default)]
 pub(crate) struct TableCounters {
+    /// Hits in the store.
     pub(crate) hits: AtomicU64,
+    /// Hits in this process's memory in front of it.
+    pub(crate) near_hits: AtomicU64,
     pub(crate) misses: AtomicU64,
     pub(crate) fills: AtomicU64,
 }
@@ -110,10 +113,6 @@ pub(crate) struct TableCounters {
 /// All counters of an executor and its clones.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    pub(crate) hits: AtomicU64,
-    pub(crate) near_hits: AtomicU64,
-    pub(crate) misses: AtomicU64,
-    pub(crate) fills: AtomicU64,
     pub(crate) joined: AtomicU64,
     pub(crate) refreshed_early: AtomicU64,
     pub(crate) served_stale: AtomicU64,
@@ -128,6 +127,8 @@ pub(crate) struct Counters {
     pub(crate) undelivered: AtomicU64,
     pub(crate) breaker_opened: AtomicU64,
     pub(crate) refused_writes: AtomicU64,
+    pub(crate) uncompressed_bytes: AtomicU64,
+    pub(crate) compressed_bytes: AtomicU64,
     /// No counter, but whether it is open now.
     pub(crate) breaker_open: AtomicBool,
     bypasses: Vec<AtomicU64>,
@@ -139,10 +140,6 @@ impl Default for Counters {
     fn default() -> Self {
         let zeros = || Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
-            hits: AtomicU64::default(),
-            near_hits: AtomicU64::default(),
-            misses: AtomicU64::default(),
-            fills: AtomicU64::default(),
             joined: AtomicU64::default(),
             refreshed_early: AtomicU64::default(),
             served_stale: AtomicU64::default(),
@@ -157,6 +154,8 @@ impl Default for Counters {
             undelivered: AtomicU64::default(),
             breaker_opened: AtomicU64::default(),
             refused_writes: AtomicU64::default(),
+            uncompressed_bytes: AtomicU64::default(),
+            compressed_bytes: AtomicU64::default(),
             breaker_open: AtomicBool::default(),
             bypasses: zeros(),
             not_stored: zeros(),
@@ -167,6 +166,10 @@ impl Default for Counters {
 
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
+}
+
+pub(crate) fn add(counter: &AtomicU64, number: usize) {
+    counter.fetch_add(number as u64, Relaxed);
 }
 
 impl Counters {
@@ -189,12 +192,22 @@ impl Counters {
         let by_reason = |counters: &[AtomicU64]| {
             Reason::ALL.iter().map(|reason| (*reason, read(&counters[*reason as usize]))).filter(|(_, count)| *count > 0).collect()
         };
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        // A hit is counted once, by its table: what all reads count is what they wait for each other at.
+        let (tables, near_hits): (BTreeMap<_, _>, Vec<u64>) = {
+            let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let stats = |counters: &TableCounters| {
+                let near = read(&counters.near_hits);
+                (TableStats { hits: near + read(&counters.hits), misses: read(&counters.misses), fills: read(&counters.fills) }, near)
+            };
+            let all = tables.iter().map(|((table, category), counters)| ((table.clone(), *category), stats(counters)));
+            all.map(|(name, (stats, near))| ((name, stats), near)).unzip()
+        };
+        let sum = |of: fn(&TableStats) -> u64| tables.values().map(of).sum();
         Stats {
-            hits: read(&self.hits),
-            near_hits: read(&self.near_hits),
-            misses: read(&self.misses),
-            fills: read(&self.fills),
+            hits: sum(|stats| stats.hits),
+            near_hits: near_hits.iter().sum(),
+            misses: sum(|stats| stats.misses),
+            fills: sum(|stats| stats.fills),
             joined: read(&self.joined),
             refreshed_early: read(&self.refreshed_early),
             served_stale: read(&self.served_stale),
@@ -209,24 +222,16 @@ impl Counters {
             undelivered_invalidations: read(&self.undelivered),
             breaker_opened: read(&self.breaker_opened),
             refused_writes: read(&self.refused_writes),
+            uncompressed_bytes: read(&self.uncompressed_bytes),
+            compressed_bytes: read(&self.compressed_bytes),
             bypasses: by_reason(&self.bypasses),
             not_stored: by_reason(&self.not_stored),
-            tables: tables
-                .iter()
-                .map(|((table, category), counters)| {
-                    let stats = TableStats { hits: read(&counters.hits), misses: read(&counters.misses), fills: read(&counters.fills) };
-                    ((table.clone(), *category), stats)
-                })
-                .collect(),
+            tables,
         }
     }
 
     pub(crate) fn reset(&self) {
         let single = [
-            &self.hits,
-            &self.near_hits,
-            &self.misses,
-            &self.fills,
             &self.joined,
             &self.refreshed_early,
             &self.served_stale,
@@ -241,12 +246,14 @@ impl Counters {
             &self.undelivered,
             &self.breaker_opened,
             &self.refused_writes,
+            &self.uncompressed_bytes,
+            &self.compressed_bytes,
         ];
         for counter in single.into_iter().chain(&self.bypasses).chain(&self.not_stored) {
             counter.store(0, Relaxed);
         }
         for counters in self.tables.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            for counter in [&counters.hits, &counters.misses, &counters.fills] {
+            for counter in [&counters.hits, &counters.near_hits, &counters.misses, &counters.fills] {
                 counter.store(0, Relaxed);
             }
         }
@@ -261,7 +268,7 @@ impl Counters {
 pub struct Stats {
     /// Reads answered from the store.
     pub hits: u64,
-    /// Those of them that this process's memory in front of Redis answered.
+    /// Those of them that this process answered without asking the store: answers that it keeps in front of it.
     pub near_hits: u64,
     /// Reads that were looked up and went to the database.
     pub misses: u64,
@@ -295,6 +302,10 @@ pub struct Stats {
     pub breaker_opened: u64,
     /// Writes that were not sent to the database since their fence could not be set.
     pub refused_writes: u64,
+    /// Bytes of rows that were compressed on their way to the store, before that. What was stored as it is counts in neither.
+    pub uncompressed_bytes: u64,
+    /// The same bytes afterwards.
+    pub compressed_bytes: u64,
     /// Reads that were not looked up, by reason.
     pub bypasses: BTreeMap<Reason, u64>,
     /// Reads whose answer was not stored, by reason.
@@ -346,6 +357,9 @@ impl fmt::Display for Stats {
             self.reclaimed,
             self.store_errors
         )?;
+        if self.uncompressed_bytes > 0 {
+            writeln!(f, "{} bytes of rows compressed to {}", self.uncompressed_bytes, self.compressed_bytes)?;
+        }
         for (title, reasons) in [("not looked up", &self.bypasses), ("not stored", &self.not_stored)] {
             for (reason, count) in reasons {
                 writeln!(f, "{title}: {count:>6} x {reason}")?;

@@ -1,6 +1,6 @@
 //! The contract between the engine and a place that keeps entries, generations and fences.
 
-mod bounded;
+pub(crate) mod bounded;
 #[cfg(feature = "redis")]
 mod breaker;
 mod glob;
@@ -10,6 +10,7 @@ mod near;
 #[cfg(feature = "redis")]
 mod redis;
 mod redis_config;
+mod sight;
 
 #[cfg(feature = "redis")]
 pub(crate) use self::breaker::Breaker;
@@ -18,6 +19,7 @@ pub use self::memory::MemoryStore;
 pub use self::redis::{RedisConfigError, RedisStore};
 pub(crate) use self::redis_config::nodes as redis_nodes;
 pub use self::redis_config::{RedisAddress, RedisConfig, RedisTls};
+pub use self::sight::{Changes, Sight};
 
 pub use crate::key::Keyspace;
 pub use crate::tag::{Generation, ServerIdentity, Tag};
@@ -56,20 +58,18 @@ pub struct Lookup {
     pub entry: Option<Bytes>,
     /// One label a tag, in the order asked for. A token of a server other than the one that answered is [`Label::Absent`].
     pub labels: Vec<Label>,
-    /// Whether this process's own memory answered for a store that is elsewhere: then the labels are what stood a moment ago.
-    pub near: bool,
 }
 
-/// What a near cache holds.
+/// How far away entries are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct NearUse {
-    /// Entries, dead ones included.
-    pub entries: u64,
-    /// Bytes that they take.
-    pub bytes: u64,
-    /// Tables whose generations are mirrored.
-    pub mirrored: usize,
+pub enum Whereabouts {
+    /// In this process's memory.
+    Process,
+    /// In another process of this machine, behind a Unix socket: bytes come as fast as they are copied.
+    Machine,
+    /// Behind a network, as far as anybody can tell.
+    Network,
 }
 
 /// The answer of [`CacheStore::create`] for one tag.
@@ -202,12 +202,19 @@ pub trait CacheStore: Debug + Send + Sync {
     /// Asks for a sign of life and the identity of the server that answers.
     async fn ping(&self) -> Result<ServerIdentity, StoreError>;
 
+    /// Where it keeps its entries: it decides whether they are compressed.
+    fn whereabouts(&self) -> Whereabouts;
+
+    /// The generations of these tags, if all of them stand and this process can tell for itself from now on whether they still do; `None` where it can't:
+    /// [`look_up`](Self::look_up) then asks. A store that is elsewhere may be behind by a bound of its own.
+    fn sight(&self, tags: &[Tag]) -> Option<Sight>;
+
     /// Forgets what this process's memory mirrors of these tags. To be called before an answer of the database itself is given to a reader, who must not be given an
     /// older one thereafter.
     fn forget_near(&self, tags: &[Tag]);
 
-    /// What this process's memory in front of a store elsewhere holds; `None` where there is none.
-    fn near(&self) -> Option<NearUse>;
+    /// Of how many tags this process's memory mirrors the generation; `None` where the store is not elsewhere, or mirrors nothing.
+    fn mirrored(&self) -> Option<usize>;
 
     /// How its keys are named; entries are to be named alike.
     fn keyspace(&self) -> &Keyspace;

@@ -32,10 +32,6 @@ impl Variables<'_> {
         redis.connections = self.number("REDIS_MAX_CONNECTIONS", 1..=1024)?.unwrap_or(redis.connections);
         redis.timeout = self.duration("REDIS_SOCKET_TIMEOUT")?.unwrap_or(redis.timeout);
         redis.connect_timeout = self.duration("REDIS_SOCKET_CONNECT_TIMEOUT")?.unwrap_or(redis.connect_timeout);
-        redis.near_bytes = self.number("CACHE_NEAR_BYTES", 1..=u64::MAX)?.unwrap_or(redis.near_bytes);
-        if self.boolean("CACHE_NEAR")? == Some(false) {
-            redis.near_bytes = 0;
-        }
         redis.near_staleness = self.duration("CACHE_NEAR_STALENESS")?.unwrap_or(redis.near_staleness);
         Ok(Some(redis))
     }

@@ -15,7 +15,7 @@ pub(crate) struct Ages {
 
 /// What an answer is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
+pub(crate) enum Use {
     Fresh,
     /// Fresh, and to be read anew.
     Early,
@@ -26,7 +26,7 @@ pub(super) enum Use {
 
 impl Ages {
     /// What an answer of this age is good for that is fresh for so long and took the database so long.
-    pub(super) fn judge(&self, age: Duration, fresh_for: Duration, cost: Duration) -> Use {
+    pub(crate) fn judge(&self, age: Duration, fresh_for: Duration, cost: Duration) -> Use {
         let life = self.ttl.min(fresh_for);
         match life.checked_sub(age) {
             Some(left) if self.is_early(cost, left) => Use::Early,

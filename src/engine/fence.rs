@@ -334,6 +334,8 @@ mod tests {
                 lease: Duration::from_secs(10),
                 fence_bound: Duration::from_secs(10),
                 without: None,
+                compression: crate::policy::Compression::Never,
+                max_entry: 0,
             };
             let store = Arc::new(MemoryStore::new(keyspace.clone(), 1 << 20));
             let engine = Arc::new(Engine::new(store, rules, Arc::clone(&counters), Arc::new(Nobody)));

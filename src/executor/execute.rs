@@ -1,13 +1,13 @@
 //! The executor's face to sqlx: every method, by what the statement means.
 
 use super::CachingExecutor;
-use super::read::Answer;
+use super::reading::Reading;
+use super::recall::Recall;
 use super::schema::Plan;
 use crate::analysis::{Session, Writes};
 use crate::database::{Backend, Request, Steps};
 use crate::engine::Engine;
 use crate::stats::Reason;
-use either::Either;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, future, stream};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Which way a statement goes.
-enum Route<'a> {
+pub(super) enum Route<'a> {
     /// Past the cache.
     Direct,
     /// It may be answered from the cache.
@@ -26,7 +26,7 @@ enum Route<'a> {
 }
 
 impl<DB: Backend> CachingExecutor<DB> {
-    fn route(&self, sql: &str) -> Route<'_> {
+    pub(super) fn route(&self, sql: &str) -> Route<'_> {
         let Some(engine) = &self.shared.engine else { return Route::Direct };
         let plan = self.shared.plan(sql);
         let commits = plan.analysis.commits && (plan.analysis.session == Session::Changed || self.shared.session_changed.load(SeqCst));
@@ -47,6 +47,38 @@ impl<DB: Backend> CachingExecutor<DB> {
         }
     }
 
+    /// Every step, this way.
+    pub(super) fn many<'a>(&'a self, route: Route<'a>, request: Request<DB>) -> Steps<'a, DB> {
+        match route {
+            Route::Direct => self.direct(request),
+            Route::Read(plan) => Reading::Asked(Some((self, plan, request))).boxed(),
+            Route::Write(engine, plan) => self.shared.write(engine, plan, request),
+        }
+    }
+
+    /// The first row, if any, this way.
+    pub(super) fn optional<'a>(&'a self, route: Route<'a>, request: Request<DB>) -> BoxFuture<'a, Result<Option<DB::Row>, Error>> {
+        match route {
+            Route::Read(plan) => async move {
+                match self.recall(&plan, &request, true, None) {
+                    Recall::Ready(replayed) => Ok(replayed.rows.into_iter().next()),
+                    recalled => Box::pin(self.read_one(&plan, request, recalled)).await,
+                }
+            }
+            .boxed(),
+            Route::Direct => async move {
+                let mut connection = self.shared.lend().await?;
+                connection.fetch_optional(request).await
+            }
+            .boxed(),
+            Route::Write(engine, plan) => {
+                // To its end: a driver may give the first row before the server has finished.
+                let steps = self.shared.write(engine, plan, request);
+                steps.try_fold(None, |first: Option<DB::Row>, step| future::ready(Ok(first.or_else(|| step.right())))).boxed()
+            }
+        }
+    }
+
     fn direct(&self, request: Request<DB>) -> Steps<'_, DB> {
         async_stream::try_stream! {
             let mut connection = self.shared.lend().await?;
@@ -55,38 +87,6 @@ impl<DB: Backend> CachingExecutor<DB> {
                 yield step;
             }
         }
-        .boxed()
-    }
-
-    /// Rows as they come: from the store at once, from the database one by one while a copy is kept.
-    fn read(&self, plan: Arc<Plan>, request: Request<DB>) -> Steps<'_, DB> {
-        async move {
-            Ok(match self.answer(&plan, request, false).await? {
-                Answer::Whole(replayed) => {
-                    let steps = replayed.rows.into_iter().map(Either::Right).chain([Either::Left(replayed.result)]);
-                    stream::iter(steps.map(Ok)).left_stream()
-                }
-                Answer::Live(live) => {
-                    let steps = stream::try_unfold(live, async |mut live| Ok(live.next().await?.map(|step| (step, live))));
-                    steps.left_stream().right_stream()
-                }
-                Answer::Alone(request, mut filling) => {
-                    let steps = async_stream::try_stream! {
-                        let sql = request.sql.clone();
-                        let mut connection = self.shared.lend().await?;
-                        let mut steps = connection.fetch_many(request);
-                        while let Some(step) = steps.try_next().await? {
-                            filling.see(&step);
-                            yield step;
-                        }
-                        drop(steps);
-                        filling.finish(&sql, connection).await.store().await;
-                    };
-                    steps.right_stream().right_stream()
-                }
-            })
-        }
-        .try_flatten_stream()
         .boxed()
     }
 }
@@ -103,11 +103,7 @@ impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
             Ok(request) => request,
             Err(error) => return stream::once(future::ready(Err(error))).boxed(),
         };
-        match self.route(request.sql.as_str()) {
-            Route::Direct => self.direct(request),
-            Route::Read(plan) => self.read(plan, request),
-            Route::Write(engine, plan) => self.shared.write(engine, plan, request),
-        }
+        self.many(self.route(request.sql.as_str()), request)
     }
 
     fn execute_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<DB::QueryResult, Error>>
@@ -157,7 +153,14 @@ impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
             Err(error) => return future::ready(Err(error)).boxed(),
         };
         match self.route(request.sql.as_str()) {
-            Route::Read(plan) => async move { self.read_all(&plan, request).await }.boxed(),
+            Route::Read(plan) => async move {
+                match self.recall(&plan, &request, false, None) {
+                    Recall::Ready(replayed) => Ok(replayed.rows),
+                    // Boxed, so that whoever finds ready-made rows doesn't carry the room for all that it takes to have none.
+                    recalled => Box::pin(self.read_all(&plan, request, recalled)).await,
+                }
+            }
+            .boxed(),
             Route::Direct => rows_of::<DB>(self.direct(request)),
             Route::Write(engine, plan) => rows_of::<DB>(self.shared.write(engine, plan, request)),
         }
@@ -172,19 +175,7 @@ impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
             Ok(request) => request,
             Err(error) => return future::ready(Err(error)).boxed(),
         };
-        match self.route(request.sql.as_str()) {
-            Route::Read(plan) => async move { self.read_one(&plan, request).await }.boxed(),
-            Route::Direct => async move {
-                let mut connection = self.shared.lend().await?;
-                connection.fetch_optional(request).await
-            }
-            .boxed(),
-            Route::Write(engine, plan) => {
-                // To its end: a driver may give the first row before the server has finished.
-                let steps = self.shared.write(engine, plan, request);
-                steps.try_fold(None, |first: Option<DB::Row>, step| future::ready(Ok(first.or_else(|| step.right())))).boxed()
-            }
-        }
+        self.optional(self.route(request.sql.as_str()), request)
     }
 
     fn fetch_one<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<DB::Row, Error>>

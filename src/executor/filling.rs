@@ -3,6 +3,7 @@
 use super::CachingExecutor;
 use super::lent::Lent;
 use super::schema::Plan;
+use super::shelf::Question;
 use crate::analysis::Dialect;
 use crate::database::{Backend, Request, Step};
 use crate::engine::{Engine, Permit};
@@ -23,6 +24,7 @@ pub(super) struct Miss<DB: Backend> {
     pub(super) executor: CachingExecutor<DB>,
     pub(super) engine: Arc<Engine>,
     pub(super) plan: Arc<Plan>,
+    pub(super) question: Question,
     pub(super) key: Arc<str>,
     /// Whether one row is asked for, or all.
     pub(super) one: bool,
@@ -223,6 +225,7 @@ impl<DB: Backend> Clone for Miss<DB> {
             executor: self.executor.clone(),
             engine: Arc::clone(&self.engine),
             plan: Arc::clone(&self.plan),
+            question: self.question.clone(),
             key: Arc::clone(&self.key),
             permit: self.permit.clone(),
             ..*self
@@ -250,13 +253,14 @@ impl<DB: Backend> Finished<DB> {
 impl<DB: Backend> Kept<DB> {
     pub(super) async fn store(self) {
         let Self { miss, rows, cost } = self;
-        let counters = &miss.executor.shared.counters;
-        let facts = Facts { fresh_for: miss.executor.shared.policy.jittered(miss.ttl), cost };
-        if miss.engine.fill(&miss.key, &miss.plan.reads, &miss.permit, facts, &rows, miss.stale).await {
-            count(&counters.fills);
-            count(&miss.plan.counters.fills);
-        } else {
-            counters.not_stored(Reason::Store);
+        let shared = &miss.executor.shared;
+        let facts = Facts { fresh_for: shared.policy.jittered(miss.ttl), cost };
+        match miss.engine.fill(&miss.key, &miss.plan.reads, &miss.permit, facts, &rows, miss.stale).await {
+            Some(answered) => {
+                count(&miss.plan.counters.fills);
+                shared.shelve(&miss.engine, &miss.plan, miss.question, answered);
+            }
+            None => shared.counters.not_stored(Reason::Store),
         }
     }
 }

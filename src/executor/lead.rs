@@ -182,7 +182,6 @@ impl<DB: Backend> Leader<DB> {
         let Self { flight, miss, sql, mut teller } = self;
         let in_background = teller.is_none();
         if !in_background {
-            count(&miss.executor.shared.counters.misses);
             count(&miss.plan.counters.misses);
         }
         let (engine, key) = (Arc::clone(&miss.engine), miss.key.clone());

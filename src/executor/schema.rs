@@ -5,17 +5,20 @@ use super::refresh::Edition;
 use crate::analysis::{self, Analysis, Bypass, Category, Dialect, Session, Writes};
 use crate::catalog::{Catalog, Ident, Name};
 use crate::database::Backend;
+use crate::engine::Engine;
 use crate::key;
 use crate::rows::RowCodec;
 use crate::stats::TableCounters;
-use crate::store::Label;
+use crate::store::{Label, Sight};
 use crate::tag::{Generation, Tag};
+use arc_swap::ArcSwapOption;
 use quick_cache::Weighter;
+use sha2::Sha256;
 use sqlx::Pool;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -31,6 +34,8 @@ const LOAD_AGAIN: Duration = Duration::from_secs(1);
 /// How long a commit waits for a connection to read the catalog on.
 const SPARE_CONNECTION: Duration = Duration::from_millis(250);
 
+static PLANS: AtomicU64 = AtomicU64::new(0);
+
 /// What a statement's text means, made once per text and catalog.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -45,6 +50,12 @@ pub(crate) struct Plan {
     pub(crate) ttl: Duration,
     /// How long after that it may be served while it is read anew.
     pub(crate) stale: Duration,
+    /// Another for every plan, and so for every text.
+    pub(super) id: u64,
+    /// The state of the key's hash after the text, once it was needed.
+    pub(super) hashed: OnceLock<Sha256>,
+    /// What was last seen of the generations that its read depends on.
+    pub(super) sight: ArcSwapOption<Sight>,
     pub(crate) experience: Experience,
     pub(crate) counters: Arc<TableCounters>,
     /// The schema that it was made with.
@@ -77,6 +88,18 @@ impl Experience {
 
     pub(super) fn is_unkept(&self) -> bool {
         self.unkept.load(Relaxed)
+    }
+}
+
+impl Plan {
+    /// The generations that its read depends on, if all of them stand and this process can tell.
+    pub(super) fn sight(&self, engine: &Engine) -> Option<Arc<Sight>> {
+        if let Some(sight) = self.sight.load().as_ref().filter(|sight| sight.holds()) {
+            return Some(Arc::clone(sight));
+        }
+        let sight = Arc::new(engine.sight(&self.reads)?);
+        self.sight.store(Some(Arc::clone(&sight)));
+        Some(sight)
     }
 }
 
@@ -224,6 +247,9 @@ impl<DB: Backend> Shared<DB> {
         Plan {
             ttl: self.policy.ttl(&analysis),
             stale: self.policy.stale(&analysis),
+            id: PLANS.fetch_add(1, Relaxed),
+            hashed: OnceLock::new(),
+            sight: ArcSwapOption::empty(),
             experience: Experience::default(),
             analysis,
             reads,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -53,21 +54,34 @@ fn weight(key: &str, bytes: &Bytes) -> u64 {
     key.len() as u64 + bytes.len() as u64 + OVERHEAD
 }
 
+/// A sharded cache of so much weight, and the weight of the largest that it should be given: at most a quarter of the budget, and 1 MiB at least from a budget of
+/// 4 MiB on. More would push out too much of what its shard holds.
+pub(crate) fn cache<K, V, W, B>(budget: u64, weighter: W, hasher: B) -> (Cache<K, V, W, B>, u64)
+where
+    K: Eq + Hash,
+    V: Clone,
+    W: Weighter<K, V> + Clone,
+    B: BuildHasher + Clone,
+{
+    let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    // A power of two, rounded down: the cache would round up, and shards would become too small.
+    let shards = 1 << (budget / SHARD).clamp(1, parallelism * 4).ilog2();
+    let items = usize::try_from(budget / USUAL_ENTRY).unwrap_or(usize::MAX).max(32 * shards);
+    let options = OptionsBuilder::new().shards(shards).estimated_items_capacity(items).weight_capacity(budget).build();
+    let cache = match options {
+        Ok(options) => Cache::with_options(options, weighter, hasher, DefaultLifecycle::default()),
+        // Only an incomplete builder is refused.
+        Err(_) => Cache::with(items, budget, weighter, hasher, DefaultLifecycle::default()),
+    };
+    let largest = cache.shard_capacity() / LARGEST_PART;
+    (cache, largest)
+}
+
 impl Bounded {
     /// Up to so many bytes of keys and values. An entry that would take too large a part of them is not kept: at most a quarter of the budget, and 1 MiB at
     /// least from a budget of 4 MiB on.
     pub(super) fn new(budget: u64) -> Self {
-        let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-        // A power of two, rounded down: the cache would round up, and shards would become too small.
-        let shards = 1 << (budget / SHARD).clamp(1, parallelism * 4).ilog2();
-        let items = usize::try_from(budget / USUAL_ENTRY).unwrap_or(usize::MAX).max(32 * shards);
-        let options = OptionsBuilder::new().shards(shards).estimated_items_capacity(items).weight_capacity(budget).build();
-        let entries = match options {
-            Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default()),
-            // Only an incomplete builder is refused.
-            Err(_) => Cache::with(items, budget, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default()),
-        };
-        let largest = entries.shard_capacity() / LARGEST_PART;
+        let (entries, largest) = cache(budget, Weight, DefaultHashBuilder::default());
         Self { entries, largest }
     }
 

@@ -10,7 +10,10 @@
 //! that counted. [`IN_ROW`] of them without an answer in between open the breaker, or as many within [`WINDOW`] if at least one operation in [`SHARE`]
 //! failed: a store that is merely too slow answers now and then.
 
-use super::{CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Wish};
+use super::{
+    CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Whereabouts,
+    Wish,
+};
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
@@ -47,6 +50,7 @@ struct Core {
     counters: Arc<Counters>,
     /// Why it is open: the last failure in words.
     open: ArcSwapOption<Arc<str>>,
+    openings: Changes,
     /// Whether there are failures that an answer makes up for: what the hot path reads.
     failing: AtomicBool,
     /// Whether somebody looks after the store.
@@ -87,6 +91,7 @@ impl Breaker {
             inner,
             counters,
             open: ArcSwapOption::empty(),
+            openings: Changes::default(),
             failing: AtomicBool::new(false),
             probing: AtomicBool::new(false),
             tally: Mutex::new(tally),
@@ -98,15 +103,6 @@ impl Breaker {
         &self,
         operation: impl FnOnce() -> F + Send,
     ) -> Result<T, StoreError> {
-        self.pass_and_judge(operation, |_| true).await
-    }
-
-    /// The same for one whose answer need not be a sign of life.
-    async fn pass_and_judge<T, F: Future<Output = Result<T, StoreError>> + Send>(
-        &self,
-        operation: impl FnOnce() -> F + Send,
-        lives: impl Fn(&T) -> bool + Send,
-    ) -> Result<T, StoreError> {
         let core = &self.0;
         if let Some(cause) = core.open.load().as_deref() {
             core.look_after();
@@ -116,7 +112,6 @@ impl Breaker {
         let outcome = operation().await;
         match &outcome {
             Err(error) if counts(error) => core.failed(began, error),
-            Ok(answer) if !lives(answer) => {}
             _ => core.answered(),
         }
         outcome
@@ -152,6 +147,7 @@ impl Core {
         }
         if tally.fails(began) {
             self.open.store(Some(Arc::new(error.to_string().into())));
+            self.openings.note();
             // Whatever is still under way belongs to the failures that opened it.
             tally.forgive();
             self.failing.store(false, Relaxed);
@@ -241,7 +237,7 @@ async fn probe(mut probing: Probing) {
 #[async_trait]
 impl CacheStore for Breaker {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        self.pass_and_judge(|| self.0.inner.look_up(key, tags), |found| !found.near).await
+        self.pass(|| self.0.inner.look_up(key, tags)).await
     }
 
     async fn create(&self, tags: &[Tag]) -> Result<Vec<Creation>, StoreError> {
@@ -297,6 +293,17 @@ impl CacheStore for Breaker {
         self.pass(|| self.0.inner.ping()).await
     }
 
+    fn whereabouts(&self) -> Whereabouts {
+        self.0.inner.whereabouts()
+    }
+
+    fn sight(&self, tags: &[Tag]) -> Option<Sight> {
+        let Core { open, openings, inner, .. } = &*self.0;
+        let seen = openings.so_far();
+        // Who can't reach the store can't be told either.
+        if open.load().is_some() { None } else { inner.sight(tags).map(|sight| sight.and_while(openings, seen)) }
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         self.0.inner.forget_near(tags);
     }
@@ -305,8 +312,8 @@ impl CacheStore for Breaker {
         self.0.inner.keyspace()
     }
 
-    fn near(&self) -> Option<NearUse> {
-        self.0.inner.near()
+    fn mirrored(&self) -> Option<usize> {
+        self.0.inner.mirrored()
     }
 }
 

@@ -1,13 +1,17 @@
 //! The embedded store: one process, bounded by bytes, no server needed.
 
 use super::bounded::Bounded;
-use super::{ALL_GENERATION, CacheStore, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, NearUse, StoreError, TABLE_GENERATION, glob};
+use super::{
+    ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Sight, StoreError, TABLE_GENERATION, Whereabouts,
+    glob,
+};
 use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -20,15 +24,23 @@ pub struct MemoryStore {
     entries: Bounded,
     /// Never held across an await, and never taken the other way round: a lock of `entries` may be held while this one is taken.
     tags: RwLock<HashMap<Tag, State>>,
+    /// How often entries were deleted by their names.
+    deletions: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     generation: Option<Generation>,
     fence: HashSet<FenceId>,
+    changes: Changes,
 }
 
 impl State {
+    fn drop_generation(&mut self) {
+        self.generation = None;
+        self.changes.note();
+    }
+
     fn label(&self) -> Label {
         match self.generation {
             _ if !self.fence.is_empty() => Label::Fenced,
@@ -42,7 +54,7 @@ impl MemoryStore {
     /// A store that keeps up to so many bytes of keys and entries. An entry that would take too large a part of them is not kept: at most a quarter of
     /// the budget, and 1 MiB at least from a budget of 4 MiB on.
     pub fn new(keyspace: Keyspace, budget: u64) -> Self {
-        Self { keyspace, entries: Bounded::new(budget), tags: RwLock::default() }
+        Self { keyspace, entries: Bounded::new(budget), tags: RwLock::default(), deletions: AtomicU64::new(0) }
     }
 
     // Whoever panicked while holding the lock left no half-made state: every change is one insertion or removal.
@@ -84,7 +96,7 @@ impl CacheStore for MemoryStore {
         let entry = self.entries.get(key);
         let states = self.read();
         let labels = tags.iter().map(|tag| states.get(tag).map_or(Label::Absent, State::label)).collect();
-        Ok(Lookup { entry, labels, near: false })
+        Ok(Lookup { entry, labels })
     }
 
     async fn create(&self, tags: &[Tag]) -> Result<Vec<Creation>, StoreError> {
@@ -124,7 +136,7 @@ impl CacheStore for MemoryStore {
         for tag in tags {
             let state = states.entry(tag.clone()).or_default();
             state.fence.insert(id.clone());
-            state.generation = None;
+            state.drop_generation();
         }
         Ok(())
     }
@@ -151,7 +163,7 @@ impl CacheStore for MemoryStore {
         let mut states = self.write();
         for tag in tags {
             if let Some(state) = states.get_mut(tag) {
-                state.generation = None;
+                state.drop_generation();
                 if state.fence.is_empty() {
                     states.remove(tag);
                 }
@@ -176,15 +188,38 @@ impl CacheStore for MemoryStore {
         self.write().retain(|tag, state| {
             if glob::matches(&pattern, &self.keyspace.generation(tag)) {
                 deleted += u64::from(state.label() != Label::Absent);
-                state.generation = None;
+                state.drop_generation();
             }
             state.label() != Label::Absent
         });
-        Ok(deleted + self.entries.remove_where(|key, _| glob::matches(&pattern, key)))
+        let removed = self.entries.remove_where(|key, _| glob::matches(&pattern, key));
+        // Last, and whoever saw a generation before must look again: what executors keep of these entries is gone for them, too.
+        let mut states = self.write();
+        self.deletions.fetch_add(1, SeqCst);
+        states.values_mut().for_each(|state| state.changes.note());
+        Ok(deleted + removed)
     }
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         Ok(ServerIdentity::default())
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::Process
+    }
+
+    fn sight(&self, tags: &[Tag]) -> Option<Sight> {
+        if tags.is_empty() {
+            return None;
+        }
+        let states = self.read();
+        let mut standing = Vec::with_capacity(tags.len());
+        for tag in tags {
+            let state = states.get(tag)?;
+            let Label::Standing(generation) = state.label() else { return None };
+            standing.push((generation, &state.changes));
+        }
+        Some(Sight::new(self.deletions.load(SeqCst), standing))
     }
 
     fn forget_near(&self, _tags: &[Tag]) {}
@@ -193,7 +228,7 @@ impl CacheStore for MemoryStore {
         &self.keyspace
     }
 
-    fn near(&self) -> Option<NearUse> {
+    fn mirrored(&self) -> Option<usize> {
         None
     }
 }

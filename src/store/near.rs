@@ -1,6 +1,7 @@
-//! The near cache: entries, and a mirror of generations, in this process, in front of a store elsewhere that tells when a generation changes.
+//! The near cache's mirror of generations, in this process, in front of a store elsewhere that tells when a generation changes.
 //!
-//! An entry here is valid if the mirror has every generation it was read under. The mirror is kept true by what the store pushes, and the rules are these:
+//! An answer that is kept in this process is valid if the mirror has every generation it was read under. The mirror is kept true by what the store pushes, and the
+//! rules are these:
 //!
 //! - A reply and a later push are handled by different tasks, so a reply could be mirrored after the push that revokes it. Hence every drop is counted, per tag
 //!   and before anything is looked at ([`Near::observe`]); a reply is mirrored only if its tags were not dropped since its request was *sent*.
@@ -12,11 +13,8 @@
 //! - A reader never goes back in time within a process: a fill's reply confirms its generations, a direct read drops its tags before it returns, and a reply that
 //!   differs from the mirror drops both.
 
-use super::bounded::Bounded;
-use super::{Label, Lookup, NearUse};
-use crate::entry;
+use super::{Changes, Label, Sight};
 use crate::tag::{Generation, Tag};
-use bytes::Bytes;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -25,10 +23,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Entries and mirror.
+/// The mirror.
 #[derive(Debug)]
 pub(super) struct Near {
-    entries: Bounded,
     /// How long after the sending of a heartbeat that came back the mirror is believed.
     bound: Duration,
     mirror: RwLock<Mirror>,
@@ -44,7 +41,7 @@ struct Mirror {
 /// Stays when what it mirrored is dropped: there are as many as tables.
 #[derive(Debug, Default)]
 struct Slot {
-    drops: u64,
+    drops: Changes,
     mirrored: Option<Mirrored>,
 }
 
@@ -56,7 +53,7 @@ struct Mirrored {
 
 impl Slot {
     fn drop_mirrored(&mut self) {
-        self.drops += 1;
+        self.drops.note();
         self.mirrored = None;
     }
 }
@@ -72,9 +69,9 @@ pub(super) struct Observed {
 }
 
 impl Near {
-    /// Holds up to so many bytes of entries.
-    pub(super) fn new(budget: u64, bound: Duration) -> Self {
-        Self { entries: Bounded::new(budget), bound, mirror: RwLock::default() }
+    /// To be believed within `bound` of a heartbeat.
+    pub(super) fn new(bound: Duration) -> Self {
+        Self { bound, mirror: RwLock::default() }
     }
 
     // Whoever panicked while holding the lock left no half-made state: every change is one assignment.
@@ -86,44 +83,47 @@ impl Near {
         self.mirror.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The entry, if the mirror has its generations and may be believed.
-    pub(super) fn look_up(&self, key: &str, tags: &[Tag]) -> Option<Lookup> {
-        let entry = self.entries.get(key)?;
+    /// What is mirrored of these tags, if all of them are and the mirror may be believed.
+    pub(super) fn sight(&self, tags: &[Tag]) -> Option<Sight> {
         let now = Instant::now();
         let mirror = self.read();
-        let mut labels = Vec::with_capacity(tags.len());
+        let mut standing = Vec::with_capacity(tags.len());
+        let mut sessions: Vec<Arc<Session>> = Vec::new();
         for tag in tags {
-            let mirrored = mirror.slots.get(tag)?.mirrored.as_ref()?;
-            mirrored.session.want_beats();
-            if !mirrored.session.is_fresh(now, self.bound) {
-                return None;
+            let slot = mirror.slots.get(tag)?;
+            let Mirrored { generation, session } = slot.mirrored.as_ref()?;
+            if !sessions.iter().any(|known| Arc::ptr_eq(known, session)) {
+                session.want_beats();
+                if !session.is_fresh(now, self.bound) {
+                    return None;
+                }
+                sessions.push(Arc::clone(session));
             }
-            labels.push(Label::Standing(mirrored.generation));
+            standing.push((*generation, &slot.drops));
         }
-        drop(mirror);
-        entry::carries(&entry, &labels).then_some(Lookup { entry: Some(entry), labels, near: true })
+        Some(Sight::new(mirror.drops, standing).told_by(sessions, self.bound))
     }
 
     pub(super) fn observe(&self, tags: &[Tag]) -> Observed {
         let mirror = self.read();
         let slots = || tags.iter().map(|tag| mirror.slots.get(tag));
         Observed {
-            drops: slots().map(|slot| slot.map_or(0, |slot| slot.drops)).collect(),
+            drops: slots().map(|slot| slot.map_or(0, |slot| slot.drops.so_far())).collect(),
             everything: mirror.drops,
             mirrored: slots().all(|slot| slot.is_some_and(|slot| slot.mirrored.is_some())),
         }
     }
 
-    /// Takes note of a reply over a session: mirrors what was `tracked` and not dropped since it was observed, and drops what differs from the mirror. Whether the
-    /// mirror has these generations thereafter.
-    pub(super) fn confirm(&self, observed: &Observed, tags: &[Tag], labels: &[Label], session: &Arc<Session>, tracked: bool) -> bool {
+    /// Takes note of a reply over a session: mirrors what was `tracked` and not dropped since it was observed, and drops what differs from the mirror.
+    pub(super) fn confirm(&self, observed: &Observed, tags: &[Tag], labels: &[Label], session: &Arc<Session>, tracked: bool) {
         let has = |slot: Option<&Slot>, label: &Label| {
             let mirrored = slot.and_then(|slot| slot.mirrored.as_ref());
             matches!((mirrored, label), (Some(mirrored), Label::Standing(generation)) if mirrored.generation == *generation)
         };
         let all = |mirror: &Mirror| tags.iter().zip(labels).all(|(tag, label)| has(mirror.slots.get(tag), label));
+        // Most of the time all of it is mirrored already.
         if observed.mirrored && all(&self.read()) {
-            return true;
+            return;
         }
         let mut mirror = self.write();
         // Under the lock: who ends a session ends it there, before it drops what was mirrored.
@@ -136,22 +136,12 @@ impl Near {
             match (&slot.mirrored, label) {
                 (Some(mirrored), Label::Standing(generation)) if mirrored.generation == *generation => {}
                 (Some(_), _) => slot.drop_mirrored(),
-                (None, Label::Standing(generation)) if may_mirror && slot.drops == *drops => {
+                (None, Label::Standing(generation)) if may_mirror && slot.drops.so_far() == *drops => {
                     slot.mirrored = Some(Mirrored { generation: *generation, session: Arc::clone(session) });
                 }
                 (None, _) => {}
             }
         }
-        all(&mirror)
-    }
-
-    /// Keeps an entry, which is served as long as its generations are mirrored.
-    pub(super) fn keep(&self, key: &str, entry: Bytes, ttl: Duration) {
-        self.entries.insert(key, entry, ttl);
-    }
-
-    pub(super) fn discard(&self, key: &str) {
-        self.entries.remove(key);
     }
 
     /// Drops what is mirrored of these tags, and what is being asked for.
@@ -167,7 +157,7 @@ impl Near {
         let mut mirror = self.write();
         mirror.drops += 1;
         for slot in mirror.slots.values_mut() {
-            slot.mirrored = None;
+            slot.drop_mirrored();
         }
     }
 
@@ -183,9 +173,9 @@ impl Near {
         session.wake.notify_one();
     }
 
-    pub(super) fn in_use(&self) -> NearUse {
-        let mirrored = self.read().slots.values().filter(|slot| slot.mirrored.is_some()).count();
-        NearUse { entries: self.entries.len(), bytes: self.entries.weight(), mirrored }
+    /// How many generations are mirrored.
+    pub(super) fn mirrored(&self) -> usize {
+        self.read().slots.values().filter(|slot| slot.mirrored.is_some()).count()
     }
 }
 
@@ -229,12 +219,12 @@ impl Session {
         u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 
-    fn is_fresh(&self, now: Instant, bound: Duration) -> bool {
+    pub(super) fn is_fresh(&self, now: Instant, bound: Duration) -> bool {
         let beat = self.beat.load(SeqCst);
         beat != 0 && self.began + Duration::from_nanos(beat) + bound >= now
     }
 
-    fn want_beats(&self) {
+    pub(super) fn want_beats(&self) {
         // Most of the time it is wanted already: then the line stays shared among the cores.
         if !self.wanted.load(Relaxed) && !self.wanted.swap(true, SeqCst) {
             self.wake.notify_one();
@@ -295,14 +285,12 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use std::collections::VecDeque;
 
-    const KEY: &str = "sql:a:data:0";
     const BOUND: Duration = Duration::from_millis(100);
-    const TTL: Duration = Duration::from_mins(1);
 
     type Revoke = fn(&Near, &Arc<Session>);
 
     fn near() -> Near {
-        Near::new(1 << 20, BOUND)
+        Near::new(BOUND)
     }
 
     fn fresh() -> Generation {
@@ -313,33 +301,29 @@ mod tests {
         [Tag::all(), Tag::table("a")]
     }
 
-    fn entry_under(generations: &[Generation]) -> Bytes {
-        entry::encode(KEY, &tags(), generations, entry::Facts { fresh_for: Duration::MAX, cost: Duration::ZERO }, b"rows")
-    }
-
     /// A heartbeat that is sent now and comes back at once.
     fn beat(session: &Session) {
         session.sends("beat");
         assert!(session.came_back(b"beat"));
     }
 
-    /// Everything mirrored, and an entry kept.
+    /// Everything mirrored.
     fn warm(near: &Near, session: &Arc<Session>) -> [Generation; 2] {
         let generations = [fresh(), fresh()];
         let labels = generations.map(Label::Standing);
         let observed = near.observe(&tags());
-        assert!(near.confirm(&observed, &tags(), &labels, session, true));
-        near.keep(KEY, entry_under(&generations), TTL);
+        near.confirm(&observed, &tags(), &labels, session, true);
+        assert_eq!(near.mirrored(), 2);
         beat(session);
         generations
     }
 
-    fn hits(near: &Near) -> bool {
-        near.look_up(KEY, &tags()).is_some()
+    fn sees(near: &Near) -> bool {
+        near.sight(&tags()).is_some()
     }
 
     #[test]
-    fn whatever_revokes_a_generation_ends_its_hits() {
+    fn whatever_revokes_a_generation_ends_what_was_seen_and_what_could_be() {
         let drops: [(&str, Revoke); 4] = [
             ("a push", |near, _| near.drop_tags(&tags()[1..])),
             ("everything", |near, _| near.drop_everything()),
@@ -347,21 +331,32 @@ mod tests {
             ("another label", |near, session| {
                 let observed = near.observe(&tags());
                 let labels = [Label::Standing(fresh()), Label::Fenced];
-                assert!(!near.confirm(&observed, &tags(), &labels, session, false));
+                near.confirm(&observed, &tags(), &labels, session, false);
             }),
         ];
         for (name, revoke) in drops {
             let (near, session) = (near(), Arc::new(Session::new()));
-            warm(&near, &session);
-            assert!(hits(&near), "{name}");
+            let generations = warm(&near, &session);
+            let sight = near.sight(&tags()).unwrap();
+            assert!(sight.holds() && sight.generations() == generations, "{name}");
             revoke(&near, &session);
-            assert!(!hits(&near), "{name}");
+            assert!(!sight.holds() && !sees(&near), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_mirrored_again_is_seen_again_and_not_what_was_deleted_by_name() {
         let (near, session) = (near(), Arc::new(Session::new()));
-        warm(&near, &session);
-        assert!(near.look_up(KEY, &tags()[..1]).is_none(), "of other tags");
-        near.discard(KEY);
-        assert!(!hits(&near));
+        let labels = warm(&near, &session).map(Label::Standing);
+        let first = near.sight(&tags()).unwrap();
+        for (revoke, alike) in [(Near::drop_tags as fn(&Near, &[Tag]), true), (|near, _| near.drop_everything(), false)] {
+            revoke(&near, &tags());
+            let observed = near.observe(&tags());
+            near.confirm(&observed, &tags(), &labels, &session, true);
+            let again = near.sight(&tags()).unwrap();
+            assert!(again.holds() && !first.holds());
+            assert_eq!(again.is_like(&first), alike);
+        }
     }
 
     #[test]
@@ -373,27 +368,30 @@ mod tests {
             let labels = [fresh(), fresh()].map(Label::Standing);
             let observed = near.observe(&tags());
             revoke(&near, &session);
-            assert!(!near.confirm(&observed, &tags(), &labels, &session, true));
+            near.confirm(&observed, &tags(), &labels, &session, true);
+            beat(&session);
+            assert!(!sees(&near));
         }
         let (near, session) = (near(), Arc::new(Session::new()));
         let observed = near.observe(&tags());
-        assert!(!near.confirm(&observed, &tags(), &[fresh(), fresh()].map(Label::Standing), &session, false), "nor what is not tracked");
-        assert_eq!(near.in_use().mirrored, 0);
+        near.confirm(&observed, &tags(), &[fresh(), fresh()].map(Label::Standing), &session, false);
+        assert_eq!(near.mirrored(), 0, "nor what is not tracked");
     }
 
     #[tokio::test(start_paused = true)]
     async fn hits_last_as_long_as_heartbeats_come_back_by_the_time_they_were_sent() {
         let (near, session) = (near(), Arc::new(Session::new()));
         warm(&near, &session);
+        let sight = near.sight(&tags()).unwrap();
         tokio::time::advance(Duration::from_millis(99)).await;
-        assert!(hits(&near));
+        assert!(sees(&near) && sight.holds());
         session.sends("late");
         tokio::time::advance(Duration::from_millis(60)).await;
-        assert!(!hits(&near));
+        assert!(!sees(&near) && !sight.holds());
         assert!(!session.came_back(b"beat"), "the echo of an earlier one");
-        assert!(session.came_back(b"late") && hits(&near));
+        assert!(session.came_back(b"late") && sees(&near) && sight.holds());
         tokio::time::advance(Duration::from_millis(41)).await;
-        assert!(!hits(&near), "counted from its sending");
+        assert!(!sees(&near) && !sight.holds(), "counted from its sending");
     }
 
     /// A server, and the way between: requests and replies in order, pushes among the replies.

@@ -39,14 +39,14 @@ use self::request::{Packet, Place, Request, backend};
 use self::sentinel::Sentinels;
 use self::tracking::Tracking;
 use super::near::Near;
-use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, NearUse, RedisConfig, StoreError};
-use super::{Lease, LeaseFate, Wish};
+use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, Sight, StoreError};
+use super::{Lease, LeaseFate, Whereabouts, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use redis::{Cmd, Script, Value};
+use redis::{Cmd, ConnectionAddr, Script, Value};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -104,6 +104,7 @@ pub struct RedisStore {
     guard: Option<Duration>,
     /// Where it is, for people.
     address: String,
+    whereabouts: Whereabouts,
 }
 
 /// Where requests go.
@@ -124,12 +125,20 @@ impl RedisStore {
     pub fn new(config: &RedisConfig, keyspace: Keyspace) -> Result<Self, RedisConfigError> {
         let target = config.target()?;
         let keyspace = if matches!(target, Target::Cluster { .. }) { keyspace.in_cluster() } else { keyspace };
-        let near = (config.near_bytes > 0).then(|| Arc::new(Near::new(config.near_bytes, config.near_staleness)));
+        let near = config.near.then(|| Arc::new(Near::new(config.near_staleness)));
         let tracking = |near: &Arc<Near>| Arc::new(Tracking::new(Arc::clone(near), keyspace.clone(), config.near_staleness));
         let tracking = near.as_ref().map(tracking);
         let one = |source| Route::One(Pool::new(source, tracking.clone(), config.connections, config.connect_timeout));
+        // A host of this name may be anywhere, `localhost` included: think of tunnels.
+        let mut whereabouts = Whereabouts::Network;
         let (address, route) = match target {
-            Target::Server(client) => (client.get_connection_info().addr().to_string(), one(Source::Server(client))),
+            Target::Server(client) => {
+                let address = client.get_connection_info().addr();
+                if let ConnectionAddr::Unix(_) = address {
+                    whereabouts = Whereabouts::Machine;
+                }
+                (address.to_string(), one(Source::Server(client)))
+            }
             Target::Sentinel { sentinels, master, access } => {
                 let sentinels = Sentinels::new(sentinels, master, access, config.connect_timeout);
                 (format!("{:?}", config.address), one(Source::Sentinels(sentinels)))
@@ -139,7 +148,7 @@ impl RedisStore {
                 (format!("{:?}", config.address), Route::Cluster(Arc::new(cluster)))
             }
         };
-        Ok(Self { keyspace, route, near, timeout: config.timeout, guard: config.fence_guard, address })
+        Ok(Self { keyspace, route, near, timeout: config.timeout, guard: config.fence_guard, address, whereabouts })
     }
 
     /// Asks within the deadline. Answers are returned with the connection that brought them: it knows which server gave them.
@@ -218,11 +227,7 @@ impl RedisStore {
 #[async_trait]
 impl CacheStore for RedisStore {
     async fn look_up(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        // What depends on nothing would be near for ever.
         let near = self.near.as_ref().filter(|_| !tags.is_empty());
-        if let Some(found) = near.and_then(|near| near.look_up(key, tags)) {
-            return Ok(found);
-        }
         match (&self.route, near) {
             (Route::Cluster(_), _) => self.look_up_across(key, tags).await,
             (Route::One(_), Some(near)) => self.look_up_and_mirror(near, key, tags).await,
@@ -251,7 +256,7 @@ impl CacheStore for RedisStore {
             Some(near) if !tags.is_empty() => {
                 let filled = match self.route {
                     Route::One(_) => self.fill_and_mirror(near, key, tags, entry, ttl).await,
-                    Route::Cluster(_) => self.fill_across(near, key, tags, entry, ttl).await,
+                    Route::Cluster(_) => self.fill_across(key, tags, entry, ttl).await,
                 };
                 if filled.is_err() {
                     // Its reader may have seen more than what is mirrored.
@@ -291,9 +296,6 @@ impl CacheStore for RedisStore {
     }
 
     async fn discard(&self, key: &str) -> Result<(), StoreError> {
-        if let Some(near) = &self.near {
-            near.discard(key);
-        }
         self.ask(&Request::command("UNLINK", Place::Key(key.as_bytes()), &|command| _ = command.arg(key))).await.map(drop)
     }
 
@@ -388,6 +390,15 @@ impl CacheStore for RedisStore {
         Ok(answered)
     }
 
+    fn whereabouts(&self) -> Whereabouts {
+        self.whereabouts
+    }
+
+    fn sight(&self, tags: &[Tag]) -> Option<Sight> {
+        // What depends on nothing would be seen for ever.
+        self.near.as_ref().filter(|_| !tags.is_empty())?.sight(tags)
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         if let Some(near) = &self.near {
             near.drop_tags(tags);
@@ -398,8 +409,8 @@ impl CacheStore for RedisStore {
         &self.keyspace
     }
 
-    fn near(&self) -> Option<NearUse> {
-        self.near.as_ref().map(|near| near.in_use())
+    fn mirrored(&self) -> Option<usize> {
+        self.near.as_ref().map(|near| near.mirrored())
     }
 }
 

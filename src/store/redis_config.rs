@@ -109,8 +109,8 @@ pub struct RedisConfig {
     /// failover) no generation is created for so long, in which every living writer adds itself again. So nothing older than what somebody saw is served even if
     /// one of them dies meanwhile, unless its statement goes on in the database for longer. A table's first use waits as long. Defaults to none.
     pub fence_guard: Option<Duration>,
-    /// Bytes of entries that are kept in this process as well, in front of Redis (the near cache); zero for none. Defaults to 64 MiB.
-    pub near_bytes: u64,
+    /// Whether the server is to tell this process when a generation changes, so that answers may be kept in its memory (the near cache). Defaults to true.
+    pub near: bool,
     /// How old, at most, what another process has overwritten may be when it is given from the near cache. Usually it is far less: the time that a push takes.
     /// Defaults to 250 ms.
     pub near_staleness: Duration,
@@ -132,7 +132,7 @@ impl RedisConfig {
             connect_timeout: Duration::from_millis(500),
             timeout: Duration::from_millis(100),
             fence_guard: None,
-            near_bytes: 64 << 20,
+            near: true,
             near_staleness: Duration::from_millis(250),
         }
     }
@@ -152,7 +152,7 @@ impl fmt::Debug for RedisConfig {
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("fence_guard", &self.fence_guard)
-            .field("near_bytes", &self.near_bytes)
+            .field("near", &self.near)
             .field("near_staleness", &self.near_staleness)
             .finish()
     }

@@ -4,12 +4,11 @@ use crate::store_contract::{LEASE, TTL, contract, id, redis_store_at, standing, 
 use crate::support::Redis;
 use bytes::Bytes;
 use sqlx_cached::store::{
-    ALL_GENERATION, CacheStore, ENTRY_MAGIC, Generation, Label, Lookup, RedisAddress, RedisStore, TABLE_GENERATION, Tag,
+    ALL_GENERATION, CacheStore, ENTRY_MAGIC, Generation, Label, Lookup, RedisAddress, RedisStore, Sight, TABLE_GENERATION, Tag,
 };
 use std::time::{Duration, Instant};
 
 const KEY: &str = "sql:users:data:0";
-const NEAR: u64 = 16 << 20;
 
 fn near_store(redis: &Redis) -> RedisStore {
     near_store_with(redis, |_| ())
@@ -17,7 +16,7 @@ fn near_store(redis: &Redis) -> RedisStore {
 
 fn near_store_with(redis: &Redis, change: impl FnOnce(&mut sqlx_cached::store::RedisConfig)) -> RedisStore {
     redis_store_at(RedisAddress::Socket(redis.socket()), |config| {
-        config.near_bytes = NEAR;
+        config.near = true;
         change(config);
     })
 }
@@ -47,20 +46,36 @@ async fn fill(store: &RedisStore) -> Bytes {
     entry
 }
 
-/// Looks up until that is answered near, or (`near` false) no longer is.
-async fn until_near(store: &RedisStore, near: bool) -> Duration {
+fn sees(store: &RedisStore) -> bool {
+    store.sight(&tags()).is_some_and(|sight| sight.holds())
+}
+
+/// Looks up until the generations are in sight.
+async fn until_seen(store: &RedisStore) -> Sight {
     let since = Instant::now();
-    while store.look_up(KEY, &tags()).await.is_ok_and(|found| found.near) != near {
-        assert!(since.elapsed() < Duration::from_secs(20), "not near {near} in time");
+    loop {
+        if let Some(sight) = store.sight(&tags()) {
+            return sight;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "not in sight in time");
+        let _ = store.look_up(KEY, &tags()).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until a sight no longer holds.
+async fn until_lost(sight: &Sight) -> Duration {
+    let since = Instant::now();
+    while sight.holds() {
+        assert!(since.elapsed() < Duration::from_secs(20), "in sight all the time");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     since.elapsed()
 }
 
-async fn warm(store: &RedisStore) -> Bytes {
-    let entry = fill(store).await;
-    until_near(store, true).await;
-    entry
+async fn warm(store: &RedisStore) -> Sight {
+    fill(store).await;
+    until_seen(store).await
 }
 
 #[tokio::test]
@@ -91,25 +106,25 @@ async fn a_restricted_user_has_a_near_cache_too() {
         fill(&store).await;
         for _ in 0..20 {
             let found = look_up(&store).await;
-            assert!(found.entry.is_some() && !found.near, "{missing:?}");
+            assert!(found.entry.is_some() && !sees(&store), "{missing:?}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_near_hit_asks_nobody_and_others_are_told() {
+async fn to_look_asks_nobody_and_others_are_told() {
     let redis = Redis::start();
     let (here, there) = (near_store(&redis), near_store(&redis));
-    let entry = warm(&here).await;
+    let mine = warm(&here).await;
     let found = look_up(&there).await;
-    assert_eq!((found.entry, found.near), (Some(entry.clone()), false), "one look-up brings it");
-    until_near(&there, true).await;
+    let seen = until_seen(&there).await;
+    let generations: Vec<_> = seen.generations().iter().copied().map(Label::Standing).collect();
+    assert!(generations == found.labels && seen.generations() == mine.generations());
 
     let monitor = redis.monitor();
     for _ in 0..100 {
-        let found = look_up(&there).await;
-        assert!(found.near && found.entry == Some(entry.clone()) && matches!(found.labels[..], [Label::Standing(_), Label::Standing(_)]));
+        assert!(seen.holds() && sees(&there));
     }
     let commands = monitor.stop();
     assert!(
@@ -119,11 +134,13 @@ async fn a_near_hit_asks_nobody_and_others_are_told() {
 
     let writer = id("w");
     here.begin(&[table("users")], &writer, LEASE).await.unwrap();
-    assert!(!look_up(&here).await.near, "the writer's own process knows at once");
-    until_near(&there, false).await;
+    assert!(!mine.holds() && !sees(&here), "the writer's own process knows at once");
+    until_lost(&seen).await;
     assert_eq!(look_up(&there).await.labels[1], Label::Fenced);
+    assert!(!sees(&there));
     here.end(&[table("users")], &writer).await.unwrap();
     assert!(matches!(look_up(&there).await.labels[..], [Label::Standing(_), Label::Absent]));
+    assert!(!sees(&there));
 }
 
 #[tokio::test]
@@ -136,7 +153,7 @@ async fn a_hit_in_redis_is_one_round_trip_tracked_or_not() {
     let entry = look_up(&here).await.entry.unwrap();
     here.fill(other, &tags(), entry, TTL).await.unwrap();
     let monitor = redis.monitor();
-    assert!(!there.look_up(other, &tags()).await.unwrap().near);
+    there.look_up(other, &tags()).await.unwrap();
     let commands: Vec<String> = monitor
         .stop()
         .iter()
@@ -151,17 +168,17 @@ async fn whatever_happens_to_redis_ends_near_hits() {
     let mut redis = Redis::start();
     let store = near_store(&redis);
     for fault in ["FLUSHALL", "CLIENT KILL TYPE normal", "DEL sql:users:gen", "SET sql:_all:gen x", "FLUSHDB SYNC", "restart"] {
-        warm(&store).await;
+        let sight = warm(&store).await;
         match fault {
             "restart" => redis.restart(),
             _ => drop(redis.cli::<redis::Value>(&fault.split(' ').collect::<Vec<_>>())),
         }
-        let took = until_near(&store, false).await;
+        let took = until_lost(&sight).await;
         assert!(took < Duration::from_millis(250), "{fault}: {took:?}");
     }
-    warm(&store).await;
+    let sight = warm(&store).await;
     redis.kill();
-    assert!(until_near(&store, false).await < Duration::from_millis(250));
+    assert!(until_lost(&sight).await < Duration::from_millis(250));
     assert!(store.look_up(KEY, &tags()).await.is_err());
 }
 
@@ -172,20 +189,12 @@ async fn a_server_that_hangs_is_believed_no_longer_than_the_bound() {
         config.near_staleness = Duration::from_millis(300);
         config.timeout = Duration::from_secs(5);
     });
-    warm(&store).await;
+    let sight = warm(&store).await;
     redis.pause();
-    let since = Instant::now();
-    let mut last = since;
-    // The first look-up that isn't near waits for the server.
-    while let Ok(found) = tokio::time::timeout(Duration::from_millis(50), store.look_up(KEY, &tags())).await {
-        assert!(found.unwrap().near);
-        last = Instant::now();
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let believed = last - since;
+    let believed = until_lost(&sight).await;
     redis.resume();
     assert!(believed <= Duration::from_millis(310), "{believed:?}");
-    until_near(&store, true).await;
+    until_seen(&store).await;
 }
 
 #[tokio::test]
@@ -197,32 +206,20 @@ async fn an_idle_process_sends_nothing_and_starts_again() {
     let monitor = redis.monitor();
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(monitor.stop().len(), 0);
-    assert!(!look_up(&store).await.near, "nobody knows what happened meanwhile");
-    until_near(&store, true).await;
+    assert!(!sees(&store), "nobody knows what happened meanwhile");
+    until_seen(&store).await;
 }
 
 #[tokio::test]
-async fn a_fill_under_generations_that_fell_is_not_kept_near() {
+async fn a_fill_tells_what_stands_by_now() {
     let redis = Redis::start();
     let (here, there) = (near_store(&redis), near_store(&redis));
     let entry = entry_of(standing(&here, &Tag::all()).await, standing(&here, &table("users")).await);
     there.invalidate(&[table("users")]).await.unwrap();
     here.fill(KEY, &tags(), entry, TTL).await.unwrap();
     for _ in 0..20 {
-        assert!(!look_up(&here).await.near);
+        assert!(!sees(&here));
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert_eq!(here.near().unwrap().entries, 0);
-}
-
-#[tokio::test]
-async fn bytes_are_bounded() {
-    let redis = Redis::start();
-    let store = near_store_with(&redis, |config| config.near_bytes = 64 << 10);
-    let (all, users) = (standing(&store, &Tag::all()).await, standing(&store, &table("users")).await);
-    for index in 0..1000 {
-        store.fill(&format!("sql:users:data:{index}"), &tags(), entry_of(all, users), TTL).await.unwrap();
-    }
-    let held = store.near().unwrap();
-    assert!(held.entries > 50 && held.bytes <= 64 << 10, "{held:?}");
+    assert_eq!(here.mirrored(), Some(1), "that of _all");
 }

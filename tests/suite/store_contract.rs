@@ -313,7 +313,7 @@ pub fn redis_store_at(address: RedisAddress, change: impl FnOnce(&mut RedisConfi
     config.timeout = Duration::from_secs(5);
     config.connect_timeout = Duration::from_secs(5);
     // Stores alone; the near cache has tests of its own.
-    config.near_bytes = 0;
+    config.near = false;
     change(&mut config);
     RedisStore::new(&config, keyspace()).unwrap()
 }

@@ -76,7 +76,7 @@ impl Told {
 #[async_trait]
 impl CacheStore for Told {
     async fn look_up(&self, _: &str, _: &[Tag]) -> Result<Lookup, StoreError> {
-        self.do_(Lookup { entry: None, labels: Vec::new(), near: false }).await
+        self.do_(Lookup { entry: None, labels: Vec::new() }).await
     }
     async fn create(&self, _: &[Tag]) -> Result<Vec<Creation>, StoreError> {
         self.do_(Vec::new()).await
@@ -115,13 +115,20 @@ impl CacheStore for Told {
         self.pinged.fetch_add(1, SeqCst);
         self.act(ServerIdentity::default()).await
     }
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::Network
+    }
+    fn sight(&self, _: &[Tag]) -> Option<Sight> {
+        None
+    }
+
     fn forget_near(&self, _: &[Tag]) {}
     fn keyspace(&self) -> &Keyspace {
         static NAMES: LazyLock<Keyspace> = LazyLock::new(|| Keyspace::new("sql"));
         &NAMES
     }
 
-    fn near(&self) -> Option<NearUse> {
+    fn mirrored(&self) -> Option<usize> {
         None
     }
 }

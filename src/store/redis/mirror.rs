@@ -5,7 +5,6 @@ use super::connection::Connection;
 use super::request::{Packet, Place, Request};
 use super::tracking::caching;
 use super::{RedisStore, set};
-use crate::entry::carries;
 use crate::store::near::Near;
 use crate::store::{Label, Lookup, StoreError};
 use crate::tag::Tag;
@@ -22,10 +21,10 @@ impl RedisStore {
         let mut values = array(answer)?;
         let entry = entry(values.next());
         let labels = labels(values, tags.len(), connection.identity)?;
-        Ok((Lookup { entry, labels, near: false }, connection))
+        Ok((Lookup { entry, labels }, connection))
     }
 
-    /// The same, after which the generations are mirrored, and the entry is kept if it carries them.
+    /// The same, after which the generations are mirrored.
     pub(super) async fn look_up_and_mirror(&self, near: &Near, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
         let observed = near.observe(tags);
         let (found, connection) = if observed.mirrored {
@@ -42,14 +41,10 @@ impl RedisStore {
             let (answer, connection) = self.ask(&request).await?;
             let mut answers = array(answer)?;
             let entry = entry(array(answers.next().unwrap_or_default())?.next());
-            (Lookup { entry, labels: last_labels(answers, tags, &connection)?, near: false }, connection)
+            (Lookup { entry, labels: last_labels(answers, tags, &connection)? }, connection)
         };
         if let Some(session) = &connection.session {
-            let mirrored = near.confirm(&observed, tags, &found.labels, session, !observed.mirrored);
-            if let Some(entry) = found.entry.as_ref().filter(|entry| mirrored && carries(entry, &found.labels)) {
-                // How long it lives in Redis is not known here. Its age is looked at whenever it is served.
-                near.keep(key, entry.clone(), Duration::MAX);
-            }
+            near.confirm(&observed, tags, &found.labels, session, !observed.mirrored);
         }
         Ok(found)
     }
@@ -75,11 +70,8 @@ impl RedisStore {
         let (answer, connection) = self.ask(&request).await?;
         drop(request);
         let labels = last_labels(array(answer)?, tags, &connection)?;
-        let mirrored = connection.session.as_ref().is_some_and(|session| near.confirm(&observed, tags, &labels, session, true));
-        if mirrored && carries(&entry, &labels) {
-            near.keep(key, entry, ttl);
-        } else {
-            near.discard(key);
+        if let Some(session) = &connection.session {
+            near.confirm(&observed, tags, &labels, session, true);
         }
         Ok(())
     }

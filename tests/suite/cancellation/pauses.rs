@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{
-    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, NearUse, ServerIdentity, StoreError, Tag, Wish,
+    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Whereabouts, Wish,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +79,14 @@ impl CacheStore for Pauses {
         around(self.0.ping()).await
     }
 
+    fn whereabouts(&self) -> Whereabouts {
+        self.0.whereabouts()
+    }
+
+    fn sight(&self, tags: &[Tag]) -> Option<Sight> {
+        self.0.sight(tags)
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         self.0.forget_near(tags);
     }
@@ -87,7 +95,7 @@ impl CacheStore for Pauses {
         self.0.keyspace()
     }
 
-    fn near(&self) -> Option<NearUse> {
-        self.0.near()
+    fn mirrored(&self) -> Option<usize> {
+        self.0.mirrored()
     }
 }

@@ -11,9 +11,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Database, Error, MySql, Pool, Postgres, Sqlite};
 use sqlx_cached::store::Keyspace;
 use sqlx_cached::store::{
-    CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, NearUse, RedisAddress, RedisConfig, RedisStore, StoreError,
+    CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, RedisAddress, RedisConfig, RedisStore, Sight, StoreError,
 };
-use sqlx_cached::store::{Lease, LeaseFate, Wish};
+use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
 use sqlx_cached::store::{ServerIdentity, Tag};
 use sqlx_cached::{Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
@@ -285,7 +285,7 @@ pub fn redis_store(redis: &Redis) -> Arc<dyn CacheStore> {
 pub fn redis_store_at(socket: &Path) -> Arc<dyn CacheStore> {
     let mut config = RedisConfig::new(RedisAddress::Socket(socket.to_owned()));
     // These tests tell what is promised without it.
-    config.near_bytes = 0;
+    config.near = false;
     config.timeout = Duration::from_secs(5);
     Arc::new(RedisStore::new(&config, Keyspace::new("sql")).expect("a socket's path"))
 }
@@ -429,6 +429,15 @@ impl CacheStore for Gates {
         self.inner.ping().await
     }
 
+    fn whereabouts(&self) -> Whereabouts {
+        self.inner.whereabouts()
+    }
+
+    /// Never: every read is to come by the gates.
+    fn sight(&self, _: &[Tag]) -> Option<Sight> {
+        None
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         self.inner.forget_near(tags);
     }
@@ -437,8 +446,8 @@ impl CacheStore for Gates {
         self.inner.keyspace()
     }
 
-    fn near(&self) -> Option<NearUse> {
-        self.inner.near()
+    fn mirrored(&self) -> Option<usize> {
+        self.inner.mirrored()
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 fn guarded(redis: &Redis, guard: bool) -> RedisStore {
     let mut config = RedisConfig::new(RedisAddress::Url(redis.url()));
     config.timeout = Duration::from_secs(5);
-    config.near_bytes = 0;
+    config.near = false;
     config.fence_guard = guard.then_some(LEASE);
     RedisStore::new(&config, Keyspace::new("sql")).unwrap()
 }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sqlx_cached::store::{CacheStore, Creation, FenceId, Keyspace, Label, Lookup, NearUse, ServerIdentity, StoreError, Tag};
-use sqlx_cached::store::{Lease, LeaseFate, Wish};
+use sqlx_cached::store::{CacheStore, Creation, FenceId, Keyspace, Label, Lookup, ServerIdentity, Sight, StoreError, Tag};
+use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -128,6 +128,14 @@ impl CacheStore for Failing {
         self.inner.ping().await
     }
 
+    fn whereabouts(&self) -> Whereabouts {
+        self.inner.whereabouts()
+    }
+
+    fn sight(&self, tags: &[Tag]) -> Option<Sight> {
+        self.inner.sight(tags)
+    }
+
     fn forget_near(&self, tags: &[Tag]) {
         self.inner.forget_near(tags);
     }
@@ -136,7 +144,7 @@ impl CacheStore for Failing {
         self.inner.keyspace()
     }
 
-    fn near(&self) -> Option<NearUse> {
-        self.inner.near()
+    fn mirrored(&self) -> Option<usize> {
+        self.inner.mirrored()
     }
 }

@@ -42,13 +42,13 @@ pub fn impatient(config: &mut RedisConfig) {
 }
 
 /// An executor of this address, as another process would have, with time enough for a busy machine.
-pub async fn executor(home: &Home<Sqlite>, address: RedisAddress, near_bytes: u64) -> CachingExecutor<Sqlite> {
-    executor_with(home, address, |config| config.near_bytes = near_bytes).await
+pub async fn executor(home: &Home<Sqlite>, address: RedisAddress, near: bool) -> CachingExecutor<Sqlite> {
+    executor_with(home, address, |config| config.near = near).await
 }
 
 pub async fn executor_with(home: &Home<Sqlite>, address: RedisAddress, change: impl FnOnce(&mut RedisConfig)) -> CachingExecutor<Sqlite> {
     let mut config = RedisConfig::new(address);
-    config.near_bytes = 0;
+    config.near = false;
     (config.timeout, config.connect_timeout) = (Duration::from_secs(10), Duration::from_secs(10));
     change(&mut config);
     let cluster = matches!(config.address, RedisAddress::Cluster(_));

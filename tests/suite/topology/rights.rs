@@ -55,7 +55,7 @@ async fn the_documented_rights_are_enough_and_each_is_needed() {
     let redis = Redis::configured().user("cache", &rules).start();
     let near = |config: &mut RedisConfig| {
         login(config);
-        config.near_bytes = 16 << 20;
+        config.near = true;
     };
     let store = redis_store_at(RedisAddress::Socket(redis.socket()), near);
     contract(&store).await;
@@ -97,10 +97,10 @@ async fn a_cluster_takes_two_more() {
     let (mut rules, more) = documented();
     rules.extend(&more);
     let cluster = RedisCluster::configured(|server| server.user("cache", &rules)).await;
-    for near in [0, 16 << 20] {
+    for near in [false, true] {
         let store = store_with(&cluster, |config| {
             login(config);
-            config.near_bytes = near;
+            config.near = near;
         });
         contract_of_many(&store, &names()).await;
         lapse(&store).await;
@@ -138,10 +138,10 @@ async fn a_right_less_is_told_and_harms_nobody() {
         redis.cli::<()>(&["SCRIPT", "FLUSH"]);
         redis.cli::<()>(&["ACL", "SETUSER", "cache", &format!("-{right}")]);
         let (log, _guard) = Log::start(Level::INFO);
-        let near = if right == "client|tracking" { 16 << 20 } else { 0 };
+        let near = right == "client|tracking";
         let db = executor_with(&home, RedisAddress::Socket(redis.socket()), |config| {
             login(config);
-            config.near_bytes = near;
+            config.near = near;
         })
         .await;
         for _ in 0..3 {

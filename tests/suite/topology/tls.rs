@@ -33,7 +33,7 @@ async fn a_server_of_a_trusted_authority_keeps_the_contract() {
     contract(&redis_store_at(RedisAddress::Url(format!("rediss://127.0.0.1:{port}")), &trusting)).await;
     let near = |config: &mut RedisConfig| {
         trusting(config);
-        config.near_bytes = 16 << 20;
+        config.near = true;
     };
     contract(&redis_store_at(RedisAddress::Host("127.0.0.1".into(), port), near)).await;
 }

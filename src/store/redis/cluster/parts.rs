@@ -6,8 +6,6 @@ use super::super::mirror::read_generations;
 use super::super::request::{Packet, Place, Request};
 use super::super::{RedisStore, set};
 use super::{is_between, slot};
-use crate::entry::carries;
-use crate::store::near::Near;
 use crate::store::{CacheStore, Label, Lookup, StoreError};
 use crate::tag::Tag;
 use bytes::Bytes;
@@ -30,25 +28,16 @@ struct Part<'a> {
 struct Seen {
     entry: Option<Bytes>,
     labels: Vec<Label>,
-    /// Whether the near cache mirrors these generations.
-    mirrored: bool,
 }
 
 impl RedisStore {
     pub(in crate::store::redis) async fn look_up_across(&self, key: &str, tags: &[Tag]) -> Result<Lookup, StoreError> {
-        let (found, mirrored) = self.read_across(Some(key), tags).await?;
-        if let (Some(near), Some(entry), true) = (&self.near, &found.entry, mirrored && !tags.is_empty())
-            && carries(entry, &found.labels)
-        {
-            near.keep(key, entry.clone(), Duration::MAX);
-        }
-        Ok(found)
+        self.read_across(Some(key), tags).await
     }
 
     /// Stores an entry and asks, at the same time, whether its generations still stand; see [`RedisStore::fill_and_mirror`].
     pub(in crate::store::redis) async fn fill_across(
         &self,
-        near: &Near,
         key: &str,
         tags: &[Tag],
         entry: Bytes,
@@ -59,30 +48,20 @@ impl RedisStore {
             self.ask(&request).await.map(drop)
         };
         let (stored, read) = tokio::join!(store, self.read_across(None, tags));
-        stored?;
-        let (found, mirrored) = read?;
-        if mirrored && carries(&entry, &found.labels) {
-            near.keep(key, entry, ttl);
-        } else {
-            near.discard(key);
-        }
-        Ok(())
+        stored.and(read.map(drop))
     }
 
-    /// Also whether the near cache mirrors all of the generations.
-    async fn read_across(&self, key: Option<&str>, tags: &[Tag]) -> Result<(Lookup, bool), StoreError> {
+    async fn read_across(&self, key: Option<&str>, tags: &[Tag]) -> Result<Lookup, StoreError> {
         let parts = self.parts(key, tags);
         let seen = try_join_all(parts.iter().map(|part| self.read(part))).await?;
-        let mut found = Lookup { entry: None, labels: vec![Label::Absent; tags.len()], near: false };
-        let mut mirrored = true;
+        let mut found = Lookup { entry: None, labels: vec![Label::Absent; tags.len()] };
         for (part, seen) in parts.iter().zip(seen) {
             found.entry = found.entry.or(seen.entry);
-            mirrored &= seen.mirrored;
             for (place, label) in part.places.iter().zip(seen.labels) {
                 found.labels[*place] = label;
             }
         }
-        Ok((found, mirrored))
+        Ok(found)
     }
 
     fn parts<'a>(&self, key: Option<&'a str>, tags: &[Tag]) -> Vec<Part<'a>> {
@@ -111,12 +90,10 @@ impl RedisStore {
             Err(error) if is_between(&error) => return self.read_each(part).await,
             answer => answer?,
         };
-        let mirrored = match (&observed, &connection.session) {
-            (Some((near, observed)), Some(session)) => near.confirm(observed, &part.tags, &labels, session, track),
-            (Some(_), None) => false,
-            (None, _) => true,
-        };
-        Ok(Seen { entry, labels, mirrored })
+        if let (Some((near, observed)), Some(session)) = (&observed, &connection.session) {
+            near.confirm(observed, &part.tags, &labels, session, track);
+        }
+        Ok(Seen { entry, labels })
     }
 
     async fn read_plainly(&self, part: &Part<'_>) -> Result<(Option<Bytes>, Vec<Label>, Arc<Connection>), StoreError> {
@@ -159,6 +136,6 @@ impl RedisStore {
         };
         let labels = try_join_all(part.tags.iter().map(|tag| self.label_of(tag))).await?;
         self.forget_near(&part.tags);
-        Ok(Seen { entry, labels, mirrored: false })
+        Ok(Seen { entry, labels })
     }
 }

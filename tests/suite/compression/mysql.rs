@@ -1,0 +1,4 @@
+pub use crate::databases::mysql::*;
+
+#[path = "behaviour.rs"]
+mod behaviour;

@@ -1,0 +1,4 @@
+pub use crate::databases::postgres::*;
+
+#[path = "behaviour.rs"]
+mod behaviour;

@@ -1,0 +1,4 @@
+pub use crate::databases::sqlite::*;
+
+#[path = "behaviour.rs"]
+mod behaviour;
