@@ -9,6 +9,8 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use sqlx::{Database, SqlStr};
 use std::fmt::Debug;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+use std::{pin::Pin, task::Poll};
 
 /// Why rows can't be kept: they would not come back exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +89,8 @@ pub trait RowCodec<DB: Backend>: Debug + Send + Sync + 'static {
         payload: Bytes,
     ) -> BoxFuture<'a, Result<Replayed<DB>, ReplayError>>;
 
-    /// Several equal answers out of a payload that this process captured itself or has replayed before: its values are not looked at again.
+    /// Several equal answers, each as [`replay`](Self::replay) gives it, by one execution: out of a payload that this process captured itself or has replayed
+    /// before, whose values are therefore not looked at again. The columns are still compared.
     ///
     /// # Cancel safety
     ///
@@ -98,15 +101,63 @@ pub trait RowCodec<DB: Backend>: Debug + Send + Sync + 'static {
         sql: &'a SqlStr,
         payload: Bytes,
         copies: usize,
-    ) -> BoxFuture<'a, Result<Vec<Replayed<DB>>, ReplayError>> {
-        Box::pin(async move {
-            let mut replayed = Vec::with_capacity(copies);
-            for _ in 0..copies {
-                replayed.push(self.replay(pool, sql, None, payload.clone()).await?);
-            }
-            Ok(replayed)
-        })
+    ) -> BoxFuture<'a, Result<Vec<Replayed<DB>>, ReplayError>>;
+}
+
+/// How long a replay may take, waiting for a connection included. It takes microseconds (50 MiB some 90 ms); this only keeps a fault from holding up a read for
+/// ever.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Sees a replay to its end or to its deadline. Most are done as soon as they are asked, and need no timer.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+async fn in_time<T>(replay: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ReplayError> {
+    let mut replay = std::pin::pin!(replay);
+    let replayed = match polled(&mut replay).await {
+        Poll::Ready(replayed) => replayed,
+        Poll::Pending => tokio::time::timeout(DEADLINE, replay)
+            .await
+            .unwrap_or_else(|_| Err(sqlx::Error::Protocol("the replay missed its deadline".into()))),
+    };
+    replayed.map_err(ReplayError::Driver)
+}
+
+/// What a future says when it is polled now. If it has nothing to say, this task is woken when it has.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+async fn polled<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context))).await
+}
+
+/// A statement's rows, cut into sets of so many; there must be as many sets as were asked for.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+fn cut<DB>(rows: Vec<DB::Row>, each: usize, copies: usize) -> Result<Vec<Replayed<DB>>, sqlx::Error>
+where
+    DB: Database<QueryResult: Default>,
+{
+    if each.checked_mul(copies) != Some(rows.len()) {
+        return Err(sqlx::Error::Protocol("the replay gave another number of rows".into()));
     }
+    let result = DB::QueryResult::default;
+    if copies == 1 {
+        return Ok(vec![Replayed { rows, result: result() }]);
+    }
+    let mut rows = rows.into_iter();
+    Ok((0..copies).map(|_| Replayed { rows: rows.by_ref().take(each).collect(), result: result() }).collect())
+}
+
+/// As many answers without rows.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+fn empty<DB>(copies: usize) -> Vec<Replayed<DB>>
+where
+    DB: Database<QueryResult: Default>,
+{
+    (0..copies).map(|_| Replayed { rows: Vec::new(), result: Default::default() }).collect()
+}
+
+/// The one answer that was asked for.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+fn only<DB: Database>(mut replayed: Vec<Replayed<DB>>) -> Result<Replayed<DB>, ReplayError> {
+    replayed.pop().ok_or_else(|| ReplayError::Driver(sqlx::Error::Protocol("the replay gave nothing".into())))
 }
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]

@@ -1,5 +1,6 @@
 //! Payloads that pass the checks, given to the drivers.
 
+use crate::database::Backend;
 use crate::rows::postgres::{self, rehearsal};
 use crate::rows::{ReplayError, Replayed, RowCodec, mysql, sqlite};
 use bytes::Bytes;
@@ -65,8 +66,10 @@ impl Replays {
             let sql = SqlStr::from_static("SELECT");
             let bytes = Bytes::copy_from_slice(bytes);
             let (codec, pool) = &self.mysql;
+            let replayed = codec.replay(pool, &sql, None, bytes.clone()).await;
+            copied(codec, pool, &sql, &bytes, &replayed).await;
             let in_mysql = taken(
-                codec.replay(pool, &sql, None, bytes.clone()).await,
+                replayed,
                 |_| false,
                 |row, index| {
                     read!(row, index, Option<bool> Option<f64> Option<JsonValue>; Option<i64> Option<f64> Option<String> Vec<u8>);
@@ -75,7 +78,9 @@ impl Replays {
             let (codec, pool) = &self.sqlite;
             // SQLite has limits of its own on columns, names and lengths, and says so when it prepares.
             let refused = |error: &Error| matches!(error, Error::Database(_));
-            let in_sqlite = taken(codec.replay(pool, &sql, None, bytes.clone()).await, refused, |row, index| {
+            let replayed = codec.replay(pool, &sql, None, bytes.clone()).await;
+            copied(codec, pool, &sql, &bytes, &replayed).await;
+            let in_sqlite = taken(replayed, refused, |row, index| {
                 read!(row, index, Option<bool> Option<f64> Option<JsonValue>; Option<i64> Option<f64> Option<String> Vec<u8>);
             });
             in_mysql | in_sqlite | self.check_postgres(&sql, bytes).await
@@ -102,13 +107,31 @@ impl Replays {
         };
         bytes[postgres::FINGERPRINT].copy_from_slice(&postgres::fingerprint(&statement));
         let (codec, pool) = &self.postgres;
+        let bytes = Bytes::from(bytes);
+        let replayed = codec.replay(pool, sql, Some(&statement), bytes.clone()).await;
+        codec.teach(sql, statement);
+        copied(codec, pool, sql, &bytes, &replayed).await;
         taken(
-            codec.replay(pool, sql, Some(&statement), bytes.into()).await,
+            replayed,
             |_| false,
             |row, index| {
                 read!(row, index, Option<bool> Option<f32> Option<f64> Option<JsonValue> Vec<i32> Vec<String> Vec<f64>; Option<i64> Option<String> Vec<u8>);
             },
         )
+    }
+}
+
+/// What has been replayed once is replayed again, and more than once at a time.
+async fn copied<DB: Backend>(
+    codec: &DB::Codec,
+    pool: &Pool<DB>,
+    sql: &SqlStr,
+    bytes: &Bytes,
+    replayed: &Result<Replayed<DB>, ReplayError>,
+) {
+    if let Ok(replayed) = replayed {
+        let copies = codec.replay_copies(pool, sql, bytes.clone(), 3).await.expect("what was replayed before");
+        assert_eq!(copies.iter().map(|copy| copy.rows.len()).collect::<Vec<_>>(), [replayed.rows.len(); 3]);
     }
 }
 

@@ -10,27 +10,18 @@
 mod payload;
 mod wire;
 
-use super::idle::Idle;
-use super::{Recording, ReplayError, Replayed, RowCodec, socket};
+use super::socket::{self, End, Lines};
+use super::{Recording, ReplayError, Replayed, RowCodec, cut, empty, in_time, only};
 use bytes::Bytes;
 use either::Either;
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt;
-use futures_util::future::{self, Either as First};
 use payload::{Answer, Recorder};
-use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlQueryResult, MySqlRow, MySqlSslMode, MySqlStatement};
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode, MySqlStatement};
 use sqlx::{ConnectOptions, Error, Executor, MySql, SqlStr};
-use std::io::{self, ErrorKind, Read};
-use std::pin::pin;
-use std::time::Duration;
+use std::io::IoSlice;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
-
-/// How long a replay may take, waiting for a connection included.
-const DEADLINE: Duration = Duration::from_secs(5);
-
-/// Each replay connection holds two sockets, made when it is first needed.
-const MOST_CONNECTIONS: usize = 32;
 
 /// The one statement of every replay connection. Nobody reads it.
 const STATEMENT: &str = "SELECT";
@@ -38,14 +29,14 @@ const STATEMENT: &str = "SELECT";
 /// Captures and replays MySQL and MariaDB rows.
 #[derive(Debug)]
 pub struct Codec {
-    connections: Idle<Line>,
+    connections: Lines<Line>,
 }
 
 impl RowCodec<MySql> for Codec {
     const KEEPS_STATEMENTS: bool = false;
 
     fn new() -> Self {
-        Self { connections: Idle::new(MOST_CONNECTIONS) }
+        Self { connections: Lines::new() }
     }
 
     fn record(&self, limit: usize) -> Box<dyn Recording<MySql>> {
@@ -64,41 +55,60 @@ impl RowCodec<MySql> for Codec {
         _statement: Option<&'a MySqlStatement>,
         payload: Bytes,
     ) -> BoxFuture<'a, Result<Replayed<MySql>, ReplayError>> {
-        Box::pin(async move {
-            let answer = Answer::parse(&payload).map_err(ReplayError::Malformed)?;
-            if answer.rows == 0 {
-                return Ok(Replayed { rows: Vec::new(), result: MySqlQueryResult::default() });
-            }
-            let replayed = tokio::time::timeout(DEADLINE, self.run(&answer)).await;
-            replayed.unwrap_or_else(|_| Err(Error::Io(ErrorKind::TimedOut.into()))).map_err(ReplayError::Driver)
-        })
+        Box::pin(async move { only(self.run(Answer::parse(&payload), 1).await?) })
+    }
+
+    fn replay_copies<'a>(
+        &'a self,
+        _pool: &'a sqlx::Pool<MySql>,
+        _sql: &'a SqlStr,
+        payload: Bytes,
+        copies: usize,
+    ) -> BoxFuture<'a, Result<Vec<Replayed<MySql>>, ReplayError>> {
+        Box::pin(async move { self.run(Answer::trust(&payload), copies).await })
     }
 }
 
 impl Codec {
-    async fn run(&self, answer: &Answer) -> Result<Replayed<MySql>, Error> {
-        let (_leave, line) = self.connections.take().await;
+    async fn run(&self, answer: Result<Answer, &'static str>, copies: usize) -> Result<Vec<Replayed<MySql>>, ReplayError> {
+        let answer = answer.map_err(ReplayError::Malformed)?;
+        if answer.rows == 0 || copies == 0 {
+            return Ok(empty(copies));
+        }
+        in_time(self.play(&answer, copies)).await
+    }
+
+    async fn play(&self, answer: &Answer, copies: usize) -> Result<Vec<Replayed<MySql>>, Error> {
+        let (idle, apart) = self.connections.of(answer.len().saturating_mul(copies));
+        let (leave, line) = idle.take().await;
         let mut line = match line {
             Some(line) => line,
-            None => Line::open().await?,
+            // Seldom gone, and in a box, so that the way past it is short.
+            None => Box::pin(Line::open(apart)).await?,
         };
-        let replayed = line.answer(answer).await?;
-        self.connections.put(line);
-        Ok(replayed)
+        let rows = match line.answer(answer, copies).await {
+            Err(error) if apart && self.connections.gives_up(&error) => return Box::pin(self.play(answer, copies)).await,
+            rows => rows?,
+        };
+        leave.put(line);
+        cut(rows, answer.rows, copies)
     }
 }
 
 /// A driver's connection and our end of it.
+#[derive(Debug)]
 struct Line {
     driver: MySqlConnection,
-    ours: UnixStream,
-    /// Our end once more, to read at once. Tokio's own `try_read` says "nothing there" until its reactor has been told of the bytes; after some
-    /// 280 replays between two turns of the reactor, unread questions fill the socket, and the driver waits for ever to ask the next.
-    questions: std::os::unix::net::UnixStream,
+    end: End,
 }
 
 impl Line {
-    async fn open() -> Result<Self, Error> {
+    /// A new one. One whose driver is apart, which no reactor watches, is for answers that fit into a socket's buffer.
+    async fn open(apart: bool) -> Result<Self, Error> {
+        if apart { socket::apart(Self::pair(true)).await } else { Self::pair(false).await }
+    }
+
+    async fn pair(apart: bool) -> Result<Self, Error> {
         let connect = |path| async move {
             let options = MySqlConnectOptions::new()
                 .socket(path)
@@ -119,80 +129,34 @@ impl Line {
             Ok(ours)
         };
         let (driver, ours) = socket::pair("rows", connect, greet).await?;
-        let ours = ours.into_std()?;
-        let questions = ours.try_clone()?;
-        Ok(Self { driver, ours: UnixStream::from_std(ours)?, questions })
+        Ok(Self { driver, end: End::new(ours, apart)? })
     }
 
-    /// Lets the driver ask, and read the answer to its end.
-    async fn answer(&mut self, answer: &Answer) -> Result<Replayed<MySql>, Error> {
-        // The answer comes before the question, so that the driver finds it there and nobody need be woken.
-        let mut rest = &answer.wire[..];
-        while !rest.is_empty() {
-            match self.ours.try_write(rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let replayed = if rest.is_empty() {
-            read(&mut self.driver, answer.rows).await?
-        } else {
-            // What the socket doesn't take is written while the driver reads.
-            let reading = pin!(read(&mut self.driver, answer.rows));
-            let writing = pin!(self.ours.write_all(rest));
-            match future::select(reading, writing).await {
-                First::Left((replayed, _)) => {
-                    replayed?;
-                    return Err(Error::Protocol("the replay ended before its answer".into()));
-                }
-                First::Right((written, reading)) => {
-                    written?;
-                    reading.await?
-                }
-            }
-        };
-        self.forget_question()?;
-        Ok(replayed)
-    }
-
-    /// Reads what the driver has sent. Whatever it asked came before what it read, so it is all there.
-    fn forget_question(&self) -> io::Result<()> {
-        let mut question = [0; 256];
-        loop {
-            match (&self.questions).read(&mut question) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(read) if read < question.len() => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+    /// Lets the driver ask, and read the answer's rows so many times, as rows of one result.
+    async fn answer(&mut self, answer: &Answer, copies: usize) -> Result<Vec<MySqlRow>, Error> {
+        let mut wire = Vec::with_capacity(2 + copies);
+        wire.push(IoSlice::new(answer.columns()));
+        wire.extend((0..copies).map(|_| IoSlice::new(answer.messages())));
+        wire.push(IoSlice::new(answer.end()));
+        self.end.answer(&mut wire, read(&mut self.driver, answer.rows.saturating_mul(copies))).await
     }
 }
 
 /// A connection whose other end is gone.
 pub(crate) async fn dead_end() -> Result<MySqlConnection, Error> {
-    Line::open().await.map(|line| line.driver)
+    Line::open(false).await.map(|line| line.driver)
 }
 
-async fn read(driver: &mut MySqlConnection, expected: usize) -> Result<Replayed<MySql>, Error> {
+async fn read(driver: &mut MySqlConnection, expected: usize) -> Result<Vec<MySqlRow>, Error> {
     let mut stream = driver.fetch_many(sqlx::query_with(STATEMENT, MySqlArguments::default()));
     // Checked against the payload's length: a row is at least a packet.
-    let mut rows: Vec<MySqlRow> = Vec::with_capacity(expected);
-    let mut result = MySqlQueryResult::default();
+    let mut rows = Vec::with_capacity(expected);
     while let Some(item) = stream.try_next().await? {
-        match item {
-            Either::Left(done) => result = done,
-            Either::Right(row) => rows.push(row),
+        if let Either::Right(row) = item {
+            rows.push(row);
         }
     }
-    if rows.len() == expected {
-        Ok(Replayed { rows, result })
-    } else {
-        Err(Error::Protocol("the replay gave another number of rows".into()))
-    }
+    Ok(rows)
 }
 
 /// Reads a payload, and leaves it at that.

@@ -3,21 +3,21 @@
 //! A recording keeps the wire's `DataRow` messages. A replay hands them to sqlx's driver over a private socket, together with a real
 //! `PgStatement`, from which the driver takes names and types: so custom enums, composites and arrays of them come out as from the server.
 //!
-//! Each replay is of an unnamed, unprepared statement of no text. Nothing is left on a replay connection from which the next one could
-//! differ: in particular the driver keeps no statement, so that none can go stale when a table's columns change. That the driver asks for a
-//! parse each time costs about one microsecond.
+//! Each statement that is learnt gets a name that no other ever has, and is replayed under it: so the driver keeps it, need not ask for a parse again, and a
+//! replay is one write and one read. When a table's columns change the statement is learnt anew, under another name; none can go stale. A statement of the
+//! caller's own is replayed without name or text, and not kept. Nothing else is left on a replay connection from which the next replay could differ.
 //!
 //! A row's `relation_id`, `relation_attribute_no` and `origin`, and the labels in its enum types' `kind`, are those of the statement last
 //! learnt, not necessarily those of the connection that read the row; the same differs between the connections of one pool.
 
-use super::idle::Idle;
-use super::{Recording, ReplayError, Replayed, RowCodec};
+use super::socket::Lines;
+use super::{Recording, ReplayError, Replayed, RowCodec, empty, in_time, only};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use sqlx::postgres::{PgConnection, PgQueryResult, PgStatement};
+use sqlx::postgres::{PgConnection, PgStatement};
 use sqlx::{PgPool, Postgres, SqlStr};
-use std::time::Duration;
 
+mod learnt;
 mod payload;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod rehearsal;
@@ -28,16 +28,10 @@ mod statements;
 mod tests;
 mod value;
 
+use learnt::Learnt;
 use payload::{Payload, Recorder};
 use replayer::Replayer;
 use statements::Statements;
-
-/// How long a replay, or a question to the database on its behalf, may take. A replay takes microseconds (50 MiB some 90 ms); this
-/// only keeps a fault from holding up a read for ever.
-const DEADLINE: Duration = Duration::from_secs(5);
-
-/// Replays at once. One hardly ever waits for anything, so more are seldom under way than threads run them.
-const MOST_REPLAYS: usize = 32;
 
 /// Connections that carried more than this aren't kept: their read buffers would stay as large as the largest message.
 const LARGE: usize = 256 << 10;
@@ -46,14 +40,14 @@ const LARGE: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Codec {
     statements: Statements,
-    replayers: Idle<Replayer>,
+    replayers: Lines<Replayer>,
 }
 
 impl RowCodec<Postgres> for Codec {
     const KEEPS_STATEMENTS: bool = true;
 
     fn new() -> Self {
-        Self { statements: Statements::new(), replayers: Idle::new(MOST_REPLAYS) }
+        Self { statements: Statements::new(), replayers: Lines::new() }
     }
 
     fn record(&self, limit: usize) -> Box<dyn Recording<Postgres>> {
@@ -73,31 +67,54 @@ impl RowCodec<Postgres> for Codec {
     ) -> BoxFuture<'a, Result<Replayed<Postgres>, ReplayError>> {
         Box::pin(async move {
             let Some(payload) = Payload::parse(&payload).map_err(ReplayError::Malformed)? else {
-                // What the driver makes of "SELECT 0".
-                return Ok(Replayed { rows: Vec::new(), result: PgQueryResult::default() });
+                return only(empty(1));
             };
-            let statement = self.statements.fitting(pool, sql, statement, &payload).await?;
-            if !payload.has_form_of(sqlx::Statement::columns(&statement)) {
-                return Err(ReplayError::Malformed("a value is not of its column's type"));
-            }
-            let played = tokio::time::timeout(DEADLINE, self.play(&payload, statement, counts(sql.as_str()))).await;
-            played.unwrap_or_else(|_| Err(sqlx::Error::Protocol("the replay missed its deadline".into()))).map_err(ReplayError::Driver)
+            let learnt = self.statements.fitting(pool, sql, statement, &payload).await?;
+            payload.check(&learnt).map_err(ReplayError::Malformed)?;
+            only(in_time(self.play(&payload, &learnt, counts(sql.as_str()), 1)).await?)
+        })
+    }
+
+    fn replay_copies<'a>(
+        &'a self,
+        pool: &'a PgPool,
+        sql: &'a SqlStr,
+        payload: Bytes,
+        copies: usize,
+    ) -> BoxFuture<'a, Result<Vec<Replayed<Postgres>>, ReplayError>> {
+        Box::pin(async move {
+            let Some(payload) = Payload::parse(&payload).map_err(ReplayError::Malformed)? else {
+                return Ok(empty(copies));
+            };
+            let learnt = self.statements.fitting(pool, sql, None, &payload).await?;
+            in_time(self.play(&payload, &learnt, counts(sql.as_str()), copies)).await
         })
     }
 }
 
 impl Codec {
-    async fn play(&self, payload: &Payload<'_>, statement: PgStatement, counted: bool) -> Result<Replayed<Postgres>, sqlx::Error> {
-        let (_leave, idle) = self.replayers.take().await;
+    async fn play(
+        &self,
+        payload: &Payload<'_>,
+        learnt: &Learnt,
+        counted: bool,
+        copies: usize,
+    ) -> Result<Vec<Replayed<Postgres>>, sqlx::Error> {
+        let (idle, apart) = self.replayers.of(payload.messages().len().saturating_mul(copies));
+        let (leave, idle) = idle.take().await;
         let mut replayer = match idle {
             Some(replayer) => replayer,
-            None => Replayer::connect().await?,
+            // Seldom gone, and in a box, so that the way past it is short.
+            None => Box::pin(Replayer::connect(apart)).await?,
         };
-        let answer = replayer.replay(payload, statement, counted).await?;
-        if payload.messages().len() <= LARGE {
-            self.replayers.put(replayer);
+        let answers = match replayer.replay(payload, learnt, counted, copies).await {
+            Err(error) if apart && self.replayers.gives_up(&error) => return Box::pin(self.play(payload, learnt, counted, copies)).await,
+            answers => answers?,
+        };
+        if payload.messages().len() <= LARGE && !replayer.is_worn() {
+            leave.put(replayer);
         }
-        Ok(answer)
+        Ok(answers)
     }
 }
 
@@ -133,7 +150,9 @@ fn after_comments(sql: &str) -> &str {
 /// Reads a payload, and leaves it at that.
 #[cfg(any(fuzzing, test))]
 pub(crate) fn check(bytes: &Bytes) {
-    let _ = Payload::parse(bytes);
+    if let Ok(Some(payload)) = Payload::parse(bytes) {
+        let _ = payload.check_form(&vec![value::Form::Any; payload.width()]);
+    }
 }
 
 /// Where a payload has the fingerprint of its columns.
@@ -144,4 +163,12 @@ pub(crate) const FINGERPRINT: std::ops::Range<usize> = 10..42;
 #[cfg(any(fuzzing, test))]
 pub(crate) fn fingerprint(statement: &PgStatement) -> [u8; 32] {
     shape::fingerprint(sqlx::Statement::columns(statement)).unwrap_or_default()
+}
+
+#[cfg(any(fuzzing, test))]
+impl Codec {
+    /// Learns a statement of which no database was asked.
+    pub(crate) fn teach(&self, sql: &SqlStr, statement: PgStatement) {
+        self.statements.teach(sql, statement);
+    }
 }

@@ -4,14 +4,63 @@
 //! soon as the driver is in. Nothing stays on disk, and nobody else is let in, since whoever holds our end decides what rows the program
 //! sees.
 
+mod apart;
+mod end;
+
+pub use apart::apart;
+use apart::had_to_wait;
+pub use end::End;
+
+use super::idle::Idle;
 use sqlx::Error;
 use std::fs::Permissions;
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
+
+/// The replay connections of a codec that has such pairs.
+#[derive(Debug)]
+pub(super) struct Lines<T> {
+    apart: Idle<T>,
+    watched: Idle<T>,
+    /// Whether a driver apart has once had to wait, which none ever should: then here they don't do.
+    had_to_wait: AtomicBool,
+}
+
+impl<T> Lines<T> {
+    /// Each line holds two sockets, made when it is first needed.
+    const MOST: usize = 32;
+
+    /// As many bytes surely fit into a socket's buffer, where nobody has made it smaller.
+    const FITS: usize = 64 << 10;
+
+    pub(super) fn new() -> Self {
+        Self { apart: Idle::new(Self::MOST), watched: Idle::new(Self::MOST), had_to_wait: AtomicBool::new(false) }
+    }
+
+    /// The lines for an answer of so many bytes, and whether their drivers are apart.
+    pub(super) fn of(&self, bytes: usize) -> (&Idle<T>, bool) {
+        let apart = bytes <= Self::FITS && !self.had_to_wait.load(Ordering::Relaxed);
+        (if apart { &self.apart } else { &self.watched }, apart)
+    }
+
+    /// Whether the same is to be tried once more, on a line of the other kind: this is what a driver apart said.
+    pub(super) fn gives_up(&self, error: &Error) -> bool {
+        let had_to_wait = had_to_wait(error);
+        self.had_to_wait.fetch_or(had_to_wait, Ordering::Relaxed);
+        had_to_wait
+    }
+
+    /// How many nobody uses.
+    #[cfg(test)]
+    pub(super) fn at_rest(&self) -> (usize, usize) {
+        (self.apart.at_rest(), self.watched.at_rest())
+    }
+}
 
 /// Connects a driver to ourselves: gives the driver's connection and our end of it.
 ///

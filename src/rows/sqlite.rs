@@ -1,7 +1,7 @@
 //! SQLite rows.
 //!
 //! SQLite has no wire whose other end could be ours. But any connection can be made to yield given rows: the values are bound to
-//! `SELECT c AS "name", ... FROM shape WHERE 0 UNION ALL VALUES (?, ...), ...`. The first part gives the names and declared types (and no row),
+//! `SELECT c AS "name", ... FROM shape WHERE 0 UNION ALL SELECT * FROM (VALUES (?, ...), ...) LIMIT n`. The first part gives the names and declared types (and no row),
 //! the second the values, to which no affinity is applied: storage classes come back as they were bound. The connection is a private database
 //! in memory.
 //!
@@ -11,22 +11,23 @@
 mod payload;
 
 use super::idle::Idle;
-use super::{Recording, ReplayError, Replayed, RowCodec};
+use super::{Recording, ReplayError, Replayed, RowCodec, cut, empty, in_time, only, polled};
 use bytes::Bytes;
 use either::Either;
 use futures_core::future::BoxFuture;
-use futures_util::TryStreamExt;
+use futures_util::{Stream, StreamExt};
 use payload::{KINDS, Payload, Recorder};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteQueryResult, SqliteRow, SqliteStatement};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow, SqliteStatement};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, SqlSafeStr, SqlStr, Sqlite};
 use std::fmt::Write;
-use std::time::Duration;
+use std::task::Poll;
 
-/// How long a replay may take, waiting for a connection included.
-const DEADLINE: Duration = Duration::from_secs(5);
-
-/// Each replay connection is a thread, made when it is first needed.
+/// Each replay connection is a thread, made when it is first needed: so many, or one for each core where there are more of those. Nobody waits for one but where
+/// more replays are under way than that, since each waits for its thread.
 const MOST_CONNECTIONS: usize = 8;
+
+/// How often the runtime is given a turn before a replay goes to sleep over its next row.
+const TURNS: u32 = 32;
 
 /// The most values bound to one statement, unless a single row has more.
 ///
@@ -62,26 +63,38 @@ impl RowCodec<Sqlite> for Codec {
         _statement: Option<&'a SqliteStatement>,
         payload: Bytes,
     ) -> BoxFuture<'a, Result<Replayed<Sqlite>, ReplayError>> {
-        Box::pin(async move {
-            let payload = Payload::parse(&payload, MOST_VALUES).map_err(ReplayError::Malformed)?;
-            if payload.chunks.is_empty() {
-                return Ok(Replayed { rows: Vec::new(), result: SqliteQueryResult::default() });
-            }
-            let replayed = tokio::time::timeout(DEADLINE, self.run(payload)).await;
-            replayed.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))).map_err(ReplayError::Driver)
-        })
+        Box::pin(async move { only(self.run(&payload, 1).await?) })
+    }
+
+    /// Every value is looked at all the same, since each is bound.
+    fn replay_copies<'a>(
+        &'a self,
+        _pool: &'a sqlx::Pool<Sqlite>,
+        _sql: &'a SqlStr,
+        payload: Bytes,
+        copies: usize,
+    ) -> BoxFuture<'a, Result<Vec<Replayed<Sqlite>>, ReplayError>> {
+        Box::pin(async move { self.run(&payload, copies).await })
     }
 }
 
 impl Codec {
-    async fn run(&self, payload: Payload) -> Result<Replayed<Sqlite>, sqlx::Error> {
-        let (_leave, connection) = self.connections.take().await;
+    async fn run(&self, payload: &[u8], copies: usize) -> Result<Vec<Replayed<Sqlite>>, ReplayError> {
+        let payload = Payload::parse(payload, MOST_VALUES, copies).map_err(ReplayError::Malformed)?;
+        if payload.chunks.is_empty() {
+            return Ok(empty(copies));
+        }
+        in_time(self.play(payload, copies)).await
+    }
+
+    async fn play(&self, payload: Payload, copies: usize) -> Result<Vec<Replayed<Sqlite>>, sqlx::Error> {
+        let (leave, connection) = self.connections.take().await;
         let mut connection = match connection {
             Some(connection) => connection,
-            None => connect().await?,
+            // Seldom gone, and in a box, so that the way past it is short.
+            None => Box::pin(connect()).await?,
         };
-        let mut rows = Vec::with_capacity(payload.chunks.iter().map(|(height, _)| height).sum());
-        let mut result = SqliteQueryResult::default();
+        let mut rows = Vec::with_capacity(payload.rows.saturating_mul(copies));
         let mut sql: Option<(usize, SqlStr)> = None;
         for (height, arguments) in payload.chunks {
             let text = match sql.take() {
@@ -89,33 +102,39 @@ impl Codec {
                 _ => AssertSqlSafe(statement(&payload.columns, height)).into_sql_str(),
             };
             sql = Some((height, text.clone()));
-            let before = rows.len();
-            result = fetch(&mut connection, text, arguments, &mut rows).await?;
-            if rows.len() - before != height {
-                return Err(sqlx::Error::Protocol("the replay gave another number of rows".into()));
-            }
+            fetch(&mut connection, text, arguments, &mut rows).await?;
         }
-        self.connections.put(connection);
-        Ok(Replayed { rows, result })
+        leave.put(connection);
+        cut(rows, payload.rows, copies)
     }
 }
 
 async fn fetch(
     connection: &mut SqliteConnection,
     text: SqlStr,
-    arguments: sqlx::sqlite::SqliteArguments,
+    arguments: SqliteArguments,
     rows: &mut Vec<SqliteRow>,
-) -> Result<SqliteQueryResult, sqlx::Error> {
+) -> Result<(), sqlx::Error> {
     let mut stream = connection.fetch_many(sqlx::query_with(text, arguments));
-    let mut result = SqliteQueryResult::default();
     // To the very end: a worker that still sends would answer the next replay's question.
-    while let Some(item) = stream.try_next().await? {
-        match item {
-            Either::Left(done) => result = done,
-            Either::Right(row) => rows.push(row),
+    while let Some(item) = next(&mut stream).await {
+        if let Either::Right(row) = item? {
+            rows.push(row);
         }
     }
-    Ok(result)
+    Ok(())
+}
+
+/// The next of what the worker sends, row by row, each about a microsecond after the last. To fall asleep over every one of them and be woken up by the worker, by a
+/// system call each, costs both of them many times that; so first everything else gets its turn.
+async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    for _ in 0..TURNS {
+        if let Poll::Ready(item) = polled(&mut stream.next()).await {
+            return item;
+        }
+        tokio::task::yield_now().await;
+    }
+    stream.next().await
 }
 
 /// A private database in memory with one empty table, whose columns are of every kind.
@@ -140,11 +159,12 @@ async fn connect() -> Result<SqliteConnection, sqlx::Error> {
     Ok(connection)
 }
 
-/// The statement that yields `height` rows of these columns.
+/// The statement that yields up to `height` rows of these columns: how many is its first argument.
 fn statement(columns: &[(Box<str>, u8)], height: usize) -> String {
     let mut text =
-        String::with_capacity(64 + columns.iter().map(|(name, _)| name.len() + 16).sum::<usize>() + height * (2 * columns.len() + 2));
-    text.push_str("SELECT ");
+        String::with_capacity(128 + columns.iter().map(|(name, _)| name.len() + 16).sum::<usize>() + height * (2 * columns.len() + 2));
+    // First, so that its place doesn't depend on the height. (A numbered parameter's name is looked for in a list, for each of them.)
+    text.push_str("WITH count(n) AS (SELECT ?) SELECT ");
     for (at, (name, kind)) in columns.iter().enumerate() {
         let _ = write!(text, "{}c{kind} AS \"", if at == 0 { "" } else { "," });
         for part in name.split_inclusive('"') {
@@ -155,7 +175,7 @@ fn statement(columns: &[(Box<str>, u8)], height: usize) -> String {
         }
         text.push('"');
     }
-    text.push_str(" FROM shape WHERE 0 UNION ALL VALUES ");
+    text.push_str(" FROM shape WHERE 0 UNION ALL SELECT * FROM (VALUES ");
     let row = {
         let mut row = String::from("(");
         row.push_str(&"?,".repeat(columns.len()));
@@ -169,13 +189,14 @@ fn statement(columns: &[(Box<str>, u8)], height: usize) -> String {
         }
         text.push_str(&row);
     }
+    text.push_str(") LIMIT (SELECT n FROM count)");
     text
 }
 
 /// Reads a payload, and leaves it at that.
 #[cfg(any(fuzzing, test))]
 pub(crate) fn check(bytes: &Bytes) {
-    let _ = Payload::parse(bytes, MOST_VALUES);
+    let _ = Payload::parse(bytes, MOST_VALUES, 1);
 }
 
 #[cfg(test)]

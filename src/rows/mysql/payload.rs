@@ -177,58 +177,120 @@ fn little_endian(bytes: &[u8]) -> i64 {
     bytes.iter().rev().fold(sign, |number, byte| number << 8 | i64::from(*byte))
 }
 
-/// A payload that has passed all checks.
+/// A payload that the driver can read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     /// How many rows.
     pub(super) rows: usize,
     /// What the driver is to read; empty without rows.
-    pub(super) wire: Bytes,
+    wire: Bytes,
+    /// Where in it the columns end and the rows begin.
+    columns: usize,
 }
 
 impl Answer {
     /// Checks everything that the driver would otherwise trip over: it trusts its server and panics at a value that ends too early.
     pub(super) fn parse(payload: &Bytes) -> Result<Self, &'static str> {
-        let mut reader = Reader::new(payload);
-        if reader.take(MAGIC.len())? != MAGIC {
-            return Err("it is not MySQL's, or of another version");
-        }
-        let rows = usize::try_from(reader.u64()?).map_err(|_| "its counts don't fit")?;
-        let body = payload.len() - reader.len();
-        if rows == 0 {
-            return if reader.is_empty() { Ok(Self { rows, wire: Bytes::new() }) } else { Err("it goes on after its last row") };
-        }
-        let mut counter = Reader::new(reader.take_counted()?);
-        let width = wire::integer(&mut counter)?;
-        if width == 0 || width > MOST_COLUMNS || !counter.is_empty() {
-            return Err("its counts don't fit");
-        }
-        let mut columns = Vec::new();
+        let mut layouts = Vec::new();
+        let Some((rows, body, columns)) = head(payload, |packet| {
+            layouts.push(ColumnDefinition::parse(packet)?.1);
+            Ok(())
+        })?
+        else {
+            return Ok(Self { rows: 0, wire: Bytes::new(), columns: 0 });
+        };
+        let mut reader = Reader::new(&payload[columns..]);
         let mut longest = 0;
-        for _ in 0..width {
-            let packet = reader.take_counted()?;
-            longest = longest.max(packet.len());
-            columns.push(ColumnDefinition::parse(packet)?.1);
-        }
         for _ in 0..rows {
             let packet = reader.take_counted()?;
             longest = longest.max(packet.len());
-            wire::check_row(packet, &columns)?;
+            wire::check_row(packet, &layouts)?;
         }
         if reader.take_counted()? != wire::END || !reader.is_empty() {
             return Err("it goes on after its last row");
         }
-        let wire = if longest < wire::FULL { payload.slice(body..) } else { in_parts(&payload[body..])? };
-        Ok(Self { rows, wire })
+        // All columns together, since no one of them is as long then either.
+        if longest < wire::FULL && columns - body < wire::FULL {
+            return Ok(Self { rows, wire: payload.slice(body..), columns: columns - body });
+        }
+        let mut wire = Vec::with_capacity(payload.len() + payload.len() / wire::FULL * 4 + 4);
+        in_parts(&payload[body..columns], &mut wire)?;
+        let columns_in_parts = wire.len();
+        in_parts(&payload[columns..], &mut wire)?;
+        Ok(Self { rows, wire: wire.into(), columns: columns_in_parts })
+    }
+
+    /// The same for a payload that has been checked before: only the rows are looked for, not at.
+    pub(super) fn trust(payload: &Bytes) -> Result<Self, &'static str> {
+        if payload.len() >= wire::FULL {
+            // Some packet may have to be sent in parts.
+            return Self::parse(payload);
+        }
+        let Some((rows, body, columns)) = head(payload, |_| Ok(()))? else {
+            return Ok(Self { rows: 0, wire: Bytes::new(), columns: 0 });
+        };
+        let answer = Self { rows, wire: payload.slice(body..), columns: columns - body };
+        // Each row has a length and a byte at the least.
+        if answer.end() != END_PACKET || rows > answer.messages().len() / 5 {
+            return Err("it ends too early");
+        }
+        Ok(answer)
+    }
+
+    /// How many bytes the driver is to read.
+    pub(super) fn len(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// The number of columns and their definitions.
+    pub(super) fn columns(&self) -> &[u8] {
+        self.wire.get(..self.columns).unwrap_or_default()
+    }
+
+    /// The rows.
+    pub(super) fn messages(&self) -> &[u8] {
+        self.wire.get(self.columns..self.wire.len().saturating_sub(END_PACKET.len())).unwrap_or_default()
+    }
+
+    /// What ends the result.
+    pub(super) fn end(&self) -> &[u8] {
+        self.wire.get(self.wire.len().saturating_sub(END_PACKET.len())..).unwrap_or_default()
     }
 }
 
-/// The answer with its long packets in parts.
-fn in_parts(body: &[u8]) -> Result<Bytes, &'static str> {
-    let mut reader = Reader::new(body);
-    let mut out = Vec::with_capacity(body.len() + body.len() / wire::FULL * 4 + 4);
-    while !reader.is_empty() {
-        wire::put_packet(&mut out, reader.take_counted()?);
+/// [`wire::END`] behind its length.
+const END_PACKET: [u8; 11] = [7, 0, 0, 0, wire::END[0], wire::END[1], wire::END[2], wire::END[3], wire::END[4], wire::END[5], wire::END[6]];
+
+/// Reads a payload up to its first row: how many rows, where the columns begin, and where the rows do; nothing without rows.
+fn head(
+    payload: &[u8],
+    mut definition: impl FnMut(&[u8]) -> Result<(), &'static str>,
+) -> Result<Option<(usize, usize, usize)>, &'static str> {
+    let mut reader = Reader::new(payload);
+    if reader.take(MAGIC.len())? != MAGIC {
+        return Err("it is not MySQL's, or of another version");
     }
-    Ok(out.into())
+    let rows = usize::try_from(reader.u64()?).map_err(|_| "its counts don't fit")?;
+    let body = payload.len() - reader.len();
+    if rows == 0 {
+        return if reader.is_empty() { Ok(None) } else { Err("it goes on after its last row") };
+    }
+    let mut counter = Reader::new(reader.take_counted()?);
+    let width = wire::integer(&mut counter)?;
+    if width == 0 || width > MOST_COLUMNS || !counter.is_empty() {
+        return Err("its counts don't fit");
+    }
+    for _ in 0..width {
+        definition(reader.take_counted()?)?;
+    }
+    Ok(Some((rows, body, payload.len() - reader.len())))
+}
+
+/// Appends the packets, the long ones in parts.
+fn in_parts(body: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let mut reader = Reader::new(body);
+    while !reader.is_empty() {
+        wire::put_packet(out, reader.take_counted()?);
+    }
+    Ok(())
 }

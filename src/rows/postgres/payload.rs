@@ -12,8 +12,9 @@
 //! The messages are kept as they are sent, so that a replay copies none of them
 //! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
 
+use super::learnt::Learnt;
 use super::shape::{self, Fingerprint};
-use super::value;
+use super::value::{self, Form};
 use crate::rows::{Recording, Unreplayable};
 use sqlx::postgres::{PgColumn, PgRow, PgValueFormat};
 use sqlx::{Column, Postgres, Row, ValueRef};
@@ -98,7 +99,7 @@ fn length(length: usize) -> Result<[u8; 4], Unreplayable> {
     i32::try_from(length).map(i32::to_be_bytes).map_err(|_| Unreplayable::TooLarge)
 }
 
-/// A payload of at least one row that the driver can read: every count and length in it has been checked.
+/// A payload of at least one row, of which only the head has been looked at.
 pub struct Payload<'a> {
     rows: usize,
     columns: u16,
@@ -107,7 +108,10 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Reads and checks a payload; `None` is a result of no rows.
+    /// The fewest bytes that a row takes: `D`, its length, the number of its columns.
+    const HEAD: usize = 1 + 4 + 2;
+
+    /// Reads a payload's head; `None` is a result of no rows.
     ///
     /// # Errors
     ///
@@ -121,22 +125,45 @@ impl<'a> Payload<'a> {
         let (columns, rest) = rest.split_first_chunk().ok_or("no number of columns")?;
         let columns = u16::from_le_bytes(*columns);
         let (fingerprint, messages) = rest.split_first_chunk().ok_or("no fingerprint")?;
-        let mut found = 0;
-        let mut rest = messages;
-        while !rest.is_empty() {
-            rest = row(rest, columns)?;
-            found += 1;
-        }
-        if found != rows {
-            return Err("not as many rows as it says");
-        }
-        let rows = usize::try_from(rows).map_err(|_| "more rows than can be counted")?;
+        let rows = usize::try_from(rows).ok().filter(|rows| *rows <= messages.len() / Self::HEAD).ok_or("not as many rows as it says")?;
         Ok(Some(Self { rows, columns, fingerprint, messages }))
     }
 
-    /// The number of rows, one at least. The payload really has as many, so memory may be reserved for them.
+    /// Checks that the driver can read the rows, and the caller the values of these columns, without a panic. The columns are those that
+    /// [`fits`](Self::fits) has found to be the rows'.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub fn check(&self, learnt: &Learnt) -> Result<(), &'static str> {
+        self.check_by(learnt.forms(), |column, value| value::has_form(value, learnt.columns()[column].type_info()))
+    }
+
+    /// The same for columns of which only the forms are known.
+    #[cfg(any(fuzzing, test))]
+    pub fn check_form(&self, forms: &[Form]) -> Result<(), &'static str> {
+        self.check_by(forms, |_, _| true)
+    }
+
+    fn check_by(&self, forms: &[Form], has_parts: impl Fn(usize, &[u8]) -> bool) -> Result<(), &'static str> {
+        let mut found = 0;
+        let mut rest = self.messages;
+        while !rest.is_empty() {
+            rest = row(rest, self.columns, forms, &has_parts)?;
+            found += 1;
+        }
+        if found == self.rows { Ok(()) } else { Err("not as many rows as it says") }
+    }
+
+    /// The number of rows, one at least. The payload is long enough for as many, so memory may be reserved for them.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// The number of columns.
+    #[cfg(any(fuzzing, test))]
+    pub fn width(&self) -> usize {
+        self.columns.into()
     }
 
     /// The rows as the server sends them.
@@ -144,31 +171,14 @@ impl<'a> Payload<'a> {
         self.messages
     }
 
-    /// Whether the rows have these columns, which have this fingerprint.
-    pub fn fits(&self, fingerprint: &Fingerprint, columns: &[PgColumn]) -> bool {
-        self.fingerprint == fingerprint && usize::from(self.columns) == columns.len()
-    }
-
-    /// Whether every value has the form of its column's type. There are as many columns as the rows have values.
-    pub fn has_form_of(&self, columns: &[PgColumn]) -> bool {
-        const HEAD: usize = 1 + 4 + 2;
-        let mut rest = self.messages;
-        while let Some(mut values) = rest.get(HEAD..) {
-            for column in columns {
-                let Some((value, after)) = value::counted(values) else { return false };
-                if !value.is_none_or(|value| value::has_form(value, column.type_info())) {
-                    return false;
-                }
-                values = after;
-            }
-            rest = values;
-        }
-        rest.is_empty()
+    /// Whether the rows have the columns of this statement.
+    pub fn fits(&self, learnt: &Learnt) -> bool {
+        self.fingerprint == learnt.fingerprint() && usize::from(self.columns) == learnt.columns().len()
     }
 }
 
 /// Checks one message, and gives what follows it.
-fn row(bytes: &[u8], columns: u16) -> Result<&[u8], &'static str> {
+fn row<'a>(bytes: &'a [u8], columns: u16, forms: &[Form], has_parts: impl Fn(usize, &[u8]) -> bool) -> Result<&'a [u8], &'static str> {
     let (b"D", rest) = bytes.split_first_chunk().ok_or("no row")? else {
         return Err("a message that is no row");
     };
@@ -180,13 +190,24 @@ fn row(bytes: &[u8], columns: u16) -> Result<&[u8], &'static str> {
     if u16::from_be_bytes(*count) != columns {
         return Err("a row of another number of columns");
     }
-    for _ in 0..columns {
+    for (column, form) in forms.iter().enumerate() {
         let (length, rest) = row.split_first_chunk().ok_or("no length of a value")?;
-        let length = match i32::from_be_bytes(*length) {
-            NULL => 0,
-            length => usize::try_from(length).map_err(|_| "a value's length")?,
+        let length = i32::from_be_bytes(*length);
+        if length == NULL {
+            row = rest;
+            continue;
+        }
+        let length = usize::try_from(length).map_err(|_| "a value's length")?;
+        let (value, rest) = rest.split_at_checked(length).ok_or("a value longer than its row")?;
+        let has_form = match *form {
+            Form::Any => true,
+            Form::Fixed(length) => value.len() == length,
+            Form::Parts => has_parts(column, value),
         };
-        row = rest.get(length..).ok_or("a value longer than its row")?;
+        if !has_form {
+            return Err("a value is not of its column's type");
+        }
+        row = rest;
     }
     if row.is_empty() { Ok(after) } else { Err("bytes after a row's last value") }
 }
@@ -195,6 +216,15 @@ fn row(bytes: &[u8], columns: u16) -> Result<&[u8], &'static str> {
 mod tests {
     use super::*;
     use rand::RngExt;
+
+    /// What the fuzzer and the tests check where no statement is known.
+    fn parse(bytes: &[u8]) -> Result<Option<Payload<'_>>, &'static str> {
+        let payload = Payload::parse(bytes)?;
+        if let Some(payload) = &payload {
+            payload.check_form(&vec![Form::Any; payload.width()])?;
+        }
+        Ok(payload)
+    }
 
     /// Two rows of three columns.
     fn payload() -> Vec<u8> {
@@ -209,20 +239,20 @@ mod tests {
     #[test]
     fn a_whole_payload_is_read() {
         let bytes = payload();
-        let payload = Payload::parse(&bytes).unwrap().unwrap();
+        let payload = parse(&bytes).unwrap().unwrap();
         assert_eq!((payload.rows(), payload.columns, payload.fingerprint), (2, 3, &[7; 32]));
         assert_eq!(payload.messages(), &bytes[8 + 2 + 32..]);
-        assert!(Payload::parse(&[0; 8]).unwrap().is_none());
+        assert!(parse(&[0; 8]).unwrap().is_none());
     }
 
     #[test]
     fn a_part_of_a_payload_or_more_than_it_is_not() {
         let bytes = payload();
         for end in 0..bytes.len() {
-            assert!(Payload::parse(&bytes[..end]).is_err(), "{end}");
+            assert!(parse(&bytes[..end]).is_err(), "{end}");
         }
-        assert!(Payload::parse(&[&bytes[..], b"\0"].concat()).is_err());
-        assert!(Payload::parse(&[0; 9]).is_err());
+        assert!(parse(&[&bytes[..], b"\0"].concat()).is_err());
+        assert!(parse(&[0; 9]).is_err());
     }
 
     #[test]
@@ -247,7 +277,7 @@ mod tests {
         for (place, lie) in lies {
             let mut bytes = payload();
             bytes[place..place + lie.len()].copy_from_slice(lie);
-            assert!(Payload::parse(&bytes).is_err(), "{place} {lie:?}");
+            assert!(parse(&bytes).is_err(), "{place} {lie:?}");
         }
     }
 
@@ -265,14 +295,14 @@ mod tests {
                     _ => drop(bytes.remove(place)),
                 }
             }
-            if let Ok(Some(payload)) = Payload::parse(&bytes) {
+            if let Ok(Some(payload)) = parse(&bytes) {
                 // What is accepted is as many rows as it says, each of as many values.
                 assert!(payload.rows() <= bytes.len() / 7);
             }
         }
         for length in 0..512 {
             let bytes: Vec<u8> = (0..length).map(|_| random.random()).collect();
-            let _ = Payload::parse(&bytes);
+            let _ = parse(&bytes);
         }
     }
 

@@ -13,11 +13,18 @@ pub(crate) fn nowhere() -> PgPool {
 
 /// The statement that the driver makes of these columns' descriptions.
 pub(crate) async fn statement(columns: &[(&str, u32)]) -> PgStatement {
+    statement_of(columns, 0).await
+}
+
+/// The same for columns of a table, by its OID, or of none.
+pub(crate) async fn statement_of(columns: &[(&str, u32)], table: u32) -> PgStatement {
     let mut fields = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
     for (name, oid) in columns {
         fields.extend(name.as_bytes());
-        // Of no table; the type; of any length, no modifier, described as text.
-        fields.extend(b"\0\0\0\0\0\0\0");
+        // The table, and none of its columns; the type; of any length, no modifier, described as text.
+        fields.push(0);
+        fields.extend(table.to_be_bytes());
+        fields.extend(b"\0\0");
         fields.extend(oid.to_be_bytes());
         fields.extend(b"\xff\xff\xff\xff\xff\xff\0\0");
     }

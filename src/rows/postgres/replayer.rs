@@ -1,20 +1,24 @@
 //! A driver's connection and the end that answers it.
 
+use super::learnt::Learnt;
 use super::payload::Payload;
 use crate::database::{Backend, Request};
 use crate::rows::{Replayed, socket};
 use either::Either;
 use futures_util::{FutureExt, TryStreamExt};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgSslMode, PgStatement};
+use socket::End;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Error, Postgres, SqlSafeStr};
-use std::io::{ErrorKind, IoSlice};
+use std::collections::HashSet;
+use std::io::IoSlice;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-/// How many replays may leave their questions unread: each takes some 60 bytes, but as two messages a few kilobytes of the socket's buffer.
-const DISCARD_EVERY: u32 = 16;
+/// How many statements a connection gets to know. Before the driver's own store of them is full, and it asks us to close one, the connection is given up; what it
+/// holds of statements long forgotten goes with it.
+const MOST_STATEMENTS: usize = 256;
 
 /// The port only names the socket: `.s.PGSQL.<port>`.
 const PORT: u16 = 1;
@@ -24,10 +28,13 @@ const SOCKET: &str = ".s.PGSQL.1";
 const GREETING: &[u8] = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x18server_version\x0015.0\0K\0\0\0\x0c\0\0\0\0\0\0\0\0Z\0\0\0\x05I";
 
 /// The answer to Parse and Sync, and to Bind: parsed, ready; bound.
-const HEAD: &[u8] = b"1\0\0\0\x04Z\0\0\0\x05I2\0\0\0\x04";
+const PARSED_AND_BOUND: &[u8] = b"1\0\0\0\x04Z\0\0\0\x05I2\0\0\0\x04";
+
+/// The answer to Bind alone, of a statement that the driver has kept.
+const BOUND: &[u8] = b"2\0\0\0\x04";
 
 /// The answer to Close and Sync: closed, ready.
-const TAIL: &[u8] = b"3\0\0\0\x04Z\0\0\0\x05I";
+const CLOSED: &[u8] = b"3\0\0\0\x04Z\0\0\0\x05I";
 
 /// A start-up message longer than this is none. The server's own limit is 10,000.
 const LONGEST_STARTUP: u32 = 64 << 10;
@@ -36,13 +43,18 @@ const LONGEST_STARTUP: u32 = 64 << 10;
 #[derive(Debug)]
 pub struct Replayer {
     driver: PgConnection,
-    end: UnixStream,
-    /// Replays whose questions lie unread at our end.
-    unread: u32,
+    end: End,
+    /// The numbers of the statements that the driver keeps.
+    known: HashSet<u64>,
 }
 
 impl Replayer {
-    pub async fn connect() -> Result<Self, Error> {
+    /// A new one. One whose driver is apart, which no reactor watches, is for answers that fit into a socket's buffer.
+    pub async fn connect(apart: bool) -> Result<Self, Error> {
+        if apart { socket::apart(Self::pair(true)).await } else { Self::pair(false).await }
+    }
+
+    async fn pair(apart: bool) -> Result<Self, Error> {
         let connect = |path: PathBuf| async move {
             // A program's PG* variables are not for this connection; those that the driver reads by itself and that matter are overwritten.
             let options = PgConnectOptions::new_without_pgpass()
@@ -52,59 +64,82 @@ impl Replayer {
                 .password("")
                 .database("replay")
                 .ssl_mode(PgSslMode::Disable)
-                .statement_cache_capacity(0)
+                .statement_cache_capacity(MOST_STATEMENTS + 1)
                 .disable_statement_logging();
             options.connect().await
         };
         let (driver, end) = socket::pair(SOCKET, connect, greet).await?;
-        Ok(Self { driver, end, unread: 0 })
+        Ok(Self { driver, end: End::new(end, apart)?, known: HashSet::new() })
     }
 
-    /// Lets the driver read the rows, which the server's summary counted or did not.
+    /// Whether the connection has met as many statements as it may.
+    pub fn is_worn(&self) -> bool {
+        self.known.len() >= MOST_STATEMENTS
+    }
+
+    /// Lets the driver read the rows so many times, which the server's summary counted or did not.
     ///
     /// # Cancel safety
     ///
     /// Not: a replayer of which a replay was dropped, or failed, holds the rest of an answer and must be thrown away.
-    pub async fn replay(&mut self, payload: &Payload<'_>, statement: PgStatement, counted: bool) -> Result<Replayed<Postgres>, Error> {
+    pub async fn replay(
+        &mut self,
+        payload: &Payload<'_>,
+        learnt: &Learnt,
+        counted: bool,
+        copies: usize,
+    ) -> Result<Vec<Replayed<Postgres>>, Error> {
+        let name = learnt.name();
+        let is_new = name.is_none_or(|name| self.known.insert(name.number));
         let request = Request {
-            sql: "".into_sql_str(),
-            statement: Some(statement),
+            sql: name.map_or_else(|| "".into_sql_str(), |name| name.text.clone()),
+            statement: Some(learnt.statement().clone()),
             arguments: Some(PgArguments::default()),
-            // Asks for nothing to be kept; see the module `postgres`.
-            persistent: false,
+            // Whether the driver is to keep it.
+            persistent: name.is_some(),
         };
-        let tail = tail(payload.rows(), counted);
-        let mut slices = [IoSlice::new(HEAD), IoSlice::new(payload.messages()), IoSlice::new(&tail)];
-        // As a rule all of it fits into the socket's buffer. Then the driver finds everything there, and no task is woken.
-        let rest = send(&self.end, &mut slices)?;
-        // A checked payload doesn't make the driver panic. Should it do so all the same, the program is not to pay for it.
-        let driver = AssertUnwindSafe(collect(&mut self.driver, request, payload.rows())).catch_unwind();
-        let driver = async { driver.await.unwrap_or_else(|_| Err(protocol("the driver panicked"))) };
-        let replayed = if rest.is_empty() { driver.await? } else { tokio::try_join!(driver, send_rest(&self.end, rest))?.0 };
-        self.unread += 1;
-        if self.unread >= DISCARD_EVERY {
-            discard(&self.end).await?;
-            self.unread = 0;
+        let summary = summary(payload.rows(), counted);
+        // The driver reads on after a summary, until it is told that all is ready: so one execution gives any number of answers.
+        let mut answer = Vec::with_capacity(2 + 2 * copies);
+        answer.push(IoSlice::new(if is_new { PARSED_AND_BOUND } else { BOUND }));
+        for _ in 0..copies {
+            answer.extend([IoSlice::new(payload.messages()), IoSlice::new(&summary)]);
         }
-        Ok(replayed)
+        answer.push(IoSlice::new(CLOSED));
+        // A checked payload doesn't make the driver panic. Should it do so all the same, the program is not to pay for it.
+        let driver = AssertUnwindSafe(collect(&mut self.driver, request, payload.rows(), copies)).catch_unwind();
+        let driver = async { driver.await.unwrap_or_else(|_| Err(protocol("the driver panicked"))) };
+        self.end.answer(&mut answer, driver).await
     }
 }
 
 /// Runs the request on the driver.
-async fn collect(driver: &mut PgConnection, request: Request<Postgres>, rows: usize) -> Result<Replayed<Postgres>, Error> {
-    let mut collected = Vec::with_capacity(rows);
-    let mut result = None;
+async fn collect(
+    driver: &mut PgConnection,
+    request: Request<Postgres>,
+    rows: usize,
+    copies: usize,
+) -> Result<Vec<Replayed<Postgres>>, Error> {
+    let mut collected = Vec::with_capacity(copies);
+    let mut current = Vec::new();
     let mut stream = Postgres::fetch_many(driver, request);
     while let Some(item) = stream.try_next().await? {
         match item {
-            Either::Left(summary) => result = Some(summary),
-            Either::Right(row) => collected.push(row),
+            Either::Left(result) => {
+                if current.len() != rows {
+                    return Err(protocol("the driver read other rows than were sent"));
+                }
+                collected.push(Replayed { rows: std::mem::take(&mut current), result });
+            }
+            Either::Right(row) => {
+                if current.is_empty() {
+                    current.reserve_exact(rows);
+                }
+                current.push(row);
+            }
         }
     }
-    match result {
-        Some(result) if collected.len() == rows => Ok(Replayed { rows: collected, result }),
-        _ => Err(protocol("the driver read other rows than were sent")),
-    }
+    if collected.len() == copies { Ok(collected) } else { Err(protocol("the driver read other answers than were sent")) }
 }
 
 /// Reads the driver's start-up message and answers it.
@@ -120,56 +155,15 @@ async fn greet(mut end: UnixStream) -> Result<UnixStream, Error> {
     Ok(end)
 }
 
-/// What follows the rows: the summary, and the end.
-fn tail(rows: usize, counted: bool) -> Vec<u8> {
+/// What follows the rows.
+fn summary(rows: usize, counted: bool) -> Vec<u8> {
     let tag = if counted { format!("SELECT {rows}\0") } else { "SHOW\0".into() };
     let length = u32::try_from(tag.len() + 4).unwrap_or_default();
-    let mut tail = Vec::with_capacity(64);
-    tail.push(b'C');
-    tail.extend(length.to_be_bytes());
-    tail.extend(tag.as_bytes());
-    tail.extend(TAIL);
-    tail
-}
-
-/// Sends as much as can be sent without waiting, and gives the rest.
-fn send<'a, 'b>(end: &UnixStream, mut answer: &'a mut [IoSlice<'b>]) -> Result<&'a mut [IoSlice<'b>], Error> {
-    while !answer.is_empty() {
-        match end.try_write_vectored(answer) {
-            Ok(sent) => IoSlice::advance_slices(&mut answer, sent),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(answer)
-}
-
-/// Sends the rest as the driver makes room for it.
-async fn send_rest(end: &UnixStream, mut answer: &mut [IoSlice<'_>]) -> Result<(), Error> {
-    while !answer.is_empty() {
-        end.writable().await?;
-        answer = send(end, answer)?;
-    }
-    Ok(())
-}
-
-/// Reads what the driver sent, and forgets it: left lying, it would fill the socket in the end.
-///
-/// Only called when the driver is done, so everything that it sent is there. A read that leaves room in the buffer has therefore taken the
-/// last of it; to read once more, until the socket says that it is empty, would make the next replay wait for the reactor to say that it no
-/// longer is.
-async fn discard(end: &UnixStream) -> Result<(), Error> {
-    let mut buffer = [0; 1024];
-    loop {
-        end.readable().await?;
-        match end.try_read(&mut buffer) {
-            Ok(0) => return Err(protocol("the driver hung up")),
-            Ok(read) if read < buffer.len() => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let mut summary = Vec::with_capacity(32);
+    summary.push(b'C');
+    summary.extend(length.to_be_bytes());
+    summary.extend(tag.as_bytes());
+    summary
 }
 
 fn protocol(message: &str) -> Error {

@@ -1,14 +1,13 @@
 //! The statements that tell a replay its columns.
 
-use super::DEADLINE;
+use super::learnt::Learnt;
 use super::payload::Payload;
-use super::shape::{self, Fingerprint};
 use crate::database::Backend;
-use crate::rows::ReplayError;
+use crate::rows::{DEADLINE, ReplayError};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use sqlx::postgres::{PgConnection, PgStatement};
-use sqlx::{Connection, Error, PgPool, Postgres, SqlStr, Statement};
+use sqlx::{Connection, Error, PgPool, Postgres, SqlStr};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,11 +25,6 @@ enum Known {
     Statement(Arc<Learnt>),
     /// The database refused to prepare it. Asking at every hit would cost more than the hit saves.
     Refused(Instant),
-}
-
-struct Learnt {
-    fingerprint: Fingerprint,
-    statement: PgStatement,
 }
 
 /// The statements that this process has met, the least used forgotten.
@@ -53,10 +47,11 @@ impl Statements {
         Self { known: Cache::with_options(options, Weigher, hasher, lifecycle) }
     }
 
-    /// Remembers the statement as the connection that has just answered it describes it. Always replaces what was remembered: types change,
+    /// Remembers the statement as the connection that has just answered it describes it. Replaces whatever else was remembered: types change,
     /// and of two descriptions the newer one is right.
     pub async fn learn(&self, sql: &SqlStr, connection: &mut PgConnection) {
-        match self.known.get(sql.as_str()) {
+        let known = self.known.get(sql.as_str());
+        match &known {
             // A connection without a statement cache would prepare the statement again under yet another name, and never close it. Once
             // must do.
             Some(Known::Statement(_)) if connection.cached_statements_size() == 0 => return,
@@ -65,9 +60,18 @@ impl Statements {
         }
         // Served from the connection's own cache; but a statement run as non-persistent isn't there, and to parse it waits for locks on its
         // tables.
-        if let Ok(Ok(known)) = tokio::time::timeout(DEADLINE, ask(sql, connection)).await {
-            self.known.insert(sql.clone(), known);
+        let Ok(Ok(statement)) = tokio::time::timeout(DEADLINE, prepare(sql, connection)).await else { return };
+        match (known, &statement) {
+            // The replay connections know it by its name.
+            (Some(Known::Statement(learnt)), Some(statement)) if learnt.is(statement) => {}
+            _ => self.known.insert(sql.clone(), Known::of(statement)),
         }
+    }
+
+    /// Remembers a statement of which no database was asked.
+    #[cfg(any(fuzzing, test))]
+    pub fn teach(&self, sql: &SqlStr, statement: PgStatement) {
+        self.known.insert(sql.clone(), Known::of(Some(statement)));
     }
 
     /// A statement with the payload's columns: the caller's own, else the remembered one, else what the database says.
@@ -81,10 +85,10 @@ impl Statements {
         sql: &SqlStr,
         given: Option<&PgStatement>,
         payload: &Payload<'_>,
-    ) -> Result<PgStatement, ReplayError> {
+    ) -> Result<Arc<Learnt>, ReplayError> {
         if let Some(given) = given {
-            let fits = shape::fingerprint(given.columns()).is_ok_and(|fingerprint| payload.fits(&fingerprint, given.columns()));
-            return if fits { Ok(given.clone()) } else { Err(ReplayError::Columns) };
+            let learnt = Learnt::unnamed(given.clone()).ok().filter(|learnt| payload.fits(learnt));
+            return learnt.map(Arc::new).ok_or(ReplayError::Columns);
         }
         let known = match self.known.get(sql.as_str()) {
             Some(Known::Refused(at)) if at.elapsed() >= RETRY => None,
@@ -92,13 +96,13 @@ impl Statements {
         };
         let known = match known {
             Some(known) => known,
-            None => tokio::time::timeout(DEADLINE, self.known_from(pool, sql))
+            None => tokio::time::timeout(DEADLINE, Box::pin(self.known_from(pool, sql)))
                 .await
                 .unwrap_or(Err(Error::PoolTimedOut))
                 .map_err(ReplayError::Driver)?,
         };
         match known {
-            Known::Statement(learnt) if payload.fits(&learnt.fingerprint, learnt.statement.columns()) => Ok(learnt.statement.clone()),
+            Known::Statement(learnt) if payload.fits(&learnt) => Ok(learnt),
             Known::Statement(_) => {
                 // The next fill teaches it anew; until then another replay may ask the database.
                 self.known.remove(sql.as_str());
@@ -120,7 +124,7 @@ impl Statements {
             Ok(known) => Ok(known),
             Err(guard) => {
                 let mut connection = pool.acquire().await?;
-                let known = ask(sql, &mut connection).await?;
+                let known = Known::of(prepare(sql, &mut connection).await?);
                 // Refused only if a fill has taught it meanwhile, and that is the better knowledge.
                 let _ = guard.insert(known.clone());
                 Ok(known)
@@ -129,14 +133,18 @@ impl Statements {
     }
 }
 
-/// Prepares a statement, or takes it from the connection's cache.
-async fn ask(sql: &SqlStr, connection: &mut PgConnection) -> Result<Known, Error> {
+impl Known {
+    fn of(statement: Option<PgStatement>) -> Self {
+        let learnt = statement.and_then(|statement| Learnt::named(statement).ok());
+        learnt.map_or_else(|| Self::Refused(Instant::now()), |learnt| Self::Statement(Arc::new(learnt)))
+    }
+}
+
+/// Prepares a statement, or takes it from the connection's cache; nothing if the database refuses.
+async fn prepare(sql: &SqlStr, connection: &mut PgConnection) -> Result<Option<PgStatement>, Error> {
     match Postgres::prepare_with(connection, sql.clone(), &[]).await {
-        Ok(statement) => match shape::fingerprint(statement.columns()) {
-            Ok(fingerprint) => Ok(Known::Statement(Arc::new(Learnt { fingerprint, statement }))),
-            Err(_) => Ok(Known::Refused(Instant::now())),
-        },
-        Err(Error::Database(_)) => Ok(Known::Refused(Instant::now())),
+        Ok(statement) => Ok(Some(statement)),
+        Err(Error::Database(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -148,7 +156,7 @@ struct Weigher;
 impl Weighter<SqlStr, Known> for Weigher {
     fn weight(&self, sql: &SqlStr, known: &Known) -> u64 {
         let columns = match known {
-            Known::Statement(learnt) => learnt.statement.columns().len(),
+            Known::Statement(learnt) => learnt.columns().len(),
             Known::Refused(_) => 0,
         };
         (512 + sql.as_str().len() + 192 * columns) as u64

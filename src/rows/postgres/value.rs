@@ -47,6 +47,32 @@ const NUMERIC: u32 = 1700;
 const JSONB: u32 = 3802;
 const RECORD: u32 = 2249;
 
+/// What the values of a column look like, as far as it can be said once for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Anything.
+    Any,
+    /// So many bytes.
+    Fixed(usize),
+    /// To be looked at, each.
+    Parts,
+}
+
+/// What the values of this type look like.
+pub(super) fn form(info: &PgTypeInfo) -> Form {
+    let Some(oid) = info.oid() else { return Form::Parts };
+    match info.kind() {
+        PgTypeKind::Simple | PgTypeKind::Pseudo => match oid.0 {
+            UUID => Form::Fixed(16),
+            JSONB | INET | CIDR | NUMERIC | BIT | VARBIT | POLYGON | PATH | RECORD => Form::Parts,
+            oid => FIXED.iter().find(|(fixed, _)| *fixed == oid).map_or(Form::Any, |(_, length)| Form::Fixed(*length)),
+        },
+        PgTypeKind::Enum(_) => Form::Any,
+        PgTypeKind::Domain(base) => form(base),
+        PgTypeKind::Array(_) | PgTypeKind::Range(_) | PgTypeKind::Composite(_) => Form::Parts,
+    }
+}
+
 /// Whether these bytes, which are not NULL's, have the form of this type.
 pub(super) fn has_form(bytes: &[u8], info: &PgTypeInfo) -> bool {
     let Some(oid) = info.oid() else { return false };
@@ -109,7 +135,7 @@ fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
 }
 
 /// Takes a value behind its length; none for NULL.
-pub(super) fn counted(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+fn counted(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     if let Some((u32::MAX, rest)) = number(bytes) {
         return Some((None, rest));
     }

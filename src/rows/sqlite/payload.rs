@@ -192,18 +192,21 @@ fn whole(row: &SqliteRow) -> bool {
 pub(super) struct Payload {
     /// Names and kinds.
     pub(super) columns: Vec<(Box<str>, u8)>,
-    /// The rows' values, chunk by chunk: how many rows, and their values in order.
+    /// How many rows.
+    pub(super) rows: usize,
+    /// The rows' values, chunk by chunk, as often as was asked for: the height of a statement that takes them, and its arguments: how many rows, and their values in
+    /// order. The unbound rest of them is never looked at.
     pub(super) chunks: Vec<(usize, SqliteArguments)>,
 }
 
 impl Payload {
-    /// Checks everything that the driver would otherwise trip over, and cuts the rows into chunks of at most `most` values, or of one row.
-    pub(super) fn parse(bytes: &[u8], most: usize) -> Result<Self, &'static str> {
+    /// Checks everything that the driver would otherwise trip over, and cuts so many copies of the rows into chunks of at most `most` values, or of one row.
+    pub(super) fn parse(bytes: &[u8], most: usize, copies: usize) -> Result<Self, &'static str> {
         let mut reader = Reader::new(bytes);
         if reader.take(MAGIC.len())? != MAGIC {
             return Err("it is not SQLite's, or of another version");
         }
-        let mut rows = reader.u64()?;
+        let rows = reader.u64()?;
         let width = usize::from(reader.u16()?);
         if (width == 0) != (rows == 0) || width > MOST_COLUMNS {
             return Err("its counts don't fit");
@@ -220,29 +223,42 @@ impl Payload {
             }
             columns.push((name.into(), kind));
         }
-        let mut chunks = Vec::new();
-        while rows > 0 {
-            let height = height(usize::try_from(rows).unwrap_or(usize::MAX), most / width);
-            let mut arguments = SqliteArguments::default();
-            // Every value has at least one byte, so no more room is made than there are bytes.
-            arguments.reserve(height.saturating_mul(width).min(reader.len()), 0);
-            for _ in 0..height.saturating_mul(width) {
-                bind(&mut reader, &mut arguments)?;
-            }
-            chunks.push((height, arguments));
-            rows -= height as u64;
-        }
-        if reader.is_empty() { Ok(Self { columns, chunks }) } else { Err("it goes on after its last row") }
+        // Every value has at least one byte, so no more room is made than there are bytes.
+        let rows = usize::try_from(rows).ok().filter(|rows| rows.checked_mul(width).is_some_and(|values| values <= reader.len()));
+        let rows = rows.ok_or("its counts don't fit")?;
+        let chunks = chunks(reader, rows, width, most, copies)?;
+        Ok(Self { columns, rows, chunks })
     }
 }
 
-/// How many of so many rows make the next chunk.
-///
-/// A chunk's height is part of its statement's text, and preparing a statement costs about half of a whole replay (a further statement, once
-/// prepared, a few microseconds). With powers of two, a few statements do for all lists of a shape; short lists go in one piece.
-fn height(rows: usize, most: usize) -> usize {
-    let most = most.clamp(1, rows);
-    if rows <= 8 && rows == most { rows } else { 1 << most.ilog2() }
+/// The values of so many copies of the rows, in chunks.
+fn chunks(first: Reader<'_>, rows: usize, width: usize, most: usize, copies: usize) -> Result<Vec<(usize, SqliteArguments)>, &'static str> {
+    let highest = 1 << (most / width.max(1)).max(1).ilog2();
+    let mut chunks = Vec::new();
+    let mut reader = first;
+    let mut left = rows.checked_mul(copies).ok_or("its counts don't fit")?;
+    // Rows of this copy that are still to be read.
+    let mut unread = rows;
+    while left > 0 {
+        let height = left.min(highest);
+        let mut arguments = SqliteArguments::default();
+        arguments.reserve(1 + height * width, 0);
+        arguments.add(i64::try_from(height).unwrap_or(i64::MAX)).map_err(|_| "a value can't be bound")?;
+        for _ in 0..height {
+            if unread == 0 {
+                (reader, unread) = (first, rows);
+            }
+            for _ in 0..width {
+                bind(&mut reader, &mut arguments)?;
+            }
+            unread -= 1;
+        }
+        // A chunk's height is part of its statement's text, and preparing a statement costs about half of a whole replay. With powers of two, a few statements do
+        // for all lists of a shape.
+        chunks.push((height.next_power_of_two(), arguments));
+        left -= height;
+    }
+    if reader.is_empty() || copies == 0 { Ok(chunks) } else { Err("it goes on after its last row") }
 }
 
 /// Takes one value and adds it to the arguments.

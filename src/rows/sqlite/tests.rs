@@ -70,6 +70,15 @@ async fn assert_exact(connection: &mut SqliteConnection, sql: &str) -> usize {
         let replayed = replay(&codec, payload.clone()).await.unwrap();
         assert_eq!(replayed.rows.iter().map(told).collect::<Vec<_>>(), expected, "{sql}");
     }
+    let pool = SqlitePoolOptions::new().connect_lazy("sqlite::memory:").unwrap();
+    for copies in [0, 1, 3] {
+        let all = codec.replay_copies(&pool, &SqlStr::from_static("SELECT"), payload.clone().into(), copies).await.unwrap();
+        assert_eq!(all.len(), copies);
+        for copy in all {
+            assert_eq!(copy.rows.iter().map(told).collect::<Vec<_>>(), expected, "{sql}");
+            assert_eq!((copy.result.rows_affected(), copy.result.last_insert_rowid()), (0, 0));
+        }
+    }
     rows.len()
 }
 
@@ -219,7 +228,7 @@ async fn mutated_payloads_never_panic() {
         usize::try_from(state % below as u64).unwrap()
     };
     for end in 0..good.len() {
-        assert!(Payload::parse(&good[..end], MOST_VALUES).is_err());
+        assert!(Payload::parse(&good[..end], MOST_VALUES, 1).is_err());
     }
     let mut replays = 0;
     for _ in 0..20_000 {
@@ -228,7 +237,7 @@ async fn mutated_payloads_never_panic() {
             let at = next(bad.len());
             bad[at] = u8::try_from(next(256)).unwrap();
         }
-        if Payload::parse(&bad, MOST_VALUES).is_ok() && replays < 500 {
+        if Payload::parse(&bad, MOST_VALUES, 1).is_ok() && replays < 500 {
             replays += 1;
             let _ = replay(&codec, bad).await.unwrap();
         }
@@ -248,8 +257,11 @@ async fn cancelled_replays_cost_only_their_connection() {
         .unwrap();
     let payload = capture(&rows).unwrap();
     let codec = Codec::new();
+    let pool = SqlitePoolOptions::new().connect_lazy("sqlite::memory:").unwrap();
     for micros in (0..20).map(|n| n * 500) {
-        let _ = tokio::time::timeout(std::time::Duration::from_micros(micros), replay(&codec, payload.clone())).await;
+        let limit = std::time::Duration::from_micros(micros);
+        let _ = tokio::time::timeout(limit, replay(&codec, payload.clone())).await;
+        let _ = tokio::time::timeout(limit, codec.replay_copies(&pool, &SqlStr::from_static("SELECT"), payload.clone().into(), 3)).await;
     }
     let replayed = replay(&codec, payload).await.unwrap();
     assert_eq!(replayed.rows.iter().map(|row| row.get::<i64, _>(0)).collect::<Vec<_>>(), (1..=20_000).collect::<Vec<_>>());
