@@ -8,7 +8,7 @@ use crate::engine::{Engine, Rules, Without};
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
 use crate::key::Keyspace;
-use crate::policy::{Consistency, Invalidation, UnclearWrites, UnfencedWrites};
+use crate::policy::{Admission, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
 use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig, RedisTls};
@@ -182,6 +182,11 @@ impl<DB: Backend> Builder<DB> {
     /// The most bytes of rows that an entry may have. Defaults to 4 MiB.
     pub fn max_entry_bytes(self, bytes: usize) -> Self {
         self.set(|config| config.policy.max_entry = bytes)
+    }
+
+    /// Which statements are worth looking up. Defaults to [`Admission::Auto`].
+    pub fn admission(self, admission: Admission) -> Self {
+        self.set(|config| config.policy.admission = admission)
     }
 
     /// Bytes that the embedded store may hold. Defaults to 256 MiB.

@@ -85,6 +85,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                 Some(Landing::Rows(rows)) => match self.replay(&request, &miss.key, rows).await {
                     Ok(replayed) => {
                         count(&self.shared.counters.joined);
+                        miss.plan.worth.note_spared();
                         tracing::debug!(key = %miss.key, "joined");
                         return Ok(Answer::Whole(replayed));
                     }
@@ -144,6 +145,7 @@ impl<DB: Backend> CachingExecutor<DB> {
         if self.options.refresh {
             shared.forget(&question);
         }
+        let since = Instant::now();
         let found = engine.look_up(&key, &plan.reads, plan.epoch, (!self.options.refresh).then(|| self.ages(plan))).await;
         let (answered, renewal) = match found {
             Found::Hit(answered) => (answered, None),
@@ -151,9 +153,13 @@ impl<DB: Backend> CachingExecutor<DB> {
             Found::OtherSchema => return None,
             Found::Miss(permit) => {
                 tracing::debug!(%key, "miss");
+                plan.worth.note_miss(Some(permit.generations()));
                 return Some(Looked::Miss(self.miss(engine, plan, question, &key, one, permit)));
             }
             Found::Direct(reason) => {
+                if reason == Reason::Fenced {
+                    plan.worth.note_miss(None);
+                }
                 shared.counters.not_stored(reason);
                 count(&plan.counters.misses);
                 tracing::debug!(%key, "miss");
@@ -162,12 +168,14 @@ impl<DB: Backend> CachingExecutor<DB> {
         };
         match self.replay(request, &key, answered.rows.clone()).await {
             Ok(replayed) => {
+                let took = since.elapsed();
                 count(&plan.counters.hits);
                 tracing::debug!(%key, "hit");
                 if let Some(Renewal { stale, permit }) = renewal {
                     self.renew(self.miss(engine, plan, question.clone(), &key, one, permit), request, stale);
                 }
                 let Answered { rows, generations, stored, fresh_for, cost } = answered;
+                plan.worth.note_hit(took, cost, &generations);
                 let rows = engine.to_be_shelved(&rows);
                 shared.shelve(engine, plan, question, rows, &generations, stored, Facts { fresh_for, cost });
                 Some(Looked::Hit(replayed))
