@@ -20,7 +20,8 @@ use crate::stats::Reason;
 use crate::tag::Generation;
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -42,6 +43,8 @@ pub(crate) struct Worth {
     born: Instant,
     /// When the pause ends, in microseconds after that, times two; one more if it is for churn. Zero where there is none.
     pause: AtomicU64,
+    /// When the last pause ended, in microseconds; zero where there was none.
+    ended: AtomicU64,
     /// Reads that were spared without asking the store, or by another's read.
     spared: AtomicU64,
     judge: Mutex<Judge>,
@@ -60,19 +63,27 @@ impl Worth {
     /// Judged by these.
     pub(super) fn new(name: &str, by_cost: bool, by_churn: bool) -> Self {
         let judge = Judge { name: name.to_owned(), costs: by_cost.then(Costs::default), churn: by_churn.then(Churn::default) };
-        Self { born: Instant::now(), pause: AtomicU64::new(0), spared: AtomicU64::new(0), judge: Mutex::new(judge) }
+        Self {
+            born: Instant::now(),
+            pause: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            spared: AtomicU64::new(0),
+            judge: Mutex::new(judge),
+        }
     }
 
     /// Why the statement is passed on, if it is. It is tried again once its pause is over.
     pub(super) fn refusal(&self) -> Option<Reason> {
-        let pause = self.pause.load(Relaxed);
+        // Whoever finds it over knows when it was.
+        let pause = self.pause.load(Acquire);
         if pause == 0 {
             return None;
         }
         let (left, reason) = self.until(pause);
         if left.is_zero() {
+            self.ended.store(pause >> 1, Relaxed);
             // Should somebody have begun another one meanwhile, that stays.
-            let _ = self.pause.compare_exchange(pause, 0, Relaxed, Relaxed);
+            let _ = self.pause.compare_exchange(pause, 0, Release, Relaxed);
             return None;
         }
         Some(reason)
@@ -82,6 +93,13 @@ impl Worth {
     pub(crate) fn left(&self) -> Option<Duration> {
         let pause = self.pause.load(Relaxed);
         (pause != 0).then(|| self.until(pause).0)
+    }
+
+    /// How long ago the last pause ended. What was stored before that is not given: somebody else may have written meanwhile whom nobody follows, and whoever was
+    /// given the new row by the database must not be given the old one thereafter.
+    pub(super) fn back_for(&self) -> Option<Duration> {
+        let ended = self.ended.load(Relaxed);
+        (ended != 0).then(|| self.born.elapsed().saturating_sub(Duration::from_micros(ended)))
     }
 
     fn until(&self, pause: u64) -> (Duration, Reason) {
@@ -187,7 +205,8 @@ impl Costs {
         }
         let Times { timed, asked, took, cost, slowest } = std::mem::take(&mut self.window);
         let others = u128::from(timed - 1);
-        let hits = u128::from((asked + spared - std::mem::replace(&mut self.spared, spared)).saturating_sub(1)).max(1);
+        let spared = spared.saturating_sub(std::mem::replace(&mut self.spared, spared));
+        let hits = u128::from((asked + spared).saturating_sub(1)).max(1);
         // Averages, of all hits and of the timed ones; both times the number of either.
         let took = (took - slowest.0).as_nanos() * others;
         let cost = (cost - slowest.1).as_nanos() * hits;
@@ -247,7 +266,7 @@ impl Churn {
             return None;
         }
         let Look { ups, written, hits, .. } = std::mem::take(&mut self.window);
-        let spared = spared - std::mem::replace(&mut self.spared, spared);
+        let spared = spared.saturating_sub(std::mem::replace(&mut self.spared, spared));
         let (hits, reads) = (hits + spared, ups + spared);
         let pays = if trial { hits * 5 > reads || written * 2 < ups } else { hits * 10 >= reads || written * 5 < ups * 4 };
         let was_bad = std::mem::replace(&mut self.bad, !pays);

@@ -215,6 +215,9 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// How old answers may be that this clone takes.
     pub(super) fn ages(&self, plan: &Plan) -> Ages {
         let ttl = self.time_to_live(plan);
+        if let Some(ttl) = plan.worth.back_for().filter(|back_for| *back_for < ttl) {
+            return Ages { ttl, stale: Duration::ZERO, early: 0.0 };
+        }
         if plan.experience.is_unkept() {
             // To read it anew would be in vain.
             return Ages { ttl, stale: Duration::ZERO, early: 0.0 };

@@ -41,6 +41,7 @@ async fn pause(worth: &Worth, reason: Reason) -> Duration {
     assert_eq!(worth.refusal(), Some(reason));
     advance(Duration::from_millis(1)).await;
     assert_eq!((worth.refusal(), worth.left()), (None, None));
+    assert!(worth.back_for().is_some_and(|back_for| back_for < Duration::from_millis(1)));
     left
 }
 
