@@ -208,8 +208,8 @@ impl Costs {
         let spared = spared.saturating_sub(std::mem::replace(&mut self.spared, spared));
         let hits = u128::from((asked + spared).saturating_sub(1)).max(1);
         // Averages, of all hits and of the timed ones; both times the number of either.
-        let took = (took - slowest.0).as_nanos() * others;
-        let cost = (cost - slowest.1).as_nanos() * hits;
+        let took = took.saturating_sub(slowest.0).as_nanos() * others;
+        let cost = cost.saturating_sub(slowest.1).as_nanos() * hits;
         let pays = if self.course.trial { took <= cost } else { took * 4 <= cost * 5 };
         self.course.decide(pays)
     }

@@ -37,7 +37,7 @@ async fn churns(worth: &Worth, times: u32, apart: Duration) {
 async fn pause(worth: &Worth, reason: Reason) -> Duration {
     assert_eq!(worth.refusal(), Some(reason));
     let left = worth.left().unwrap();
-    advance(left - Duration::from_millis(1)).await;
+    advance(left.saturating_sub(Duration::from_millis(1))).await;
     assert_eq!(worth.refusal(), Some(reason));
     advance(Duration::from_millis(1)).await;
     assert_eq!((worth.refusal(), worth.left()), (None, None));
