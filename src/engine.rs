@@ -172,10 +172,6 @@ impl Permit {
     fn epoch(&self) -> Option<Generation> {
         self.generations.last().copied()
     }
-
-    pub(crate) fn generations(&self) -> &[Generation] {
-        &self.generations
-    }
 }
 
 impl Engine {
@@ -336,14 +332,25 @@ impl Engine {
         }
     }
 
-    /// Stores what the database answered, for as long as it is fresh and `stale` more; says when, if it did,
-    /// and with what rows to keep it in this process.
-    pub(crate) async fn fill(&self, key: &str, tags: &[Tag], permit: &Permit, facts: Facts, rows: &[u8], stale: Duration) -> Option<(Stored, Bytes)> {
+    /// Stores what the database answered, for as long as it is fresh and `stale` more; says what is to be
+    /// kept in this process, if it did.
+    pub(crate) async fn fill(
+        &self,
+        key: &str,
+        tags: &[Tag],
+        permit: &Permit,
+        facts: Facts,
+        rows: &[u8],
+        stale: Duration,
+    ) -> Option<Answered> {
         let entry = entry::encode(key, tags, &permit.generations, facts, rows);
         let stored = entry::stored(&entry, tags.len());
         let rows = self.to_be_shelved(&entry.slice(entry::rows(&entry, rows.len())));
         match self.store.fill(key, tags, entry, facts.fresh_for.saturating_add(stale)).await {
-            Ok(()) => Some((stored?, rows)),
+            Ok(()) => {
+                let Facts { fresh_for, cost } = facts;
+                Some(Answered { rows, generations: permit.generations.clone(), stored: stored?, fresh_for, cost })
+            }
             Err(error) => {
                 self.failed("fill", &error);
                 None

@@ -22,10 +22,10 @@ mod write;
 
 #[cfg(feature = "postgres")]
 pub use copy::CachingCopyIn;
+pub use decoded::{Probe, SharedQuery};
 pub(crate) use lent::Unanswered;
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Plan, Schema};
-pub use decoded::{Probe, SharedQuery};
 pub use shelf::NearUse;
 pub(crate) use shelf::Shelf;
 pub(crate) use write::{Write, outcome_is_known};

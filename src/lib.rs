@@ -63,7 +63,7 @@
 //! The executor asks what a statement means: `sqlparser` reads its text, and the catalog, read from the database, says what each name depends on and brings about. A read gets a key,
 //! a SHA-256 over the database's identity, the session, the SQL and the arguments. The engine holds the validity protocol: an entry is valid if and only if every
 //! *generation* (one random token per table) it was read under still stands, and a write is a span that is *fenced* from before it starts until its
-//! outcome is known. The [store](store::CacheStore) keeps bytes. Rows are made of them by sqlx's own driver, to whose private connection we play the server.
+//! outcome is known. The [store](store::CacheStore) keeps bytes; in front of it an executor keeps answers within reach, found by the statement and its exact arguments. Rows are made of them by sqlx's own driver, to whose private connection we play the server.
 //!
 //! # Features
 //!

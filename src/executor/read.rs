@@ -11,7 +11,6 @@ use super::schema::Plan;
 use super::shelf::Question;
 use crate::database::{Backend, Request};
 use crate::engine::{Ages, Answered, Boarded, Engine, Found, Landing, Permit, Renewal};
-use crate::entry::Facts;
 use crate::rows::{ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
 use bytes::Bytes;
@@ -52,16 +51,22 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     /// Answers a read; `one` tells a read of one row from a read of all, whose answers differ.
-    pub(super) async fn answer(&self, plan: &Arc<Plan>, request: Request<DB>, recalled: Recall<DB>, one: bool) -> Result<Answer<DB>, Error> {
+    pub(super) async fn answer(
+        &self,
+        plan: &Arc<Plan>,
+        request: Request<DB>,
+        recalled: Recall<DB>,
+        one: bool,
+    ) -> Result<Answer<DB>, Error> {
         match self.look_up(plan, &request, recalled, one).await {
             Looked::Hit(replayed) => Ok(Answer::Whole(replayed)),
-            Looked::Miss(miss) if self.options.refresh || miss.plan.experience.is_unkept() => Ok(self.alone(miss, request)),
+            Looked::Miss(miss) if self.options.refresh || miss.plan.experience.is_unkept() => Ok(Self::alone(miss, request)),
             Looked::Miss(miss) => self.fly(miss, request).await,
             Looked::Nothing => Ok(Answer::Alone(request, Filling::none(self.shared.engine.clone(), plan))),
         }
     }
 
-    fn alone(&self, miss: Miss<DB>, request: Request<DB>) -> Answer<DB> {
+    fn alone(miss: Miss<DB>, request: Request<DB>) -> Answer<DB> {
         count(&miss.plan.counters.misses);
         Answer::Alone(request, Filling::new(miss))
     }
@@ -89,9 +94,9 @@ impl<DB: Backend> CachingExecutor<DB> {
                         tracing::debug!(key = %miss.key, "joined");
                         return Ok(Answer::Whole(replayed));
                     }
-                    Err(_) => return Ok(self.alone(miss, request)),
+                    Err(_) => return Ok(Self::alone(miss, request)),
                 },
-                Some(Landing::Alone) => return Ok(self.alone(miss, request)),
+                Some(Landing::Alone) => return Ok(Self::alone(miss, request)),
                 Some(Landing::PoolClosed) => return Err(Error::PoolClosed),
                 Some(Landing::PoolTimedOut) if since.elapsed() >= self.shared.pool.options().get_acquire_timeout() => {
                     return Err(Error::PoolTimedOut);
@@ -174,10 +179,9 @@ impl<DB: Backend> CachingExecutor<DB> {
                 if let Some(Renewal { stale, permit }) = renewal {
                     self.renew(self.miss(engine, plan, question.clone(), &key, one, permit), request, stale);
                 }
-                let Answered { rows, generations, stored, fresh_for, cost } = answered;
-                plan.worth.note_hit(took, cost, &generations);
-                let rows = engine.to_be_shelved(&rows);
-                shared.shelve(engine, plan, question, rows, &generations, stored, Facts { fresh_for, cost });
+                plan.worth.note_hit(took, answered.cost, &answered.generations);
+                let rows = engine.to_be_shelved(&answered.rows);
+                shared.shelve(engine, plan, question, Answered { rows, ..answered });
                 Some(Looked::Hit(replayed))
             }
             Err(error) => {

@@ -5,13 +5,11 @@ use super::schema::Plan;
 use super::shelf::{Asked, Question, Shelved, copies};
 use super::{CachingExecutor, NearUse, Shared};
 use crate::database::{Backend, Request};
-use crate::engine::{Engine, Renewal, Use};
-use crate::entry::{self, Facts, Stored};
+use crate::engine::{Answered, Engine, Renewal, Use};
+use crate::entry;
 use crate::key;
 use crate::rows::{ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
-use crate::tag::Generation;
-use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use tokio::time::Instant;
@@ -190,21 +188,12 @@ impl<DB: Backend> CachingExecutor<DB> {
 }
 
 impl<DB: Backend> Shared<DB> {
-    /// Keeps an answer within reach that was read under these generations, if they still stand as far as this process can tell.
-    pub(super) fn shelve(
-        &self,
-        engine: &Engine,
-        plan: &Plan,
-        question: Question,
-        rows: Bytes,
-        generations: &[Generation],
-        stored: Stored,
-        facts: Facts,
-    ) {
+    /// Keeps an answer within reach, if the generations that it was read under still stand as far as this process can tell.
+    pub(super) fn shelve(&self, engine: &Engine, plan: &Plan, question: Question, answered: Answered) {
         if let Some(shelf) = &self.shelf
-            && let Some(sight) = plan.sight(engine).filter(|sight| sight.generations() == generations)
+            && let Some(sight) = plan.sight(engine).filter(|sight| sight.generations() == answered.generations)
         {
-            shelf.put(question, rows, sight, stored, facts);
+            shelf.put(question, sight, answered);
         }
     }
 

@@ -16,7 +16,8 @@ pub(super) use stock::copies;
 use self::question::Hashed;
 use self::stock::{Spare, Stock};
 use crate::database::Backend;
-use crate::entry::{Facts, Stored};
+use crate::engine::Answered;
+use crate::entry::Stored;
 use crate::rows::Replayed;
 use crate::store::{Sight, bounded};
 use bytes::Bytes;
@@ -81,9 +82,10 @@ impl<DB: Backend> Shelf<DB> {
     }
 
     /// Keeps an answer that was read under the generations of this sight.
-    pub(super) fn put(&self, question: Question, rows: Bytes, sight: Arc<Sight>, stored: Stored, facts: Facts) {
+    pub(super) fn put(&self, question: Question, sight: Arc<Sight>, answered: Answered) {
+        let Answered { rows, stored, fresh_for, cost, .. } = answered;
         if weight(&question, &rows) <= self.largest {
-            let (Facts { fresh_for, cost }, spare) = (facts, Arc::clone(&self.spare));
+            let spare = Arc::clone(&self.spare);
             self.answers.insert(question, Arc::new(Shelved { rows, sight, stored, fresh_for, cost, stock: Mutex::default(), spare }));
         }
     }

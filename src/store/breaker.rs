@@ -10,7 +10,9 @@
 //! that counted. [`IN_ROW`] of them without an answer in between open the breaker, or as many within [`WINDOW`] if at least one operation in [`SHARE`]
 //! failed: a store that is merely too slow answers now and then.
 
-use super::{CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, Sight, ServerIdentity, StoreError, Tag, Wish};
+use super::{
+    CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Wish,
+};
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;

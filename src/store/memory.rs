@@ -1,7 +1,9 @@
 //! The embedded store: one process, bounded by bytes, no server needed.
 
 use super::bounded::Bounded;
-use super::{ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Sight, StoreError, TABLE_GENERATION, glob};
+use super::{
+    ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Sight, StoreError, TABLE_GENERATION, glob,
+};
 use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};

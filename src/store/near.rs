@@ -114,16 +114,16 @@ impl Near {
         }
     }
 
-    /// Takes note of a reply over a session: mirrors what was `tracked` and not dropped since it was observed, and drops what differs from the mirror. Whether the
-    /// mirror has these generations thereafter.
-    pub(super) fn confirm(&self, observed: &Observed, tags: &[Tag], labels: &[Label], session: &Arc<Session>, tracked: bool) -> bool {
+    /// Takes note of a reply over a session: mirrors what was `tracked` and not dropped since it was observed, and drops what differs from the mirror.
+    pub(super) fn confirm(&self, observed: &Observed, tags: &[Tag], labels: &[Label], session: &Arc<Session>, tracked: bool) {
         let has = |slot: Option<&Slot>, label: &Label| {
             let mirrored = slot.and_then(|slot| slot.mirrored.as_ref());
             matches!((mirrored, label), (Some(mirrored), Label::Standing(generation)) if mirrored.generation == *generation)
         };
         let all = |mirror: &Mirror| tags.iter().zip(labels).all(|(tag, label)| has(mirror.slots.get(tag), label));
+        // Most of the time all of it is mirrored already.
         if observed.mirrored && all(&self.read()) {
-            return true;
+            return;
         }
         let mut mirror = self.write();
         // Under the lock: who ends a session ends it there, before it drops what was mirrored.
@@ -142,7 +142,6 @@ impl Near {
                 (None, _) => {}
             }
         }
-        all(&mirror)
     }
 
     /// Drops what is mirrored of these tags, and what is being asked for.
@@ -313,7 +312,8 @@ mod tests {
         let generations = [fresh(), fresh()];
         let labels = generations.map(Label::Standing);
         let observed = near.observe(&tags());
-        assert!(near.confirm(&observed, &tags(), &labels, session, true));
+        near.confirm(&observed, &tags(), &labels, session, true);
+        assert_eq!(near.mirrored(), 2);
         beat(session);
         generations
     }
@@ -331,7 +331,7 @@ mod tests {
             ("another label", |near, session| {
                 let observed = near.observe(&tags());
                 let labels = [Label::Standing(fresh()), Label::Fenced];
-                assert!(!near.confirm(&observed, &tags(), &labels, session, false));
+                near.confirm(&observed, &tags(), &labels, session, false);
             }),
         ];
         for (name, revoke) in drops {
@@ -352,7 +352,7 @@ mod tests {
         for (revoke, alike) in [(Near::drop_tags as fn(&Near, &[Tag]), true), (|near, _| near.drop_everything(), false)] {
             revoke(&near, &tags());
             let observed = near.observe(&tags());
-            assert!(near.confirm(&observed, &tags(), &labels, &session, true));
+            near.confirm(&observed, &tags(), &labels, &session, true);
             let again = near.sight(&tags()).unwrap();
             assert!(again.holds() && !first.holds());
             assert_eq!(again.is_like(&first), alike);
@@ -368,12 +368,14 @@ mod tests {
             let labels = [fresh(), fresh()].map(Label::Standing);
             let observed = near.observe(&tags());
             revoke(&near, &session);
-            assert!(!near.confirm(&observed, &tags(), &labels, &session, true));
+            near.confirm(&observed, &tags(), &labels, &session, true);
+            beat(&session);
+            assert!(!sees(&near));
         }
         let (near, session) = (near(), Arc::new(Session::new()));
         let observed = near.observe(&tags());
-        assert!(!near.confirm(&observed, &tags(), &[fresh(), fresh()].map(Label::Standing), &session, false), "nor what is not tracked");
-        assert_eq!(near.mirrored(), 0);
+        near.confirm(&observed, &tags(), &[fresh(), fresh()].map(Label::Standing), &session, false);
+        assert_eq!(near.mirrored(), 0, "nor what is not tracked");
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ mod near;
 mod outside;
 mod poisoned;
 mod pressure;
+mod reach;
 mod round_trip;
 mod secrets;
 mod servers;

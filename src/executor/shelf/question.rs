@@ -26,7 +26,7 @@ pub(in crate::executor) struct Question {
 }
 
 /// Borrowed, to be looked up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(in crate::executor) struct Asked<'a> {
     hash: u64,
     bytes: &'a [u8],
@@ -66,7 +66,7 @@ impl Asked<'_> {
         answer
     }
 
-    pub(in crate::executor) fn to_question(self) -> Question {
+    pub(in crate::executor) fn to_question(&self) -> Question {
         Question { hash: self.hash, bytes: self.bytes.into(), arguments: self.arguments }
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{
-    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, Sight, ServerIdentity, StoreError, Tag, Wish,
+    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Wish,
 };
 use std::sync::Arc;
 use std::time::Duration;

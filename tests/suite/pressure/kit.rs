@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sqlx_cached::store::{CacheStore, Creation, FenceId, Keyspace, Label, Lookup, Sight, ServerIdentity, StoreError, Tag};
+use sqlx_cached::store::{CacheStore, Creation, FenceId, Keyspace, Label, Lookup, ServerIdentity, Sight, StoreError, Tag};
 use sqlx_cached::store::{Lease, LeaseFate, Wish};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

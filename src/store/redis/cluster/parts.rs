@@ -36,7 +36,13 @@ impl RedisStore {
     }
 
     /// Stores an entry and asks, at the same time, whether its generations still stand; see [`RedisStore::fill_and_mirror`].
-    pub(in crate::store::redis) async fn fill_across(&self, key: &str, tags: &[Tag], entry: Bytes, ttl: Duration) -> Result<(), StoreError> {
+    pub(in crate::store::redis) async fn fill_across(
+        &self,
+        key: &str,
+        tags: &[Tag],
+        entry: Bytes,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
         let store = async {
             let request = Request::new("SET", Place::Key(key.as_bytes()), |_| Packet::Command(set(key, &entry, ttl)));
             self.ask(&request).await.map(drop)
