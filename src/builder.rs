@@ -8,7 +8,7 @@ use crate::engine::{Engine, Rules, Without};
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
 use crate::key::Keyspace;
-use crate::policy::{Compression, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
+use crate::policy::{Admission, Compression, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
 use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig, RedisTls};
@@ -189,6 +189,11 @@ impl<DB: Backend> Builder<DB> {
     /// agree. Defaults to 1024, over a Unix socket to never.
     pub fn compression_threshold(self, bytes: Option<usize>) -> Self {
         self.set(|config| config.policy.compression = bytes.map_or(Compression::Never, Compression::From))
+    }
+
+    /// Which statements are worth looking up. Defaults to [`Admission::Auto`].
+    pub fn admission(self, admission: Admission) -> Self {
+        self.set(|config| config.policy.admission = admission)
     }
 
     /// Bytes that the embedded store may hold. Defaults to 256 MiB.

@@ -5,7 +5,7 @@ mod redis;
 use crate::analysis::Category;
 use crate::engine::Without;
 use crate::error::Error;
-use crate::policy::{Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
+use crate::policy::{Admission, Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -119,6 +119,7 @@ const KNOWN: &[&str] = &[
     "CACHE_STALE_WHILE_REVALIDATE_METADATA",
     "CACHE_STALE_WHILE_REVALIDATE_COUNT",
     "CACHE_EARLY_REFRESH",
+    "CACHE_ADMISSION",
     "CACHE_MAX_ENTRY_BYTES",
     "CACHE_COMPRESSION_THRESHOLD",
     "CACHE_MEMORY_BYTES",
@@ -217,6 +218,8 @@ impl Config {
             }
         }
         policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
+        let admissions = [("auto", Admission::Auto), ("always", Admission::Always), ("cost", Admission::Cost)];
+        policy.admission = vars.choice("CACHE_ADMISSION", &admissions)?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         policy.compression = match vars.get("CACHE_COMPRESSION_THRESHOLD") {
             None => policy.compression,
@@ -384,6 +387,7 @@ mod tests {
             ("CACHE_COMPRESSION_THRESHOLD", "0"),
             ("CACHE_CONSISTENCY", "strict"),
             ("CACHE_INVALIDATION", "never"),
+            ("CACHE_ADMISSION", "free"),
             ("CACHE_SCHEMA_REFRESH", "never"),
             ("CACHE_EXTERNAL_WRITERS", "some"),
             ("CACHE_UNFENCED_WRITES", "maybe"),
@@ -434,6 +438,8 @@ mod tests {
             ["", "Off", "1", "65536"].map(threshold),
             [Compression::Usual, Compression::Never, Compression::From(1), Compression::From(65536)]
         );
+        assert_eq!(config.policy.admission, Admission::Auto);
+        assert_eq!(read(&[("CACHE_ADMISSION", "Always")]).unwrap().policy.admission, Admission::Always);
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
         assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
         assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);

@@ -171,6 +171,10 @@ impl Permit {
         Some(Self { generations: labels.iter().map(standing).collect::<Option<_>>()?, except })
     }
 
+    pub(crate) fn generations(&self) -> &[Generation] {
+        &self.generations
+    }
+
     /// The schema's generation: the last one.
     fn epoch(&self) -> Option<Generation> {
         self.generations.last().copied()

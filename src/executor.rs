@@ -1,5 +1,6 @@
 //! [`CachingExecutor`]: what stands where the pool was.
 
+mod admission;
 mod bench;
 #[cfg(feature = "postgres")]
 mod copy;

@@ -60,7 +60,7 @@ impl Explanation {
         };
         let why = &plan.analysis.why;
         // A write is not kept because it writes, whatever it calls besides.
-        let because = match plan.analysis.read {
+        let mut because = match plan.analysis.read {
             Ok(_) | Err(Bypass::Write | Bypass::NotAQuery | Bypass::Hint) => String::new(),
             Err(_) => why.bypass.clone(),
         };
@@ -87,6 +87,9 @@ impl Explanation {
                 ttl: executor.time_to_live(&plan),
             }),
         };
+        if let (Err(reason @ (Reason::Cheap | Reason::Churn)), Some(left)) = (&read, plan.worth.left()) {
+            because = format!("{reason}; tried again in {left:.0?}");
+        }
         if read.is_err() && invalidates == Invalidates::Nothing {
             // It depends on them in vain.
             causes.clear();

@@ -112,6 +112,6 @@ pub use executor::Probe;
 pub use executor::{CachingExecutor, NearUse, SharedQuery};
 pub use explain::{Explanation, Invalidates, ReadExplanation};
 pub use health::Health;
-pub use policy::{Consistency, Invalidation, UnclearWrites, UnfencedWrites};
+pub use policy::{Admission, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 pub use stats::{Reason, Stats, TableStats};
 pub use transaction::{CachingConnection, CachingTransaction};

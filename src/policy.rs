@@ -1,6 +1,6 @@
 //! How long answers are kept, how large they may be, and how strictly writes are followed.
 
-use crate::analysis::{Analysis, Category};
+use crate::analysis::{Analysis, Category, Dialect};
 use crate::tag::Tag;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,6 +42,39 @@ pub enum UnclearWrites {
     /// more, one in a transaction of one's own. On SQLite EXPLAIN tells beforehand. On MySQL and MariaDB nothing would, so there everything is forgotten. What such code
     /// writes over a connection of its own (`dblink`) is not seen.
     Ask,
+}
+
+/// Which statements are worth looking up (`CACHE_ADMISSION`). One that is not is passed on to the database for a while, 2 s at first and a minute at most, then tried
+/// again. [`explain`](crate::CachingExecutor::explain) says so, and [`Stats::bypasses`](crate::Stats::bypasses) counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Admission {
+    /// Passed on is what reads tables that are written before nearly every look-up ([`Reason::Churn`](crate::Reason::Churn)); and on SQLite what the database answers sooner than
+    /// the cache ([`Reason::Cheap`](crate::Reason::Cheap)). Not so on a server: there a hit also spares the server, which all processes share, even where it takes as long as the server's
+    /// answer. SQLite has no server to spare.
+    #[default]
+    Auto,
+    /// Nothing: every answer that can be kept is.
+    Always,
+    /// As [`Auto`](Self::Auto), but what the database answers sooner than the cache is passed on whichever database it is: for the shortest time to an answer as long as the server has
+    /// time to spare.
+    Cost,
+}
+
+impl Admission {
+    /// Whether what the database takes decides.
+    pub(crate) fn by_cost(self, dialect: Dialect) -> bool {
+        match self {
+            Self::Auto => dialect == Dialect::Sqlite,
+            Self::Always => false,
+            Self::Cost => true,
+        }
+    }
+
+    /// Whether the rate of writes decides.
+    pub(crate) fn by_churn(self) -> bool {
+        self != Self::Always
+    }
 }
 
 /// Times of `stale_while_revalidate`, by category; none is zero.
@@ -94,6 +127,7 @@ pub struct Policy {
     pub(crate) max_entry: usize,
     pub(crate) compression: Compression,
     pub(crate) unclear: UnclearWrites,
+    pub(crate) admission: Admission,
 }
 
 impl Default for Policy {
@@ -111,6 +145,7 @@ impl Default for Policy {
             max_entry: 4 << 20,
             compression: Compression::default(),
             unclear: UnclearWrites::default(),
+            admission: Admission::default(),
         }
     }
 }

@@ -62,6 +62,8 @@ reasons! {
     TooLarge "more bytes than an entry may have",
     Origin "a column comes from a table that the analysis did not name",
     Unfinished "the caller stopped reading",
+    Cheap "takes the database less time than the cache",
+    Churn "reads what is written before nearly every look-up",
 }
 
 impl fmt::Display for Reason {

@@ -117,7 +117,12 @@ impl<DB: Backend> Filling<DB> {
     /// Before the answer is given away.
     fn forget_near(&mut self) {
         if let Some((engine, plan)) = self.near.take() {
-            engine.forget_near(&plan.reads);
+            // Where a statement is passed on for a while, its tables will do: with the schema and what stands for all of them, which every answer depends on, nothing
+            // would be near any more as long as it is read.
+            match (plan.worth.left(), &plan.analysis.read) {
+                (Some(_), Ok(read)) => engine.forget_near(&read.tables),
+                _ => engine.forget_near(&plan.reads),
+            }
         }
     }
 

@@ -90,6 +90,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                 Some(Landing::Rows(rows)) => match self.replay(&request, &miss.key, rows).await {
                     Ok(replayed) => {
                         count(&self.shared.counters.joined);
+                        miss.plan.worth.note_spared();
                         tracing::debug!(key = %miss.key, "joined");
                         return Ok(Answer::Whole(replayed));
                     }
@@ -149,6 +150,7 @@ impl<DB: Backend> CachingExecutor<DB> {
         if self.options.refresh {
             shared.forget(&question);
         }
+        let since = Instant::now();
         let found = engine.look_up(&key, &plan.reads, plan.epoch, (!self.options.refresh).then(|| self.ages(plan))).await;
         let (answered, renewal) = match found {
             Found::Hit(answered) => (answered, None),
@@ -156,9 +158,13 @@ impl<DB: Backend> CachingExecutor<DB> {
             Found::OtherSchema => return None,
             Found::Miss(permit) => {
                 tracing::debug!(%key, "miss");
+                plan.worth.note_miss(Some(permit.generations()));
                 return Some(Looked::Miss(self.miss(engine, plan, question, &key, one, permit)));
             }
             Found::Direct(reason) => {
+                if reason == Reason::Fenced {
+                    plan.worth.note_miss(None);
+                }
                 shared.counters.not_stored(reason);
                 count(&plan.counters.misses);
                 tracing::debug!(%key, "miss");
@@ -167,11 +173,13 @@ impl<DB: Backend> CachingExecutor<DB> {
         };
         match self.replay(request, &key, answered.rows.clone()).await {
             Ok(replayed) => {
+                let took = since.elapsed();
                 count(&plan.counters.hits);
                 tracing::debug!(%key, "hit");
                 if let Some(Renewal { stale, permit }) = renewal {
                     self.renew(self.miss(engine, plan, question.clone(), &key, one, permit), request, stale);
                 }
+                plan.worth.note_hit(took, answered.cost, &answered.generations);
                 let rows = engine.to_be_shelved(&answered.rows);
                 shared.shelve(engine, plan, question, Answered { rows, ..answered });
                 Some(Looked::Hit(replayed))
@@ -211,6 +219,9 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// How old answers may be that this clone takes.
     pub(super) fn ages(&self, plan: &Plan) -> Ages {
         let ttl = self.time_to_live(plan);
+        if let Some(ttl) = plan.worth.back_for().filter(|back_for| *back_for < ttl) {
+            return Ages { ttl, stale: Duration::ZERO, early: 0.0 };
+        }
         if plan.experience.is_unkept() {
             // To read it anew would be in vain.
             return Ages { ttl, stale: Duration::ZERO, early: 0.0 };

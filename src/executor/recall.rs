@@ -12,6 +12,10 @@ use crate::rows::{ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use tokio::time::Instant;
+
+/// Bytes of rows from which on it is measured what it takes to make them. Below that it is next to nothing.
+const LONG: usize = 4 << 10;
 
 /// What is remembered.
 pub(super) enum Recall<DB: Backend> {
@@ -59,7 +63,14 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// Why this clone does not look this plan up.
     pub(crate) fn refusal_of_plan(&self, plan: &Plan) -> Option<Reason> {
         let secured = plan.analysis.read.as_ref().is_ok_and(|read| read.secured);
-        (secured && self.options.scope.is_none()).then_some(Reason::RowSecurity)
+        if secured && self.options.scope.is_none() {
+            Some(Reason::RowSecurity)
+        } else if self.options.refresh {
+            // What it reads is to take the old answer's place, which might be given again after the pause.
+            None
+        } else {
+            plan.worth.refusal()
+        }
     }
 
     /// The store's key of a read; `None` before the database is known.
@@ -85,14 +96,14 @@ impl<DB: Backend> CachingExecutor<DB> {
             match self.valid(engine, plan, request, &asked, one) {
                 None => Recall::Unknown(asked.to_question()),
                 Some(shelved) if wanted.is_some_and(|wanted| wanted.find(&shelved)) => {
-                    count(&plan.counters.near_hits);
+                    plan.count_near_hit();
                     Recall::Ready(Replayed { rows: Vec::new(), result: DB::QueryResult::default() })
                 }
                 // Whoever brings a statement of his own is given rows of that.
                 Some(shelved) if request.statement.is_some() => Recall::Kept(shelved, asked.to_question()),
                 Some(shelved) => match shelved.take() {
                     Some(replayed) => {
-                        count(&plan.counters.near_hits);
+                        plan.count_near_hit();
                         Recall::Ready(replayed)
                     }
                     None => Recall::Kept(shelved, asked.to_question()),
@@ -143,6 +154,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     ) -> Option<Replayed<DB>> {
         let Shared { codec, pool, .. } = &*self.shared;
         let rows = shelved.rows.clone();
+        let since = (rows.len() >= LONG).then(Instant::now);
         let made = if let Some(statement) = &request.statement {
             codec.replay(pool, &request.sql, Some(statement), rows).await
         } else {
@@ -155,7 +167,10 @@ impl<DB: Backend> CachingExecutor<DB> {
         };
         match made {
             Ok(replayed) => {
-                count(&plan.counters.near_hits);
+                plan.count_near_hit();
+                if let Some(since) = since {
+                    plan.worth.note_made(since.elapsed(), shelved.cost);
+                }
                 Some(replayed)
             }
             Err(error) => {

@@ -1,6 +1,7 @@
 //! What the statements mean now: the catalog, the plans made with it, and the session's state.
 
 use super::Shared;
+use super::admission::Worth;
 use super::refresh::Edition;
 use crate::analysis::{self, Analysis, Bypass, Category, Dialect, Session, Writes};
 use crate::catalog::{Catalog, Ident, Name};
@@ -8,7 +9,7 @@ use crate::database::Backend;
 use crate::engine::Engine;
 use crate::key;
 use crate::rows::RowCodec;
-use crate::stats::TableCounters;
+use crate::stats::{TableCounters, count};
 use crate::store::{Label, Sight};
 use crate::tag::{Generation, Tag};
 use arc_swap::ArcSwapOption;
@@ -57,6 +58,8 @@ pub(crate) struct Plan {
     /// What was last seen of the generations that its read depends on.
     pub(super) sight: ArcSwapOption<Sight>,
     pub(crate) experience: Experience,
+    /// Whether its answers are worth keeping.
+    pub(crate) worth: Worth,
     pub(crate) counters: Arc<TableCounters>,
     /// The schema that it was made with.
     pub(crate) version: u64,
@@ -92,6 +95,12 @@ impl Experience {
 }
 
 impl Plan {
+    /// A hit that asked nobody.
+    pub(super) fn count_near_hit(&self) {
+        count(&self.counters.near_hits);
+        self.worth.note_spared();
+    }
+
     /// The generations that its read depends on, if all of them stand and this process can tell.
     pub(super) fn sight(&self, engine: &Engine) -> Option<Arc<Sight>> {
         if let Some(sight) = self.sight.load().as_ref().filter(|sight| sight.holds()) {
@@ -251,6 +260,7 @@ impl<DB: Backend> Shared<DB> {
             hashed: OnceLock::new(),
             sight: ArcSwapOption::empty(),
             experience: Experience::default(),
+            worth: Worth::new(&stem, self.policy.admission.by_cost(DB::DIALECT), self.policy.admission.by_churn()),
             analysis,
             reads,
             writes,

@@ -1,5 +1,8 @@
 //! Entries in this process's memory, up to a number of bytes; what is used least leaves first.
 
+#[cfg(test)]
+mod traces;
+
 use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};

@@ -37,7 +37,8 @@ impl<DB: Calls> Scene<DB> {
     async fn open(cache: Cache) -> Self {
         let home = DB::home().await;
         let pool = DB::pool_of_one(home.database.options.clone()).await;
-        let mut builder = CachingExecutor::builder(pool).store(Pauses::over(cache.store())).fence_lease(LEASE);
+        let mut builder =
+            CachingExecutor::builder(pool).admission(sqlx_cached::Admission::Always).store(Pauses::over(cache.store())).fence_lease(LEASE);
         if DB::NAME == MySql::NAME {
             builder = builder.schema_refresh(Duration::ZERO);
         }

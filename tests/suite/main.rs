@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
 mod as_a_pool;
 mod cancellation;
 mod closure;

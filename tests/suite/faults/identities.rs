@@ -10,7 +10,13 @@ use sqlx_cached::CachingExecutor;
 
 /// An executor with a pool of these options.
 async fn executor<DB: Server>(cache: &Cache, options: super::kit::Options<DB>) -> CachingExecutor<DB> {
-    CachingExecutor::builder(DB::pool(options).await).store(cache.store()).fence_lease(LEASE).build().await.unwrap()
+    CachingExecutor::builder(DB::pool(options).await)
+        .admission(sqlx_cached::Admission::Always)
+        .store(cache.store())
+        .fence_lease(LEASE)
+        .build()
+        .await
+        .unwrap()
 }
 
 /// Every executor reads a value of its own, twice so that the second time is a hit.
@@ -141,7 +147,8 @@ async fn two_search_paths_two_roles_and_two_time_zones_of_postgres() {
             Box::pin(async move { connection.execute(AssertSqlSafe(format!("SET timezone = '{zone}'"))).await.map(drop) })
         });
         let pool = pool.max_connections(4).connect_with(home.database.options.clone()).await.unwrap();
-        let there = CachingExecutor::builder(pool.clone()).store(cache.store()).build().await.unwrap();
+        let there =
+            CachingExecutor::builder(pool.clone()).admission(sqlx_cached::Admission::Always).store(cache.store()).build().await.unwrap();
         for sql in
             ["SELECT at::text FROM events", "SELECT to_char(at, 'YYYY-MM-DD HH24:MI') FROM events", "SELECT (at::date)::text FROM events"]
         {
@@ -223,7 +230,7 @@ async fn names_that_were_moved_through_the_pool() {
     home.run("CREATE SCHEMA far").await;
     home.run("CREATE TABLE far.counters AS SELECT * FROM counters").await;
     let pool = PgPoolOptions::new().max_connections(1).connect_with(home.database.options.clone()).await.unwrap();
-    let mover = CachingExecutor::builder(pool).store(cache.store()).build().await.unwrap();
+    let mover = CachingExecutor::builder(pool).admission(sqlx_cached::Admission::Always).store(cache.store()).build().await.unwrap();
     let reader = executor::<Postgres>(&cache, home.database.options.clone()).await;
     let far = "SELECT v FROM far.counters WHERE id = 1";
     for _ in 0..2 {

@@ -83,7 +83,13 @@ async fn run<DB: Server>(action: &str, with: &HashMap<&str, &str>) {
         return;
     }
     let gates = Gates::over(redis_store_at(Path::new(with["redis"])));
-    let executor = CachingExecutor::builder(pool).store(gates.clone()).fence_lease(super::kit::LEASE).build().await.expect("an executor");
+    let executor = CachingExecutor::builder(pool)
+        .admission(sqlx_cached::Admission::Always)
+        .store(gates.clone())
+        .fence_lease(super::kit::LEASE)
+        .build()
+        .await
+        .expect("an executor");
     match action {
         "update" => DB::run(&executor, WRITE).await.expect("the update"),
         "raw update" => DB::run_raw(&executor, WRITE).await.expect("the update"),

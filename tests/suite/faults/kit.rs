@@ -15,7 +15,7 @@ use sqlx_cached::store::{
 };
 use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
 use sqlx_cached::store::{ServerIdentity, Tag};
-use sqlx_cached::{Backend, Builder, CachingExecutor, CachingTransaction};
+use sqlx_cached::{Admission, Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -182,7 +182,8 @@ impl<DB: Server> Home<DB> {
     }
 
     pub async fn build(&self, configure: impl FnOnce(Builder<DB>) -> Builder<DB>) -> CachingExecutor<DB> {
-        let mut builder = CachingExecutor::builder(self.pool().await);
+        // What is cached in these tests is to be seen to be, however fast its reads are.
+        let mut builder = CachingExecutor::builder(self.pool().await).admission(Admission::Always);
         if DB::NAME == MySql::NAME {
             // Its server counts what other tests do to their schemas, too.
             builder = builder.schema_refresh(Duration::ZERO);

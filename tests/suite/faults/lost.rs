@@ -44,7 +44,13 @@ async fn through_proxy<DB: Socket>(home: &Home<DB>, cache: &Cache) -> (Arc<Proxy
     let options = home.database.options.clone();
     let proxy = Arc::new(Proxy::start(&DB::socket(&options)));
     let pool = DB::pool(DB::through(options, &proxy)).await;
-    let executor = CachingExecutor::builder(pool).store(cache.store()).fence_lease(LEASE).build().await.expect("an executor");
+    let executor = CachingExecutor::builder(pool)
+        .admission(sqlx_cached::Admission::Always)
+        .store(cache.store())
+        .fence_lease(LEASE)
+        .build()
+        .await
+        .expect("an executor");
     (proxy, executor)
 }
 
