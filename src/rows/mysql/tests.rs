@@ -149,7 +149,9 @@ async fn copies_are_what_a_replay_gives() {
     let many = payload(&[0x02], &vec![&[0, 0, 1, 2][..]; 20_000]);
     for bytes in [capture(&[]).unwrap(), sample(), payload(&[0x06], &[&[0, 4]]), many, payload(&[0xfb], &[&long, &[0, 4]])] {
         let one = replay(&codec, bytes.clone()).await.unwrap();
-        let told_of: Vec<_> = one.rows.iter().take(10).map(told).collect();
+        // To decode a long value in every way takes seconds; its bytes are compared below.
+        let looked_at = if bytes.len() > 1 << 20 { 0 } else { 10 };
+        let told_of: Vec<_> = one.rows.iter().take(looked_at).map(told).collect();
         // The large ones are larger than a socket's buffer as they are.
         for copies in [0, 1, if bytes.len() > 100_000 { 2 } else { 16 }] {
             let all = codec.replay_copies(&pool, &sql, bytes.clone().into(), copies).await.unwrap();
@@ -159,7 +161,7 @@ async fn copies_are_what_a_replay_gives() {
                     (copy.result.rows_affected(), copy.result.last_insert_id()),
                     (one.result.rows_affected(), one.result.last_insert_id())
                 );
-                assert!(copy.rows.iter().take(10).map(told).eq(told_of.iter().cloned()));
+                assert!(copy.rows.iter().take(looked_at).map(told).eq(told_of.iter().cloned()));
                 assert!(capture(&copy.rows).unwrap() == bytes);
             }
         }
