@@ -161,7 +161,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             let wanted = shelved.wanted();
             codec.replay_copies(pool, &request.sql, rows, wanted).await.and_then(|mut made| {
                 let replayed = made.pop().ok_or(ReplayError::Malformed("no copy was made"))?;
-                shelved.stock_up(made, copies(wanted, replayed.rows.len(), shelved.rows.len()));
+                shelved.stock_up(made, copies(DB::DIALECT, wanted, replayed.rows.len(), shelved.rows.len()));
                 Ok(replayed)
             })
         };

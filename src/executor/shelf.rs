@@ -34,6 +34,9 @@ const OVERHEAD: u64 = 180;
 /// The part of the budget that ready-made rows and decoded values may take besides.
 const SPARE_PART: u64 = 4;
 
+/// Bytes of the driver's read buffer (8 KiB) that each of the copies made together keeps.
+const BUFFER_PART: usize = 512;
+
 /// What is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -155,8 +158,9 @@ impl<DB: Backend> Shelved<DB> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Rows share the driver's buffer, which is larger than what they need of it.
     fn size_of(&self, replayed: &Replayed<DB>) -> u64 {
-        (self.rows.len() + replayed.rows.len() * 64) as u64
+        (BUFFER_PART + self.rows.len() + replayed.rows.len() * 64) as u64
     }
 }
 

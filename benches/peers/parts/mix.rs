@@ -122,8 +122,9 @@ pub fn table(scene: &str, pace: Pace, all: &[Measured]) -> Table {
     );
     for row in all {
         let Measured { share, name, hits, per_second, ratio, p50, p99, .. } = row;
-        let place = if row.written == Written::Same { "same table" } else { "another table" };
-        let cells = [format!("{share} %, {place}; {name}"), percent(*hits), number(*per_second), part(*ratio), number(*p50), number(*p99)];
+        let written = if row.written == Written::Same { "same table" } else { "another table" };
+        let cells =
+            [format!("{share} %, {written}; {name}"), percent(*hits), number(*per_second), part(*ratio), number(*p50), number(*p99)];
         table.row(cells);
     }
     table

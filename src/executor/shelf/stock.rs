@@ -1,5 +1,6 @@
 //! What is made of an answer in advance: rows, and values that a program decoded of them.
 
+use crate::analysis::Dialect;
 use crate::database::Backend;
 use crate::rows::Replayed;
 use std::any::{Any, TypeId};
@@ -9,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Copies of an answer that are made at once, at most.
 const MOST_COPIES: usize = 16;
 
-/// Rows and bytes of all of them together, at most: whoever has them made waits for it.
+/// Rows and bytes of all of them together, at most: whoever has them made waits for it. SQLite, which binds each value, gains nothing by more.
 const MOST_ROWS: usize = 64;
+const MOST_SQLITE_ROWS: usize = 16;
 const MOST_BYTES: usize = 32 << 10;
 
 /// What is ready.
@@ -35,8 +37,9 @@ impl<DB: Backend> Stock<DB> {
 }
 
 /// How many copies are made next of an answer of so many rows and bytes, of which so many were made last.
-pub(in crate::executor) fn copies(last: usize, rows: usize, bytes: usize) -> usize {
-    let most = MOST_COPIES.min(MOST_ROWS / rows.max(1)).min(MOST_BYTES / bytes.max(1)).max(1);
+pub(in crate::executor) fn copies(dialect: Dialect, last: usize, rows: usize, bytes: usize) -> usize {
+    let most_rows = if dialect == Dialect::Sqlite { MOST_SQLITE_ROWS } else { MOST_ROWS };
+    let most = MOST_COPIES.min(most_rows / rows.max(1)).min(MOST_BYTES / bytes.max(1)).max(1);
     (last * 2).min(most)
 }
 
@@ -72,13 +75,16 @@ mod tests {
 
     #[test]
     fn copies_grow_up_to_what_one_may_wait_for() {
-        let grown = |rows, bytes| {
+        let grown_on = |dialect, rows, bytes| {
             let mut made = vec![1];
             while made.len() < 6 {
-                made.push(copies(made[made.len() - 1], rows, bytes));
+                made.push(copies(dialect, made[made.len() - 1], rows, bytes));
             }
             made
         };
+        assert_eq!(grown_on(Dialect::Sqlite, 1, 100), [1, 2, 4, 8, 16, 16]);
+        assert_eq!(grown_on(Dialect::Sqlite, 20, 2000), [1; 6]);
+        let grown = |rows, bytes| grown_on(Dialect::Postgres, rows, bytes);
         assert_eq!(grown(1, 100), [1, 2, 4, 8, 16, 16]);
         assert_eq!(grown(0, 8), [1, 2, 4, 8, 16, 16]);
         assert_eq!(grown(20, 2000), [1, 2, 3, 3, 3, 3]);
