@@ -11,7 +11,7 @@ mod support;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx_cached::CachingExecutor;
+use sqlx_cached::{Admission, CachingExecutor};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::time::{Duration, Instant};
@@ -58,7 +58,11 @@ fn each(bytes: i64, answers: i64) -> f64 {
 
 async fn measure(pool: &SqlitePool, size: usize, answers: i64) -> Result {
     let server = support::Redis::start();
-    let builder = CachingExecutor::builder(pool.clone()).redis_url(&server.url()).redis_timeout(Duration::from_secs(5)).near_bytes(1 << 36);
+    let builder = CachingExecutor::builder(pool.clone())
+        .redis_url(&server.url())
+        .redis_timeout(Duration::from_secs(5))
+        .near_bytes(1 << 36)
+        .admission(Admission::Always);
     let executor = builder.default_ttl(Duration::from_hours(1)).build().await?;
     let sql = if size == SIZES[0] { "SELECT body FROM small WHERE ? > 0" } else { "SELECT body FROM large WHERE ? > 0" };
     // Whatever is made once is made before.
@@ -95,7 +99,6 @@ async fn measure(pool: &SqlitePool, size: usize, answers: i64) -> Result {
     let misses = executor.stats().misses;
     ask(&executor, sql, 1_000).await?;
     assert_eq!(executor.stats().misses, misses, "an answer is not there any more");
-    executor.close().await;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::workload::{Answer, Moka, Workload};
 use super::{Result, TTL};
 use redis::aio::MultiplexedConnection;
 use sqlx::Pool;
-use sqlx_cached::{Builder, CachingExecutor, Stats};
+use sqlx_cached::{Admission, Builder, CachingExecutor, Stats};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -98,18 +98,19 @@ pub struct Ground<D: Dialect> {
 }
 
 impl<D: Dialect> Ground<D> {
-    /// Over an empty Redis. Lives as long as the process, so that tasks can share it without counting references.
+    /// Over an empty Redis. Its executors keep everything, also what the database answers sooner: what a hit and a miss take is to be seen. Lives as long as the process, so that tasks can share it without counting references.
     pub async fn new(stage: &Stage<D>) -> Result<&'static Self> {
         let _: () = stage.redis.cli(&["FLUSHALL"]);
         let pool = stage.pool().await?;
         let open = |url: String| redis::Client::open(url);
-        let near = with_redis(stage, &pool, "sql").build().await?;
+        let near = with_redis(stage, &pool, "sql").admission(Admission::Always).build().await?;
         Ok(Box::leak(Box::new(Self {
-            memory: CachingExecutor::builder(pool.clone()).default_ttl(TTL).near_bytes(0).build().await?,
+            memory: CachingExecutor::builder(pool.clone()).default_ttl(TTL).near_bytes(0).admission(Admission::Always).build().await?,
             near,
-            redis: with_redis(stage, &pool, "sql").near_bytes(0).build().await?,
+            redis: with_redis(stage, &pool, "sql").near_bytes(0).admission(Admission::Always).build().await?,
             redis_tcp: settings(CachingExecutor::builder(pool.clone()).redis_url(&stage.redis.tcp_url()), "sql")
                 .near_bytes(0)
+                .admission(Admission::Always)
                 .build()
                 .await?,
             connection: open(stage.redis.url())?.get_multiplexed_async_connection().await?,
@@ -120,6 +121,14 @@ impl<D: Dialect> Ground<D> {
             fresh: [const { AtomicI64::new(1) }; 8],
             pool,
         })))
+    }
+
+    /// Gives its connections back: pgpool-II serves 32, and waits with the next.
+    pub async fn close(&self) {
+        self.pool.close().await;
+        if let Some(pool) = &self.pgpool {
+            pool.close().await;
+        }
     }
 
     /// Whether it can be had here.
@@ -188,7 +197,7 @@ impl<D: Dialect> Ground<D> {
 
     /// Puts the bytes that Redis holds for this read where the raw `GET` finds them, and says how many they are.
     pub async fn lay_out<T: Answer>(&self, stage: &Stage<D>, workload: Workload, key: i64) -> Result<usize> {
-        let probe = with_redis(stage, &self.pool, "probe").near_bytes(0).build().await?;
+        let probe = with_redis(stage, &self.pool, "probe").near_bytes(0).admission(Admission::Always).build().await?;
         D::read::<T>(On::Cached(&probe), workload.sql, key).await?;
         let mut keys: Vec<String> = stage.redis.cli(&["KEYS", "probe:*:*:*"]);
         // What executors tell each other of the schema is no answer.

@@ -8,7 +8,7 @@ use crate::options::Pace;
 use crate::report::{Table, number, part};
 use crate::stage::Stage;
 use crate::workload::{POINT, Sample, Workload};
-use sqlx_cached::CachingExecutor;
+use sqlx_cached::{Admission, CachingExecutor};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 /// Who does it.
@@ -91,7 +91,7 @@ impl<D: Dialect> Costs<D> {
 
 pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Table> {
     let ground = Ground::new(stage).await?;
-    let redis = with_redis(stage, &ground.pool, "apart").near_bytes(0).build().await?;
+    let redis = with_redis(stage, &ground.pool, "apart").near_bytes(0).admission(Admission::Always).build().await?;
     let workload = POINT.on::<D>();
     ground.lay_out::<Sample>(stage, workload, workload.key).await?;
     let costs = Costs { ground, redis, next: AtomicI64::new(10_000) };
@@ -140,5 +140,6 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Table> {
     }
     let lookups = |executor: &CachingExecutor<D>| executor.stats().bypasses.values().sum::<u64>();
     assert!(lookups(&ground.near) > 0 && lookups(&costs.redis) > 0 && lookups(&ground.memory) > 0, "nothing passed by the cache");
+    ground.close().await;
     Ok(table)
 }

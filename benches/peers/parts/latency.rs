@@ -43,6 +43,7 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Vec<Measure
             Rows::Body => measure::<D, Body>(stage, ground, workload.on::<D>(), &How::ALL, pace).await?,
         });
     }
+    ground.close().await;
     Ok(all)
 }
 
@@ -110,7 +111,9 @@ pub fn tables(place: &str, first: &str, all: &[Measured]) -> [Table; 3] {
         let cells = ways.iter().map(|how| cell(row, *how).unwrap_or_else(|| "-".into()));
         [row.name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
     };
-    let note = if all.iter().all(|row| row.pgpool_hits) { "" } else { "*: pgpool-II did not answer from its cache." };
+    let always = "Ours keep everything here (`Admission::Always`), also what the database answers sooner.";
+    let missed = if all.iter().all(|row| row.pgpool_hits) { "" } else { " *: pgpool-II did not answer from its cache." };
+    let note = format!("{always}{missed}");
     let mut medians = Table::new(format!("Latency, p50 in us: {place}"), note, header(&["entry bytes", "rounds"]));
     let mut ratios = Table::new(
         format!("Latency in parts of the direct read: {place}"),

@@ -48,6 +48,7 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Vec<Measure
         assert_eq!(before, misses(ground, &ways).await?, "what was timed as a hit was a miss");
         all.push(Measured { tasks, loads });
     }
+    ground.close().await;
     Ok(all)
 }
 

@@ -106,6 +106,7 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Vec<Measure
             }
         }
     }
+    ground.close().await;
     Ok(all)
 }
 
@@ -117,7 +118,7 @@ fn scattered(n: usize) -> usize {
 pub fn table(scene: &str, pace: Pace, all: &[Measured]) -> Table {
     let mut table = Table::new(
         format!("Reads and writes mixed, {} Zipf-distributed keys (s = 1), {TASKS} tasks: {scene}", pace.mixed_keys),
-        "Writes change one row; all rows were read before. The hand-written cache forgets one key after a write: a reader that read before it may put the old row back, and no join is forgotten. Ours are fenced, and forget the table.",
+        "Writes change one row; all rows were read before. The hand-written cache forgets one key after a write: a reader that read before it may put the old row back, and no join is forgotten. Ours are fenced, forget the table, and pass a table by that is written to too often (`Admission::Auto`).",
         ["writes; cache", "hits", "operations per second", "in parts of direct", "p50, us", "p99, us"],
     );
     for row in all {

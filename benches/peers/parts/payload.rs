@@ -18,5 +18,6 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, pace: Pace) -> Result<Vec<Measure
         let workload = Workload { name, number: 7, sql: "SELECT id, body FROM body WHERE id = ?", key, rows: 1, of: Rows::Body };
         all.push(measure::<D, Body>(stage, ground, workload.on::<D>(), &ways, pace).await?);
     }
+    ground.close().await;
     Ok(all)
 }

@@ -56,6 +56,9 @@ pub fn run<D: Dialect>(stage: &Arc<Stage<D>>, pace: Pace) -> Result<Table> {
             }
         }
     }
+    for (runtime, ground) in &runtimes {
+        runtime.block_on(ground.close());
+    }
     let mut table = Table::new(
         format!("One worker and two: point reads by {TASKS} tasks, {}", stage.name),
         "Runtimes of so many workers, in turns. Counting touches nothing but a register: more than its factor the machine doesn't give.",

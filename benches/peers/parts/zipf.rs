@@ -63,6 +63,7 @@ pub async fn run<D: Dialect>(stage: &Stage<D>, scene: &str, pace: Pace) -> Resul
             number(spread.p999),
         ]);
     }
+    ground.close().await;
     Ok(table)
 }
 
