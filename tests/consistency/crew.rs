@@ -78,6 +78,8 @@ impl Crew {
             format!("REDIS_SOCKET_CONNECT_TIMEOUT={}ms", self.setting.redis_timeout.as_millis() * 2),
             format!("CACHE_CONSISTENCY={}", self.setting.mode),
             format!("CACHE_NEAR={}", on(self.setting.near)),
+            // Tables that are written all the time would be passed on, and what is not looked up is not tested.
+            "CACHE_ADMISSION=always".to_owned(),
             format!("CACHE_UNFENCED_WRITES={}", if self.setting.refuse { "refuse" } else { "proceed" }),
             format!("CACHE_FENCE_GUARD={}", on(self.setting.guard)),
         ];
