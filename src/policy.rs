@@ -49,7 +49,7 @@ pub enum UnclearWrites {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Admission {
-    /// Passed on is what reads tables that are written before nearly every look-up ([`Reason::Churn`](crate::Reason::Churn)); and on SQLite what the database answers sooner than
+    /// Passed on is what reads tables that are written so often that hits are rare ([`Reason::Churn`](crate::Reason::Churn)); and on SQLite what the database answers sooner than
     /// the cache ([`Reason::Cheap`](crate::Reason::Cheap)). Not so on a server: there a hit also spares the server, which all processes share, even where it takes as long as the server's
     /// answer. SQLite has no server to spare.
     #[default]

@@ -63,7 +63,7 @@ reasons! {
     Origin "a column comes from a table that the analysis did not name",
     Unfinished "the caller stopped reading",
     Cheap "takes the database less time than the cache",
-    Churn "reads what is written before nearly every look-up",
+    Churn "reads what is written so often that hits are rare",
 }
 
 impl fmt::Display for Reason {

@@ -4,8 +4,8 @@
 //!
 //! - *It is cheap.* Every entry says what the database took for it, so a hit is compared with the very read that it replaced. Hits within reach weigh in as taking no
 //!   time, for they are only counted, but for those of long answers, whose rows are made anew each time: that may take as long as to read them.
-//! - *It churns.* Nearly every look-up finds other generations than the one before, or a write under way, and hits are rare. So a cold start, a scan over many
-//!   keys or a long write is no churn, and neither is a burst of writes: it takes two windows running, of a second each at least.
+//! - *It churns.* Look-ups find other generations than the one before, or a write under way, again and again, and hits are rare. So a cold start, a scan over many
+//!   keys or a long write is no churn, and neither is a burst of writes: it takes three windows running, of a second each at least.
 //!
 //! Then the statement is passed on for a pause, and tried again. Each time in vain the next pause is twice as long; each good window after it halves the next one. To be
 //! let in again takes more than to stay in, so that what is on the verge doesn't go to and fro.
@@ -37,6 +37,12 @@ const TRIED_TIMED: u32 = 8;
 const LOOKED_UP: u64 = 64;
 const TRIED: u64 = 16;
 const SPREAD: Duration = Duration::from_secs(1);
+
+/// How often the tables must have been written in a window to be the reason that hits are rare.
+const WRITTEN: u64 = 16;
+
+/// How many bad windows running it takes. A burst of a second may lie in two.
+const BAD: u32 = 3;
 
 /// Of one statement.
 pub(crate) struct Worth {
@@ -223,8 +229,8 @@ struct Churn {
     window: Look,
     /// Reads that had been spared when the window began.
     spared: u64,
-    /// Whether the last window was bad.
-    bad: bool,
+    /// How many windows running were bad.
+    bad: u32,
 }
 
 /// What the last look-up found of the tables.
@@ -268,12 +274,12 @@ impl Churn {
         let Look { ups, written, hits, .. } = std::mem::take(&mut self.window);
         let spared = spared.saturating_sub(std::mem::replace(&mut self.spared, spared));
         let (hits, reads) = (hits + spared, ups + spared);
-        let pays = if trial { hits * 5 > reads || written * 2 < ups } else { hits * 10 >= reads || written * 5 < ups * 4 };
-        let was_bad = std::mem::replace(&mut self.bad, !pays);
-        if !pays && !trial && !was_bad {
+        let pays = if trial { hits * 5 > reads || written * 2 < ups } else { hits * 10 >= reads || written < WRITTEN };
+        self.bad = if pays { 0 } else { self.bad + 1 };
+        if !pays && !trial && self.bad < BAD {
             return None;
         }
-        self.bad = false;
+        self.bad = 0;
         self.course.decide(pays)
     }
 }

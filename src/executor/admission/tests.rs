@@ -153,6 +153,23 @@ async fn hits_decide_and_to_be_let_in_again_takes_more_of_them() {
     assert_eq!(worth.refusal(), None, "one in three");
 }
 
+/// Twenty reads between two writes, of as many keys: nearly none is a hit.
+#[tokio::test(start_paused = true)]
+async fn what_is_written_again_and_again_is_passed_on_though_many_read_in_between() {
+    let worth = worth();
+    for _ in 0..200 {
+        let generations = fresh();
+        for _ in 0..20 {
+            worth.note_miss(Some(&generations));
+            advance(Duration::from_millis(1)).await;
+        }
+        if worth.refusal().is_some() {
+            break;
+        }
+    }
+    about(2, pause(&worth, Reason::Churn).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn neither_a_cold_start_nor_a_scan_nor_a_burst_nor_a_long_write_is_churn() {
     let worth = worth();
@@ -161,11 +178,13 @@ async fn neither_a_cold_start_nor_a_scan_nor_a_burst_nor_a_long_write_is_churn()
     for _ in 0..5 {
         // A scan over many keys, cold, of a table that is written now and then.
         for read in 0..1_000 {
-            worth.note_miss(Some(if read % 5 == 0 { fresh() } else { generations }.as_slice()));
+            worth.note_miss(Some(if read % 20 == 0 { fresh() } else { generations }.as_slice()));
             advance(step).await;
         }
+        assert_eq!(worth.refusal(), None);
         // A burst.
         churns(&worth, 500, Duration::from_millis(2)).await;
+        assert_eq!(worth.refusal(), None);
         // A write that takes a minute.
         for _ in 0..6_000 {
             worth.note_miss(None);
