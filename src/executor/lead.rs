@@ -184,7 +184,8 @@ impl<DB: Backend> Leader<DB> {
         if !in_background {
             count(&miss.plan.counters.misses);
         }
-        let (engine, key) = (Arc::clone(&miss.engine), miss.key.clone());
+        let (engine, executor) = (Arc::clone(&miss.engine), miss.executor.clone());
+        let (key, question) = (miss.key.clone(), miss.question.clone());
         let read = tokio::select! {
             biased;
             read = read(&flight, miss, &mut teller, request) => Some(read),
@@ -204,8 +205,9 @@ impl<DB: Backend> Leader<DB> {
                 Finished::Unkept => {
                     flight.land(Landing::Alone);
                     if in_background {
-                        // The old answer must not outlive one that would not have been kept.
+                        // The old answer must not outlive one that would not have been kept, here or in the store.
                         engine.discard(&key).await;
+                        executor.shared.forget(&question);
                     }
                     false
                 }

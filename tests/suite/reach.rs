@@ -198,6 +198,34 @@ async fn whoever_deletes_or_refreshes_by_hand_is_obeyed() {
     }
 }
 
+/// Read anew in the background, an answer has become too large to be kept: the old one is gone, also within reach.
+#[tokio::test]
+async fn an_old_answer_does_not_outlive_one_that_can_not_be_kept() {
+    let (_directory, pool) = shop().await;
+    let redis = Redis::start();
+    let over_redis = CachingExecutor::builder(pool.clone()).redis_url(&redis.url()).redis_timeout(Duration::from_secs(5));
+    for builder in [CachingExecutor::builder(pool.clone()), over_redis] {
+        // Every hit sees to it that the answer is read anew.
+        let db = builder.max_entry_bytes(500).early_refresh(1e9).build().await.unwrap();
+        let length = async || -> i64 {
+            let name: String = sqlx::query_scalar("SELECT name FROM product WHERE id = 1").fetch_one(&db).await.unwrap();
+            i64::try_from(name.len()).unwrap()
+        };
+        sqlx::query("UPDATE product SET name = 'one' WHERE id = 1").execute(&pool).await.unwrap();
+        eventually("it is within reach", async || {
+            let before = db.stats().near_hits;
+            assert_eq!(length().await, 3);
+            db.stats().near_hits > before
+        })
+        .await;
+        sqlx::query("UPDATE product SET name = hex(zeroblob(1000)) WHERE id = 1").execute(&pool).await.unwrap();
+        eventually("the new answer is given", async || length().await == 2000).await;
+        for _ in 0..5 {
+            assert_eq!(length().await, 2000, "the old answer came back");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_within_reach_is_bounded() {
     let (_directory, pool) = shop().await;
