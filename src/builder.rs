@@ -8,6 +8,7 @@ use crate::engine::{Engine, Rules, Without};
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
 use crate::key::Keyspace;
+use crate::kv;
 use crate::policy::{Admission, Compression, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
@@ -129,6 +130,16 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| namespace.clone_into(&mut config.namespace))
     }
 
+    /// How the keys of plain values begin: see [`CachingExecutor::cache`]. Defaults to `kv`.
+    pub fn prefix(self, prefix: &str) -> Self {
+        self.set(|config| prefix.clone_into(&mut config.prefix))
+    }
+
+    /// The most bytes that the key of a plain value may have, without its prefix. Defaults to 250.
+    pub fn max_key_length(self, bytes: usize) -> Self {
+        self.set(|config| config.max_key = bytes)
+    }
+
     /// How long answers of a category are kept. Defaults to 300 s for data, 3600 s for schema, 7200 s for metadata and 60 s for a count.
     pub fn ttl(self, category: Category, ttl: Duration) -> Self {
         self.set(|config| {
@@ -142,7 +153,7 @@ impl<DB: Backend> Builder<DB> {
         })
     }
 
-    /// How long answers of the categories without a time of their own are kept.
+    /// How long answers of the categories without a time of their own are kept, and plain values.
     pub fn default_ttl(self, ttl: Duration) -> Self {
         self.set(|config| config.policy.default = Some(ttl))
     }
@@ -304,28 +315,20 @@ impl<DB: Backend> Builder<DB> {
                 Some(store) => store,
                 None => open(&config, &Keyspace::new(&config.namespace), &counters)?,
             };
-            let rules = Rules {
-                consistency: config.consistency,
-                invalidation: config.invalidation,
-                unfenced: config.unfenced,
-                lease: config.lease,
-                fence_bound: config.fence_bound,
-                without: config.without,
-                compression: config.policy.compression,
-                max_entry: config.policy.max_entry,
-            };
             let witness = Arc::new(PoolWitness(pool.clone()));
-            Some(Arc::new(Engine::new(store, rules, Arc::clone(&counters), witness)))
+            Some(Arc::new(Engine::new(store, Rules::of(&config), Arc::clone(&counters), witness)))
         } else {
             None
         };
         let near = config.near_bytes();
+        let values = Arc::new(kv::State::new(&config));
         let shared = Arc::new(Shared {
             pool,
             engine,
             codec: DB::Codec::new(),
             shelf: (near > 0).then(|| Shelf::new(near)),
             counters,
+            values,
             policy: config.policy,
             database_id: config.database_id,
             closure: config.closure,
@@ -358,7 +361,7 @@ fn redis_node(text: &str, port: u16) -> (String, u16) {
 }
 
 /// The store that the settings name.
-fn open(config: &Config, keyspace: &Keyspace, counters: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
+pub(crate) fn open(config: &Config, keyspace: &Keyspace, counters: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
     match &config.redis {
         None => {
             tracing::info!(bytes = config.memory, "no Redis is configured: entries are kept in this process's memory");
@@ -398,8 +401,12 @@ fn redis(_: &RedisConfig, _: &Keyspace, _: &Arc<Counters>) -> Result<Arc<dyn Cac
 
 impl Config {
     /// What a setter took and can't be used. The environment's values are checked where they are read.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         config::namespace(&self.namespace).map_err(|reason| Error::setting("namespace", &self.namespace, reason))?;
+        kv::prefix(&self.prefix, &self.namespace).map_err(|reason| Error::setting("prefix", &self.prefix, reason))?;
+        if self.max_key == 0 {
+            return Err(Error::setting("max_key_length", 0, "allows no key at all"));
+        }
         if !(0.0..=1.0).contains(&self.policy.jitter) {
             return Err(Error::setting("ttl_jitter", self.policy.jitter, "is not a number from 0 to 1"));
         }

@@ -5,6 +5,7 @@ mod redis;
 use crate::analysis::Category;
 use crate::engine::Without;
 use crate::error::Error;
+use crate::kv;
 use crate::policy::{Admission, Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
 use std::collections::BTreeMap;
@@ -19,6 +20,10 @@ pub(crate) struct Config {
     pub(crate) enabled: bool,
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) namespace: String,
+    /// How the keys of plain values begin.
+    pub(crate) prefix: String,
+    /// The most bytes of their keys.
+    pub(crate) max_key: usize,
     pub(crate) policy: Policy,
     pub(crate) consistency: Consistency,
     pub(crate) invalidation: Invalidation,
@@ -54,6 +59,8 @@ impl Default for Config {
             enabled: true,
             redis: None,
             namespace: "sql".to_owned(),
+            prefix: "kv".to_owned(),
+            max_key: 250,
             policy: Policy::default(),
             consistency: Consistency::default(),
             invalidation: Invalidation::default(),
@@ -107,6 +114,8 @@ const KNOWN: &[&str] = &[
     "CACHE_NEAR_BYTES",
     "CACHE_NEAR_STALENESS",
     "CACHE_NAMESPACE",
+    "CACHE_KEY_PREFIX",
+    "CACHE_MAX_KEY_LENGTH",
     "CACHE_DEFAULT_TTL",
     "CACHE_TTL_DATA",
     "CACHE_TTL_SCHEMA",
@@ -229,13 +238,19 @@ impl Config {
                 Error::setting("CACHE_COMPRESSION_THRESHOLD", bytes, "is neither off nor a whole number of bytes above 0")
             })?),
         };
+        let namespace = match vars.get("CACHE_NAMESPACE") {
+            Some(namespace) => self::namespace(namespace).map_err(|reason| Error::setting("CACHE_NAMESPACE", namespace, reason))?,
+            None => defaults.namespace,
+        };
         Ok(Self {
             enabled: vars.boolean("REDIS_ENABLED")?.unwrap_or(true),
             redis: vars.redis()?,
-            namespace: match vars.get("CACHE_NAMESPACE") {
-                Some(namespace) => self::namespace(namespace).map_err(|reason| Error::setting("CACHE_NAMESPACE", namespace, reason))?,
-                None => defaults.namespace,
+            prefix: match vars.get("CACHE_KEY_PREFIX") {
+                Some(prefix) => kv::prefix(prefix, &namespace).map_err(|reason| Error::setting("CACHE_KEY_PREFIX", prefix, reason))?,
+                None => defaults.prefix,
             },
+            max_key: vars.number("CACHE_MAX_KEY_LENGTH", 1..=usize::MAX)?.unwrap_or(defaults.max_key),
+            namespace,
             policy,
             consistency: vars.choice(
                 "CACHE_CONSISTENCY",

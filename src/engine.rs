@@ -29,13 +29,16 @@ mod lapse;
 mod lease;
 mod orphans;
 mod reclaim;
+mod values;
 
 pub(crate) use ages::{Ages, Use};
 pub(crate) use doubt::Doubt;
 pub(crate) use fence::{Ended, Span};
 pub(crate) use flight::{Boarded, Flight, Following, Landing};
 pub(crate) use lease::{Leasing, Leave};
+pub(crate) use values::{generations_of, stand};
 
+use crate::config::Config;
 use crate::database::Running;
 use crate::entry::{self, Facts, Payload, Stored, Verdict};
 use crate::key::Keyspace;
@@ -72,6 +75,21 @@ pub(crate) struct Rules {
     pub(crate) compression: Compression,
     /// The most bytes of rows that may come of a compressed entry.
     pub(crate) max_entry: usize,
+}
+
+impl Rules {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            consistency: config.consistency,
+            invalidation: config.invalidation,
+            unfenced: config.unfenced,
+            lease: config.lease,
+            fence_bound: config.fence_bound,
+            without: config.without,
+            compression: config.policy.compression,
+            max_entry: config.policy.max_entry,
+        }
+    }
 }
 
 /// A part of the protocol that a test leaves out, to see that its checks notice.

@@ -18,7 +18,7 @@
 
 mod compress;
 
-pub use self::compress::Payload;
+pub use self::compress::{Payload, decompress};
 
 use self::compress::Form;
 use crate::store::{ALL_GENERATION, ENTRY_MAGIC, Label, TABLE_GENERATION};
@@ -103,7 +103,7 @@ pub(crate) fn seal(entry: &mut Vec<u8>) {
 }
 
 /// The bytes in front of a sum that is theirs. Rows are wrong in more ways than their form can tell: another digit is as good a number.
-fn intact(entry: &Bytes) -> Result<Bytes, Malformed> {
+pub(crate) fn intact(entry: &Bytes) -> Result<Bytes, Malformed> {
     let (bytes, sum) = entry.split_last_chunk().ok_or(Malformed("cut short"))?;
     if xxh3_64(bytes) == u64::from_le_bytes(*sum) { Ok(entry.slice(..bytes.len())) } else { Err(Malformed("sum")) }
 }
@@ -191,23 +191,32 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-struct Cursor<'a> {
+/// Reads lengths and what they announce, never beyond what is there.
+pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn at(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..length)).ok_or(Malformed("cut short"))?;
         self.at += length;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         self.take(N)?.try_into().map_err(|_| Malformed("cut short"))
     }
 
-    fn u16(&mut self) -> Result<u16, Malformed> {
+    pub(crate) fn u16(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_le_bytes)
     }
 
