@@ -32,7 +32,7 @@ use self::names::Names;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::store::{StoreError, ValueStore};
+use crate::store::{StoreError, TimeLeft, ValueStore};
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -100,14 +100,16 @@ pub(crate) struct State {
 /// How one clone stores.
 #[derive(Clone, Debug, Default)]
 struct How {
-    /// `Some(None)`: without end.
-    ttl: Option<Option<Duration>>,
+    ttl: Option<TimeLeft>,
     negative: Option<Duration>,
     format: Format,
 }
 
 /// How long values live of which nobody says otherwise.
 const TTL: Duration = Duration::from_hours(1);
+
+/// How long a value that depends on tables lives which was to live without end.
+const LONGEST_TIED: Duration = Duration::from_hours(24);
 
 impl State {
     pub(crate) fn new(config: &Config) -> Self {
@@ -158,7 +160,7 @@ impl Cache {
     /// they live for a day.
     #[must_use = "a clone is returned"]
     pub fn time_to_live(&self, ttl: impl Into<Option<Duration>>) -> Self {
-        let ttl = ttl.into();
+        let ttl = TimeLeft::from(ttl.into());
         self.with(|how| how.ttl = Some(ttl))
     }
 
@@ -181,7 +183,9 @@ impl Cache {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Dependent::new(self.clone(), tables.into_iter().map(|table| table.as_ref().into()).collect())
+        // Dead values are not looked for, so each must have an end.
+        let cache = if self.ttl().is_none() { self.time_to_live(LONGEST_TIED) } else { self.clone() };
+        Dependent::new(cache, tables.into_iter().map(|table| table.as_ref().into()).collect())
     }
 
     /// The name of a key in the store, for those who use the store directly.
@@ -204,7 +208,7 @@ impl Cache {
     }
 
     fn ttl(&self) -> Option<Duration> {
-        self.how.ttl.unwrap_or(Some(self.inner.state.ttl))
+        self.how.ttl.map_or(Some(self.inner.state.ttl), TimeLeft::duration)
     }
 
     /// A value in this clone's format.

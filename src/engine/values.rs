@@ -2,7 +2,7 @@
 
 use super::{Boarded, Engine, Found, Permit};
 use crate::stats::Reason;
-use crate::store::{Claim, Label, StoreError, Whereabouts};
+use crate::store::{Claim, Label, Purpose, Sight, StoreError, Whereabouts};
 use crate::tag::{Generation, Tag};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Engine {
             self.deliver_on();
             return Ok(false);
         }
-        if let Some(sight) = self.sight(tags).filter(|sight| sight.holds()) {
+        if let Some(sight) = self.sight(tags).filter(Sight::holds) {
             return Ok(sight.generations() == generations);
         }
         let labels = self.store.look_up(name, tags).await?.labels;
@@ -65,7 +65,7 @@ pub(crate) fn stand(labels: &[Label], generations: &[Generation]) -> bool {
 
 impl Claim {
     /// A claim of a fresh name.
-    pub(crate) fn fresh(purpose: crate::store::Purpose) -> Self {
+    pub(crate) fn fresh(purpose: Purpose) -> Self {
         Self { id: rand::random(), purpose }
     }
 }

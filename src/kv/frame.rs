@@ -30,7 +30,7 @@ pub enum Format {
     /// JSON, which every program reads.
     #[default]
     Json,
-    /// MessagePack with the names of fields: about two thirds of JSON's size, and as ready for fields that come and go.
+    /// `MessagePack` with the names of fields: about two thirds of JSON's size, and as ready for fields that come and go.
     #[cfg(feature = "msgpack")]
     MessagePack,
 }

@@ -9,7 +9,7 @@ use super::frame::{Form, Stored, Written};
 use super::{Cache, Depends, Inner, read};
 use crate::engine::{Boarded, Engine, Flight, Landing, stand};
 use crate::store::values::FILLING;
-use crate::store::{Claim, Claimed, Purpose, Settled};
+use crate::store::{Claim, Claimed, Purpose, Settled, TimeLeft};
 use crate::tag::Generation;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -28,9 +28,6 @@ const PAUSE: Range<u64> = 10..40;
 
 /// How long somebody waits for another process before he loads for himself.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a value that depends on tables lives which was to live without end.
-const LONGEST_TIED: Duration = Duration::from_hours(24);
 
 /// What a look-up found.
 enum Looked {
@@ -110,7 +107,7 @@ impl Cache {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.load(key, None, load, |_| Some(self.ttl())).await
+        self.load(key, None, load, |_| Some(self.ttl().into())).await
     }
 
     /// The same for a value that may not be there. That there is none is remembered only by a clone that [`negative`](Self::negative) says so of, and for that time.
@@ -142,8 +139,8 @@ impl Cache {
         self.get_or_set(key, load).await
     }
 
-    pub(super) fn optional_ttl(&self, is_there: bool) -> Option<Option<Duration>> {
-        if is_there { Some(self.ttl()) } else { self.how.negative.map(Some) }
+    pub(super) fn optional_ttl(&self, is_there: bool) -> Option<TimeLeft> {
+        if is_there { Some(self.ttl().into()) } else { self.how.negative.map(TimeLeft::Left) }
     }
 
     pub(super) async fn drop_before_load(&self, key: &str) {
@@ -158,7 +155,7 @@ impl Cache {
         key: &str,
         depends: Option<&Depends>,
         load: F,
-        keep: impl Fn(&T) -> Option<Option<Duration>>,
+        keep: impl Fn(&T) -> Option<TimeLeft>,
     ) -> Result<T, E>
     where
         T: Serialize + DeserializeOwned,
@@ -359,7 +356,7 @@ impl Cache {
         flight: Flight,
         tied: Option<(&Depends, &[Generation])>,
         load: F,
-        keep: impl Fn(&T) -> Option<Option<Duration>>,
+        keep: impl Fn(&T) -> Option<TimeLeft>,
     ) -> Result<T, E>
     where
         T: Serialize,
@@ -382,11 +379,10 @@ impl Cache {
             }
         };
         if let Some(ttl) = keep(&value) {
-            let ttl = if tied.is_some() { Some(ttl.unwrap_or(LONGEST_TIED)) } else { ttl };
             let tied = tied.map(|(depends, generations)| (&*depends.tags, generations));
             let bytes = self.inner.state.wrapping.wrap(holding.engine.whereabouts(), &written, tied);
             let counts = &self.inner.state.counts;
-            if holding.store(&self.inner, bytes, ttl).await { counts.set() } else { counts.not_store() }
+            if holding.store(&self.inner, bytes, ttl.duration()).await { counts.set() } else { counts.not_store() }
         }
         flight.land(Landing::Rows(pack(&written)));
         Ok(value)

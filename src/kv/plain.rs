@@ -85,9 +85,9 @@ impl Cache {
     fn counted<T>(&self, value: Option<T>) -> Option<T> {
         let counts = &self.inner.state.counts;
         if value.is_some() {
-            counts.hit()
+            counts.hit();
         } else {
-            counts.miss()
+            counts.miss();
         }
         value
     }
@@ -248,7 +248,9 @@ impl Cache {
     /// Dropped half-way, some may have been deleted.
     pub async fn delete_many(&self, keys: &[impl AsRef<str>]) -> Result<u64, Error> {
         let names: Vec<_> = keys.iter().map(|key| self.names.of(key.as_ref())).collect::<Result<_, _>>()?;
-        names.iter().for_each(|_| self.inner.state.counts.delete());
+        for _ in &names {
+            self.inner.state.counts.delete();
+        }
         Ok(self.delete_names(names).await)
     }
 

@@ -6,7 +6,6 @@ use crate::tag::Generation;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A [`Cache`] whose values are made of tables: see [`Cache::depends_on`]. They are stored under the tables' generations as they stood before the value was loaded, by the
 /// rule of the SQL entries. So a value is never given that is older than a write which was acknowledged before the call, however load and write overlapped.
@@ -65,7 +64,7 @@ impl Dependent {
         Fut: Future<Output = Result<T, E>>,
     {
         match self.depends() {
-            Some(depends) => self.cache.load(key, Some(&depends), load, |_| Some(self.cache.ttl())).await,
+            Some(depends) => self.cache.load(key, Some(&depends), load, |_| Some(self.cache.ttl().into())).await,
             None => load().await,
         }
     }
@@ -129,12 +128,10 @@ impl Seen {
     ///
     /// As [`Cache::set`].
     pub async fn set<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<bool, Error> {
-        /// How long a value lives that was to live without end.
-        const LONGEST: Duration = Duration::from_hours(24);
         let (name, value) = (self.cache.names.of(key)?, self.cache.write(key, value)?);
         let (Some((depends, generations)), Some((engine, _))) = (&self.under, self.cache.inner.plain()) else { return Ok(false) };
         let wrapping = &self.cache.inner.state.wrapping;
         let bytes = wrapping.wrap(engine.whereabouts(), &value, Some((&depends.tags, generations)));
-        Ok(self.cache.put_wrapped(vec![(name, bytes)], Some(self.cache.ttl().unwrap_or(LONGEST))).await == 1)
+        Ok(self.cache.put_wrapped(vec![(name, bytes)], self.cache.ttl()).await == 1)
     }
 }

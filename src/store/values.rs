@@ -31,6 +31,23 @@ pub enum TimeLeft {
     Left(Duration),
 }
 
+impl From<Option<Duration>> for TimeLeft {
+    fn from(ttl: Option<Duration>) -> Self {
+        ttl.map_or(Self::Endless, Self::Left)
+    }
+}
+
+impl TimeLeft {
+    /// How long; `None` for without end.
+    #[must_use]
+    pub fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Endless => None,
+            Self::Left(left) => Some(left),
+        }
+    }
+}
+
 /// The beginning of a value, and how long it still lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peeked {

@@ -134,9 +134,8 @@ impl ValueStore for MemoryStore {
                 claim_bytes(WRITING, if others > 0 { NOBODY } else { claim.id }, others + 1)
             }
             Purpose::Fill { except } => {
-                if let Some(value) = self.entries.get(key)
-                    && !except.is_some_and(|except| frame_of(&value).is_some_and(|(_, id)| id == except))
-                {
+                let is_there = |value: &Bytes| except.is_none() || frame_of(value).map(|(_, id)| id) != except;
+                if let Some(value) = self.entries.get(key).filter(is_there) {
                     return Ok(Claimed::There(value));
                 }
                 claim_bytes(FILLING, claim.id, 0)
