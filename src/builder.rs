@@ -5,6 +5,7 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::database::Backend;
 use crate::engine::{Engine, Rules, Without};
+use crate::entry::Cipher;
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
 use crate::key::Keyspace;
@@ -191,6 +192,13 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.policy.compression = bytes.map_or(Compression::Never, Compression::From))
     }
 
+    /// Encrypts entries on their way to Redis (XChaCha20-Poly1305), and takes none that are not: needs the crate's feature `encryption`. One key, or two: the first encrypts,
+    /// both decrypt, so that a new key takes over in two steps, behind the old one in all processes and then in front of it. An entry that neither opens is a miss.
+    /// What stays in this process's memory is not encrypted, nor is what a store of one's own keeps in it. Defaults to no encryption.
+    pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
+        self.set(|config| config.encryption = Some(Cipher::new(keys)))
+    }
+
     /// Which statements are worth looking up. Defaults to [`Admission::Auto`].
     pub fn admission(self, admission: Admission) -> Self {
         self.set(|config| config.policy.admission = admission)
@@ -299,6 +307,7 @@ impl<DB: Backend> Builder<DB> {
         let Self { pool, config, store } = self;
         config.check()?;
         let counters = Arc::new(Counters::default());
+        let cipher = config.cipher()?;
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,
@@ -313,6 +322,7 @@ impl<DB: Backend> Builder<DB> {
                 without: config.without,
                 compression: config.policy.compression,
                 max_entry: config.policy.max_entry,
+                cipher,
             };
             let witness = Arc::new(PoolWitness(pool.clone()));
             Some(Arc::new(Engine::new(store, rules, Arc::clone(&counters), witness)))

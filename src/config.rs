@@ -4,6 +4,7 @@ mod redis;
 
 use crate::analysis::Category;
 use crate::engine::Without;
+use crate::entry::Cipher;
 use crate::error::Error;
 use crate::policy::{Admission, Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
@@ -43,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) external_writers: bool,
     /// Whether the loss of a fence is guarded against.
     pub(crate) fence_guard: bool,
+    /// With what entries elsewhere are encrypted; the error where a setter's keys won't do.
+    pub(crate) encryption: Option<Result<Cipher, &'static str>>,
 }
 
 /// Bytes of answers that are kept within reach, if nobody says otherwise.
@@ -68,11 +71,21 @@ impl Default for Config {
             refresh: Duration::from_secs(10),
             external_writers: false,
             fence_guard: false,
+            encryption: None,
         }
     }
 }
 
 impl Config {
+    /// With what entries elsewhere are encrypted, if at all.
+    ///
+    /// # Errors
+    ///
+    /// Keys that won't do.
+    pub(crate) fn cipher(&self) -> Result<Option<Cipher>, Error> {
+        self.encryption.clone().transpose().map_err(|reason| Error::secret_setting("encryption_keys", reason))
+    }
+
     /// Bytes of answers to keep within reach.
     pub(crate) fn near_bytes(&self) -> u64 {
         let most = if self.redis.is_some() { u64::MAX } else { self.memory / 4 };
@@ -133,6 +146,7 @@ const KNOWN: &[&str] = &[
     "CACHE_UNCLEAR_WRITES",
     "CACHE_UNFENCED_WRITES",
     "CACHE_FENCE_GUARD",
+    "CACHE_ENCRYPTION_KEY",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -253,6 +267,10 @@ impl Config {
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
             fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
+            encryption: match vars.get("CACHE_ENCRYPTION_KEY") {
+                Some(keys) => Some(Ok(Cipher::parse(keys).map_err(|reason| Error::secret_setting("CACHE_ENCRYPTION_KEY", reason))?)),
+                None => None,
+            },
         })
     }
 }
