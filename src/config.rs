@@ -147,6 +147,8 @@ const KNOWN: &[&str] = &[
     "CACHE_UNFENCED_WRITES",
     "CACHE_FENCE_GUARD",
     "CACHE_ENCRYPTION_KEY",
+    "CACHE_DENY_TABLES",
+    "CACHE_DENY_COLUMNS",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -234,6 +236,10 @@ impl Config {
         policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
         let admissions = [("auto", Admission::Auto), ("always", Admission::Always), ("cost", Admission::Cost)];
         policy.admission = vars.choice("CACHE_ADMISSION", &admissions)?;
+        let names = |name| vars.get(name).into_iter().flat_map(|names| names.split(','));
+        policy.deny.deny_tables(names("CACHE_DENY_TABLES"));
+        policy.deny.deny_columns(names("CACHE_DENY_COLUMNS"));
+        policy.deny.check("CACHE_DENY_TABLES", "CACHE_DENY_COLUMNS")?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         policy.compression = match vars.get("CACHE_COMPRESSION_THRESHOLD") {
             None => policy.compression,

@@ -41,6 +41,7 @@ reasons! {
     Volatile "reads a system column",
     Write "it writes",
     NotAQuery "is no query",
+    Denied "reads or shows what is not to be kept",
     Hint "a comment in the statement switches the cache off",
     RawSql "runs unprepared: rows of the text protocol are not kept",
     NotPersistent "is not to be kept prepared, as its replay would need",
@@ -86,6 +87,7 @@ impl From<Bypass> for Reason {
             Bypass::Locking => Self::Locking,
             Bypass::Volatile => Self::Volatile,
             Bypass::Hint => Self::Hint,
+            Bypass::Denied => Self::Denied,
         }
     }
 }

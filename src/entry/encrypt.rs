@@ -16,10 +16,6 @@ pub(crate) use self::with::Cipher;
 #[cfg(not(feature = "encryption"))]
 pub(crate) use self::without::Cipher;
 
-/// How many bytes longer than before the sealed ones are.
-#[cfg(feature = "encryption")]
-pub(crate) const OVERHEAD: usize = with::NONCE + with::TAG;
-
 #[cfg(feature = "encryption")]
 mod with {
     use base64::Engine as _;
@@ -172,7 +168,7 @@ mod tests {
         let cipher = cipher(&[1]);
         for plain in [&b""[..], b"x", b"a marker in plain sight", &[0; 100_000]] {
             let sealed = cipher.seal(BOUND, plain);
-            assert_eq!(sealed.len(), plain.len() + OVERHEAD);
+            assert_eq!(sealed.len(), plain.len() + with::NONCE + with::TAG);
             assert!(plain.len() < 8 || !sealed.windows(8).any(|window| window == &plain[..8]));
             assert_eq!(cipher.open(BOUND, &sealed).as_deref(), Some(plain));
             assert_ne!(cipher.seal(BOUND, plain), sealed, "another nonce");
