@@ -419,6 +419,9 @@ mod tests {
             ("CACHE_NEAR", "far"),
             ("CACHE_NEAR_BYTES", "0"),
             ("CACHE_NEAR_STALENESS", "0"),
+            ("CACHE_DENY_TABLES", ","),
+            ("CACHE_DENY_TABLES", "app."),
+            ("CACHE_DENY_COLUMNS", "users..x"),
         ] {
             let mut variables = vec![(name, value)];
             if name.starts_with("REDIS_") || name.starts_with("CACHE_NEAR") {
@@ -467,6 +470,11 @@ mod tests {
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
         assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
         assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);
+        let deny =
+            read(&[("CACHE_DENY_TABLES", "Secrets, app.keys"), ("CACHE_DENY_COLUMNS", "users.Password_Hash,api_key")]).unwrap().policy.deny;
+        assert_eq!(deny.tables, ["secrets", "app.keys"]);
+        assert_eq!(deny.columns().collect::<Vec<_>>(), [(Some("users"), "password_hash"), (None, "api_key")]);
+        assert!(read(&[]).unwrap().cipher().unwrap().is_none());
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }

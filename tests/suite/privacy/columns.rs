@@ -28,9 +28,8 @@ const LEAVING: &[&str] = &[
     "WITH s AS (SELECT password_hash AS h FROM users) SELECT h FROM s",
     "WITH s AS (SELECT id, password_hash AS h FROM users) SELECT s.h FROM orders o JOIN s ON s.id = o.user_id",
     // Named like a table, as which MariaDB tells of it.
-    "WITH orders AS (SELECT id, password_hash AS note FROM users) SELECT note FROM orders",
-    "SELECT note FROM (SELECT id, password_hash AS note FROM users) orders",
-    "SELECT o.note FROM orders p JOIN (SELECT id, password_hash AS note FROM users) o ON p.id = o.id",
+    "SELECT orders.note FROM orders p JOIN (SELECT id, password_hash AS note FROM users) orders ON p.id = orders.id",
+    "SELECT users.name FROM (SELECT id, password_hash AS name FROM users) users",
     "SELECT (SELECT password_hash FROM users WHERE id = 1) AS h FROM orders",
     "SELECT h FROM hashes",
     "SELECT id FROM hashes",
@@ -113,6 +112,8 @@ async fn leave_postgres_by_no_way() {
         "SELECT * FROM staff",
         "SELECT staff.* FROM staff JOIN orders ON true",
         "TABLE users",
+        "WITH orders AS (SELECT id, password_hash AS note FROM users) SELECT note FROM orders",
+        "SELECT note FROM (SELECT id, password_hash AS note FROM users) orders",
         "(SELECT password_hash AS h FROM users)",
         "WITH RECURSIVE s(h) AS (SELECT password_hash FROM users UNION SELECT h FROM s) SELECT h FROM s",
     ];
@@ -151,6 +152,8 @@ async fn leave_mariadb_by_no_way() {
 async fn leave_sqlite_by_no_way() {
     let leaving = [
         "SELECT name || password_hash AS h FROM users",
+        "WITH orders AS (SELECT id, password_hash AS note FROM users) SELECT note FROM orders",
+        "SELECT note FROM (SELECT id, password_hash AS note FROM users) orders",
         "SELECT group_concat(password_hash) AS h FROM users",
         "SELECT json_object('h', password_hash) AS h FROM users",
         "SELECT [password_hash] AS h FROM main.users",
