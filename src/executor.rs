@@ -10,6 +10,7 @@ mod external;
 mod filling;
 mod lead;
 mod lent;
+mod memory;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod read;

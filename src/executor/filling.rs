@@ -261,11 +261,11 @@ impl<DB: Backend> Kept<DB> {
         let shared = &miss.executor.shared;
         let facts = Facts { fresh_for: shared.policy.jittered(miss.ttl), cost };
         match miss.engine.fill(&miss.key, &miss.plan.reads, &miss.permit, facts, &rows, miss.stale).await {
-            Some(answered) => {
+            Ok(answered) => {
                 count(&miss.plan.counters.fills);
                 shared.shelve(&miss.engine, &miss.plan, miss.question, answered);
             }
-            None => shared.counters.not_stored(Reason::Store),
+            Err(reason) => shared.counters.not_stored(reason),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::schema::Plan;
 use super::shelf::Question;
 use crate::database::{Backend, Request};
 use crate::engine::{Ages, Answered, Boarded, Engine, Found, Landing, Permit, Renewal};
+use crate::policy::Pressure;
 use crate::rows::{ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
 use bytes::Bytes;
@@ -245,6 +246,10 @@ impl<DB: Backend> CachingExecutor<DB> {
         let counters = &self.shared.counters;
         if stale {
             count(&counters.served_stale);
+        }
+        if miss.engine.pressure() == Pressure::Full {
+            // What is read anew could not be kept.
+            return;
         }
         if let Boarded::Leads(flight) = miss.engine.board(&miss.key, &miss.permit, Duration::MAX) {
             if !stale {

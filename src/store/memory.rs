@@ -2,8 +2,8 @@
 
 use super::bounded::Bounded;
 use super::{
-    ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Sight, StoreError, TABLE_GENERATION, Whereabouts,
-    glob,
+    ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Memory, Sight, StoreError, TABLE_GENERATION,
+    Whereabouts, glob,
 };
 use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
@@ -22,6 +22,7 @@ use std::time::Duration;
 pub struct MemoryStore {
     keyspace: Keyspace,
     entries: Bounded,
+    budget: u64,
     /// Never held across an await, and never taken the other way round: a lock of `entries` may be held while this one is taken.
     tags: RwLock<HashMap<Tag, State>>,
     /// How often entries were deleted by their names.
@@ -54,7 +55,7 @@ impl MemoryStore {
     /// A store that keeps up to so many bytes of keys and entries. An entry that would take too large a part of them is not kept: at most a quarter of
     /// the budget, and 1 MiB at least from a budget of 4 MiB on.
     pub fn new(keyspace: Keyspace, budget: u64) -> Self {
-        Self { keyspace, entries: Bounded::new(budget), tags: RwLock::default(), deletions: AtomicU64::new(0) }
+        Self { keyspace, entries: Bounded::new(budget), budget, tags: RwLock::default(), deletions: AtomicU64::new(0) }
     }
 
     // Whoever panicked while holding the lock left no half-made state: every change is one insertion or removal.
@@ -202,6 +203,10 @@ impl CacheStore for MemoryStore {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         Ok(ServerIdentity::default())
+    }
+
+    async fn memory(&self) -> Result<Option<Memory>, StoreError> {
+        Ok(Some(Memory { used: self.entries.weight(), limit: Some(self.budget) }))
     }
 
     fn whereabouts(&self) -> Whereabouts {
