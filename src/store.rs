@@ -216,7 +216,7 @@ pub trait CacheStore: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Cuts the time that entries of queries have left to `most`, where it is longer; returns how many. Nothing else is touched. Nothing is done while another
+    /// Cuts the time that entries of queries have left, where it is longer than `most`, to that or less (so that they don't end together); returns how many. Nothing else is touched. Nothing is done while another
     /// process is at it, nor by a store that makes room by itself.
     async fn shorten(&self, most: Duration) -> Result<u64, StoreError> {
         let _ = most;

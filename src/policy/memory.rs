@@ -7,7 +7,7 @@ use std::time::Duration;
 /// embedded store makes room by itself: neither needs a watch, so there is none unless it is asked for.
 ///
 /// Above the first threshold what is filled is kept for a part of its time ([`factor`](Self::factor)). Above the second nothing is filled, dead entries are
-/// unlinked, and answers of queries that stand are kept for no longer than that part of the time to live of data: so they leave room even where nothing is
+/// unlinked, and answers of queries that stand are kept for no longer than that part of the time to live of data, each by chance: so they leave room even where nothing is
 /// evicted. (What the program itself put under a key of its own is left alone.) Each state ends when the use has fallen a twentieth below its threshold, below 76 % and 85.5 %
 /// by default, so that it does not flap. Reads are answered all the while; those that miss at the same time still share one read of the database.
 ///

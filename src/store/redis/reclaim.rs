@@ -120,7 +120,7 @@ impl RedisStore {
     async fn shorten_among(&self, most: Duration, mut keys: Vec<Vec<u8>>) -> Result<u64, StoreError> {
         // What the program keeps under keys of its own has another form, and the time that it was given.
         keys.retain(|key| self.keyspace.is_entry(key));
-        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(ENTRY_MAGIC).arg(millis(most));
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(ENTRY_MAGIC).arg(millis(most)).arg(rand::random::<u16>());
         let mut shortened = 0;
         for batch in self.by_slot(keys).iter().flat_map(|keys| keys.chunks(BATCH)) {
             match self.ask(&Request::script(&SHORTEN, batch, &arguments)).await {
