@@ -206,6 +206,11 @@ impl Engine {
         Handle::try_current().unwrap_or_else(|_| self.runtime.clone()).spawn(work);
     }
 
+    /// The runtime that it was made in.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
+    }
+
     /// Names the database that this engine's writes go to.
     pub(crate) fn set_database(&self, identity: &str) {
         let _ = self.database.set(identity.to_owned());

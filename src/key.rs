@@ -46,6 +46,11 @@ impl Keyspace {
         format!("{}-fence:{}", self.namespace, self.segment(tag))
     }
 
+    /// The key of a value that tells whether what was warmed is still there. It is gone with everything below the namespace, and no entry.
+    pub(crate) fn canary(&self, id: u64) -> String {
+        format!("{}:{}:canary:{id:016x}", self.namespace, self.segment(&Tag::table("_warm")))
+    }
+
     /// The key by which processes take turns at the reclaim. No heartbeat is called so: a tag has no colon.
     #[cfg(feature = "redis")]
     pub(crate) fn reclaim(&self) -> String {

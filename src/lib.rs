@@ -100,6 +100,7 @@ mod stats;
 pub mod store;
 mod tag;
 mod transaction;
+mod warm;
 
 pub use analysis::Category;
 pub use builder::Builder;
@@ -115,3 +116,4 @@ pub use health::{Health, MemoryUse};
 pub use policy::{Admission, Consistency, Invalidation, MemoryWatch, Pressure, UnclearWrites, UnfencedWrites};
 pub use stats::{Reason, Stats, TableStats};
 pub use transaction::{CachingConnection, CachingTransaction};
+pub use warm::{Progress, WarmKeeper, WarmUp, Warmed};
