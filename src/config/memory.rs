@@ -15,9 +15,11 @@ impl Variables<'_> {
                 watch = watch.thresholds(short, full);
                 true
             }
-            Some((value, None)) => self.boolean(NAME).map_err(|_| {
-                Error::setting(NAME, value, "is neither on nor off, nor two percentages with a comma between them, the lesser first")
-            })? == Some(true),
+            Some((value, None)) => {
+                self.boolean(NAME).map_err(|_| {
+                    Error::setting(NAME, value, "is neither on nor off, nor two percentages with a comma between them, the lesser first")
+                })? == Some(true)
+            }
             None => false,
         };
         watch.interval = self.duration("CACHE_MEMORY_WATCH_INTERVAL")?.unwrap_or(watch.interval);

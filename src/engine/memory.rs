@@ -172,7 +172,7 @@ impl Engine {
                 }
             };
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -4,6 +4,7 @@ use super::canary::Canary;
 use super::round::Items;
 use super::{Plan, Warmed};
 use crate::database::Backend;
+use crate::engine::Engine;
 use crate::executor::{Anchor, CachingExecutor};
 use crate::policy::Pressure;
 use std::fmt;
@@ -108,9 +109,9 @@ async fn keep<DB: Backend>(anchor: &Anchor<DB>, items: &Items<DB>, plan: &Plan, 
             return;
         }
         let wake = match agenda.look(&mut canary, &engine).await {
-            None => Instant::now() + OUT_OF_REACH.min(plan.look_every),
-            Some(None) => agenda.next(plan),
-            Some(Some(due)) => {
+            Seen::Nobody => Instant::now() + OUT_OF_REACH.min(plan.look_every),
+            Seen::Nothing => agenda.next(plan),
+            Seen::Due(due) => {
                 let (these, refresh) = match &due {
                     Due::All => (items.all(), false),
                     Due::Again => (std::mem::take(&mut agenda.again), false),
@@ -125,6 +126,15 @@ async fn keep<DB: Backend>(anchor: &Anchor<DB>, items: &Items<DB>, plan: &Plan, 
         };
         sleep_until(wake).await;
     }
+}
+
+/// What a look has seen.
+enum Seen {
+    /// The store can't be reached, or takes nothing.
+    Nobody,
+    /// There is nothing to do yet.
+    Nothing,
+    Due(Due),
 }
 
 /// What there is to do.
@@ -148,35 +158,34 @@ impl Agenda {
         }
     }
 
-    /// What is due now, if anything; `None` where the store can't be reached, or takes nothing.
-    async fn look(&mut self, canary: &mut Canary, engine: &crate::engine::Engine) -> Option<Option<Due>> {
+    /// Looks what is due now.
+    async fn look(&mut self, canary: &mut Canary, engine: &Engine) -> Seen {
         let now = Instant::now();
         let lives = match canary.lives(engine.store()).await {
             Ok(lives) => lives,
             Err(error) => {
                 tracing::debug!(%error, "the store can't be asked whether it still has what was warmed");
-                return None;
+                return Seen::Nobody;
             }
         };
         if !lives {
             if self.warmed_at.is_some_and(|at| now < at + self.rest) {
-                return Some(None);
+                return Seen::Nothing;
             }
             // Before the queries: what is lost while they are read is noticed.
             if let Err(error) = canary.put(engine.store()).await {
                 tracing::debug!(%error, "the store takes nothing to be kept warm");
-                return None;
+                return Seen::Nobody;
             }
-            return Some(Some(Due::All));
+            return Seen::Due(Due::All);
         }
-        let due = if self.refresh_at.is_some_and(|at| at <= now) && engine.pressure() != Pressure::Full {
-            Some(Due::Refresh)
+        if self.refresh_at.is_some_and(|at| at <= now) && engine.pressure() != Pressure::Full {
+            Seen::Due(Due::Refresh)
         } else if !self.again.is_empty() && self.again_at <= now {
-            Some(Due::Again)
+            Seen::Due(Due::Again)
         } else {
-            None
-        };
-        Some(due)
+            Seen::Nothing
+        }
     }
 
     /// Takes note of a round.

@@ -88,7 +88,12 @@ impl Timeline {
             let (at, limit) = (self.since.elapsed(), memory.limit.unwrap_or_default());
             let fills = db.stats().fills;
             let state = format!("{:?}", memory.pressure);
-            let _ = writeln!(self.text, "{:>6.2} s {:>9} of {limit} B ({part:>3} %) {state:<6} {fills:>4} fills {what}", at.as_secs_f64(), memory.used);
+            let _ = writeln!(
+                self.text,
+                "{:>6.2} s {:>9} of {limit} B ({part:>3} %) {state:<6} {fills:>4} fills {what}",
+                at.as_secs_f64(),
+                memory.used
+            );
             self.last = Some((memory.pressure, part));
         }
         memory.pressure

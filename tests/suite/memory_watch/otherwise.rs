@@ -116,7 +116,8 @@ async fn a_redis_that_dies_full_comes_back_empty() {
 async fn the_embedded_store_needs_no_watch() {
     let home = documents().await;
     let (log, _guard) = Log::start(Level::INFO);
-    let db = home.build(|builder| builder.memory_bytes(1 << 20).near_bytes(0).memory_watch(watch().thresholds(1, 2)).fence_lease(LEASE)).await;
+    let db =
+        home.build(|builder| builder.memory_bytes(1 << 20).near_bytes(0).memory_watch(watch().thresholds(1, 2)).fence_lease(LEASE)).await;
     eventually("it is said", async || log.text().contains("there is no memory to watch")).await;
     for id in 1..=100 {
         read(&home, &db, id).await;

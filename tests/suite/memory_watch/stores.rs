@@ -1,11 +1,11 @@
 //! What the watch asks of stores, each by itself.
 
-use crate::store_contract::{TTL, entry_of, keyspace, redis_store, standing, table};
+use crate::store_contract::{TTL, entry_of, keyspace, redis_store, redis_store_at, standing, table};
 use crate::support::Redis;
 use crate::support::redis_cluster::RedisCluster;
 use crate::topology::kit::{names, store};
 use bytes::Bytes;
-use sqlx_cached::store::{CacheStore, ENTRY_MAGIC, Keyspace, MemoryStore, RedisStore, Tag};
+use sqlx_cached::store::{CacheStore, ENTRY_MAGIC, Keyspace, MemoryStore, RedisAddress, RedisStore, Tag};
 use std::time::Duration;
 
 const SHORT: Duration = Duration::from_secs(5);
@@ -69,6 +69,35 @@ async fn entries_of_queries_are_shortened_and_nothing_else() {
     redis.cli::<()>(&["DEL", "sql-near::reclaim"]);
     assert_eq!(store.shorten(Duration::from_millis(200)).await.unwrap(), 702);
     assert_eq!(redis.cli::<i64>(&["EXISTS", "sql-near::reclaim"]), 0, "the turn is given back");
+}
+
+/// The rights that the README names for it, beside those that everybody needs.
+#[tokio::test]
+async fn the_documented_rights_are_enough_and_each_is_needed() {
+    let readme = include_str!("../../../README.md");
+    let block = readme.split_once("ACL SETUSER cache ").expect("the README names the rights").1;
+    let mut rules: Vec<&str> = block.split_once("```").expect("a block of code").0.split_whitespace().collect();
+    assert!(readme.contains("`+pttl +pexpire`"));
+    rules.extend(["+pttl", "+pexpire"]);
+    let redis = Redis::configured().user("cache", &rules).start();
+    let store = redis_store_at(RedisAddress::Socket(redis.socket()), |config| {
+        config.username = Some("cache".into());
+        config.password = Some("secret".into());
+    });
+    let tag = table("users");
+    for right in ["pttl", "pexpire", ""] {
+        fill(&store, &keyspace(), &tag, 0..10, TTL).await;
+        if right.is_empty() {
+            assert_eq!(store.shorten(SHORT).await.unwrap(), 10);
+        } else {
+            redis.cli::<()>(&["ACL", "SETUSER", "cache", &format!("-{right}")]);
+            assert!(store.shorten(SHORT).await.is_err(), "it goes without +{right}");
+            redis.cli::<()>(&["ACL", "SETUSER", "cache", &format!("+{right}")]);
+        }
+    }
+    assert!(store.memory().await.unwrap().is_some());
+    redis.cli::<()>(&["ACL", "SETUSER", "cache", "-info"]);
+    assert_eq!(store.memory().await.unwrap(), None);
 }
 
 /// A Redis that takes nothing any more still shortens and reclaims.
