@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
 use crate::key::Keyspace;
 use crate::kv;
-use crate::policy::{Admission, Compression, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
+use crate::policy::{Admission, Compression, Consistency, Invalidation, MemoryWatch, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
 use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig, RedisTls};
@@ -234,6 +234,11 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.memory = bytes)
     }
 
+    /// Watches how full Redis' memory is, and fills it more sparingly before it is full. Defaults to no: it is for a Redis that must not evict or that others share.
+    pub fn memory_watch(self, watch: MemoryWatch) -> Self {
+        self.set(|config| config.memory_watch = Some(watch))
+    }
+
     /// How a write and the cache keep step. Defaults to [`Consistency::Fenced`].
     pub fn consistency(self, consistency: Consistency) -> Self {
         self.set(|config| config.consistency = consistency)
@@ -368,6 +373,9 @@ impl<DB: Backend> Builder<DB> {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
         shared.look_for_changes();
+        if let Some(watch) = config.memory_watch {
+            shared.watch_memory(watch);
+        }
         if config.external_writers {
             shared.follow_others().await;
         }
@@ -441,6 +449,9 @@ impl Config {
             if duration < Duration::from_millis(30) {
                 return Err(Error::setting(name, format!("{duration:?}"), "is shorter than 30 ms"));
             }
+        }
+        if let Some(Err((setting, value, reason))) = self.memory_watch.as_ref().map(MemoryWatch::check) {
+            return Err(Error::setting(setting, value, reason));
         }
         if self.unfenced == UnfencedWrites::Refuse && self.consistency != Consistency::Fenced {
             // Without a fence nothing can be known before the write is sent.

@@ -102,6 +102,7 @@ mod stats;
 pub mod store;
 mod tag;
 mod transaction;
+mod warm;
 
 pub use analysis::Category;
 pub use builder::Builder;
@@ -113,10 +114,11 @@ pub use executor::CachingCopyIn;
 pub use executor::Probe;
 pub use executor::{CachingExecutor, NearUse, SharedQuery};
 pub use explain::{Explanation, Invalidates, ReadExplanation};
-pub use health::Health;
+pub use health::{Health, MemoryUse};
 pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
-pub use policy::{Admission, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
+pub use policy::{Admission, Consistency, Invalidation, MemoryWatch, Pressure, UnclearWrites, UnfencedWrites};
 #[cfg(feature = "redis")]
 pub use redis;
 pub use stats::{Reason, Stats, TableStats};
 pub use transaction::{CachingConnection, CachingTransaction};
+pub use warm::{Progress, WarmKeeper, WarmUp, Warmed};

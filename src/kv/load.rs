@@ -8,6 +8,7 @@
 use super::frame::{Form, Stored, Written};
 use super::{Cache, Depends, Inner, read};
 use crate::engine::{Boarded, Engine, Flight, Landing, stand};
+use crate::policy::Pressure;
 use crate::store::values::FILLING;
 use crate::store::{Claim, Claimed, Purpose, Settled, TimeLeft};
 use crate::tag::Generation;
@@ -309,6 +310,18 @@ impl Cache {
         }
     }
 
+    /// What can be had again is kept for shorter, or not at all, where the store's memory is nearly full.
+    fn time_to_keep(&self, engine: &Engine, ttl: TimeLeft) -> Option<TimeLeft> {
+        let kept = match ttl {
+            TimeLeft::Left(ttl) => engine.time_to_keep(ttl).map(TimeLeft::Left),
+            TimeLeft::Endless => (engine.pressure() != Pressure::Full).then_some(ttl),
+        };
+        if kept.is_none() {
+            self.inner.state.counts.not_store();
+        }
+        kept
+    }
+
     /// Joins whoever loads under this claim.
     async fn join<T: DeserializeOwned>(
         &self,
@@ -379,7 +392,7 @@ impl Cache {
                 return Ok(value);
             }
         };
-        if let Some(ttl) = keep(&value) {
+        if let Some(ttl) = keep(&value).and_then(|ttl| self.time_to_keep(&holding.engine, ttl)) {
             let tied = tied.map(|(depends, generations)| (&*depends.tags, generations));
             let bytes = self.inner.state.wrapping.wrap(holding.engine.whereabouts(), &holding.name, &written, tied);
             let counts = &self.inner.state.counts;
