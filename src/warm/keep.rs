@@ -225,3 +225,58 @@ impl Agenda {
 fn jittered(every: Duration) -> Duration {
     every.mul_f64(1.0 - rand::random::<f64>() / 10.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Keyspace;
+    use crate::store::MemoryStore;
+
+    const EVERY: Duration = Duration::from_secs(5);
+
+    /// A store that loses the value as soon as it has it is no reason to read everything all the time.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_again_and_again_is_warmed_less_and_less_often() {
+        let plan = Plan { concurrency: 1, progress: None, look_every: EVERY, refresh_every: None };
+        let mut agenda = Agenda::new(&plan);
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            agenda.note(&Due::All, Vec::new(), &plan);
+            pauses.push(agenda.rest.as_secs());
+            tokio::time::advance(agenda.rest).await;
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+        // Once it holds for a while, the next loss is made good at once.
+        tokio::time::advance(LONGEST * 3).await;
+        agenda.note(&Due::All, Vec::new(), &plan);
+        assert_eq!(agenda.rest, EVERY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_is_tried_again_less_and_less_often() {
+        let plan = Plan { concurrency: 1, progress: None, look_every: EVERY, refresh_every: None };
+        let mut agenda = Agenda::new(&plan);
+        agenda.note(&Due::All, vec![1], &plan);
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            pauses.push((agenda.again_at - Instant::now()).as_secs());
+            tokio::time::advance(agenda.pause).await;
+            agenda.note(&Due::Again, vec![1], &plan);
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_canary_lives_on_as_long_as_it_is_looked_after() {
+        let store = MemoryStore::new(Keyspace::new("sql"), 1 << 20);
+        let mut canary = Canary::new(&Keyspace::new("sql"));
+        assert!(!canary.lives(&store).await.unwrap());
+        canary.put(&store).await.unwrap();
+        for _ in 0..200 {
+            tokio::time::advance(Duration::from_mins(5)).await;
+            assert!(canary.lives(&store).await.unwrap());
+        }
+        crate::store::CacheStore::delete_matching(&store, "sql:*").await.unwrap();
+        assert!(!canary.lives(&store).await.unwrap());
+    }
+}

@@ -90,25 +90,6 @@ async fn and_so_it_does_behind_a_near_cache() {
     crosses_both_thresholds_and_comes_back(64 << 20).await;
 }
 
-/// Reads that miss at the same time still share one read of the database.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn single_flight_goes_on_while_nothing_is_filled() {
-    let (home, redis) = (documents().await, small_redis());
-    let watch = super::kit::watch().thresholds(1, 2);
-    let db = executor(&home, &redis, |builder| builder.memory_watch(watch)).await;
-    eventually("it is full from the start", async || super::kit::pressure(&db).await == Pressure::Full).await;
-    let slow = "SELECT max(length(a.body || b.body || c.v)) FROM documents a, documents b, counters c WHERE a.id < 40 AND b.id < 150";
-    let direct = home.direct(slow).await;
-    let reads = (0..8).map(|_| tokio::spawn(Sqlite::number(&db, slow)));
-    for read in futures_util::future::join_all(reads).await {
-        assert_eq!(read.unwrap().unwrap(), direct);
-    }
-    let stats = db.stats();
-    assert!(stats.joined > 0 && stats.fills == 0 && stats.joined + stats.misses == 8, "{stats}");
-    // No lease is asked for what nobody will find.
-    assert_eq!(redis.cli::<Vec<String>>(&["KEYS", "*:lease"]), Vec::<String>::new());
-}
-
 /// Where the use grows faster than anybody looks, Redis' own refusal is the sign.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_fill_is_a_reason_to_look_at_once() {
