@@ -25,5 +25,6 @@ mod secrets;
 mod servers;
 mod store_contract;
 mod store_redis;
+mod store_values;
 mod topology;
 mod write_paths;
