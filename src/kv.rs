@@ -31,6 +31,7 @@ use self::kept::Kept;
 use self::names::Names;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::entry::Cipher;
 use crate::error::Error;
 use crate::store::{StoreError, TimeLeft, ValueStore};
 use bytes::Bytes;
@@ -112,9 +113,9 @@ const TTL: Duration = Duration::from_hours(1);
 const LONGEST_TIED: Duration = Duration::from_hours(24);
 
 impl State {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, cipher: Option<Cipher>) -> Self {
         Self {
-            wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry },
+            wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry, cipher },
             ttl: config.policy.default.unwrap_or(TTL),
             names: Names::new(&config.prefix, config.max_key),
             counts: Counts::default(),
@@ -269,8 +270,13 @@ impl Inner {
 
     /// The bytes at a name as what they say; nothing where they say nothing.
     fn unwrap(&self, name: &str, bytes: Bytes) -> Option<Stored> {
-        match self.state.wrapping.unwrap(bytes) {
-            Ok(stored) => Some(stored),
+        match self.state.wrapping.unwrap(name, bytes) {
+            Ok(stored) => {
+                if let Stored::Closed { .. } = stored {
+                    self.state.counts.undecryptable();
+                }
+                Some(stored)
+            }
             Err(malformed) => {
                 self.state.counts.malformed();
                 tracing::warn!(%name, what = malformed.0, "a value can't be read");
@@ -283,7 +289,7 @@ impl Inner {
     async fn valid(&self, name: &str, bytes: Bytes) -> Option<Written> {
         match self.unwrap(name, bytes)? {
             Stored::Value(value) => Some(value),
-            Stored::Claimed { .. } => None,
+            Stored::Claimed { .. } | Stored::Closed { .. } => None,
             Stored::Tied { value, tags, generations, .. } => {
                 let engine = self.engine.as_ref()?;
                 let stands = engine.stand(name, &tags, &generations).await;

@@ -1,5 +1,9 @@
 //! How long answers are kept, how large they may be, and how strictly writes are followed.
 
+mod deny;
+
+pub(crate) use self::deny::Deny;
+
 use crate::analysis::{Analysis, Category, Dialect};
 use crate::tag::Tag;
 use std::collections::BTreeMap;
@@ -128,6 +132,8 @@ pub struct Policy {
     pub(crate) compression: Compression,
     pub(crate) unclear: UnclearWrites,
     pub(crate) admission: Admission,
+    /// What is never kept.
+    pub(crate) deny: Deny,
 }
 
 impl Default for Policy {
@@ -146,6 +152,7 @@ impl Default for Policy {
             compression: Compression::default(),
             unclear: UnclearWrites::default(),
             admission: Admission::default(),
+            deny: Deny::default(),
         }
     }
 }

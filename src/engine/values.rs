@@ -1,6 +1,7 @@
 //! The protocol for values that depend on tables, and for whoever reads what belongs at a plain key.
 
 use super::{Boarded, Engine, Following, Found, Permit};
+use crate::entry::Cipher;
 use crate::stats::Reason;
 use crate::store::{Claim, Label, Purpose, Sight, StoreError, Whereabouts};
 use crate::tag::{Generation, Tag};
@@ -47,6 +48,11 @@ impl Engine {
 
     pub(crate) fn whereabouts(&self) -> Whereabouts {
         self.store.whereabouts()
+    }
+
+    /// What goes to the store is encrypted by, if it is.
+    pub(crate) fn cipher(&self) -> Option<Cipher> {
+        self.rules.cipher.clone()
     }
 
     /// Counts and logs an operation of a plain value that failed.

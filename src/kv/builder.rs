@@ -121,17 +121,18 @@ impl CacheBuilder {
     pub async fn build(self) -> Result<Cache, Error> {
         let Self { config, store } = self;
         config.check()?;
-        let state = Arc::new(State::new(&config));
+        let cipher = config.cipher()?;
         let counters = Arc::new(Counters::default());
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,
                 None => crate::builder::open(&config, &Keyspace::new(&config.namespace), &counters)?,
             };
-            Some(Arc::new(Engine::new(store, Rules::of(&config), counters, Arc::new(Nobody))))
+            Some(Arc::new(Engine::new(store, Rules::of(&config, cipher), counters, Arc::new(Nobody))))
         } else {
             None
         };
+        let state = Arc::new(State::new(&config, engine.as_deref().and_then(Engine::cipher)));
         Ok(Cache::new(engine, state, Arc::new(Literally)))
     }
 }

@@ -51,6 +51,8 @@ counts! {
     deletes delete,
     /// Operations that the store failed.
     store_errors failed,
+    /// Values that are not encrypted by a known key, or, with keys, not encrypted at all.
+    undecryptable undecryptable,
     /// Values that could not be read, or not as what they were asked for.
     malformed malformed,
 }

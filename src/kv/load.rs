@@ -285,6 +285,7 @@ impl Cache {
                 Looked::Claimed { kind, id, generations: standing }
             }
             (Stored::Value(value), None) => Looked::Value(value),
+            (Stored::Closed { id: Some(id) }, _) => Looked::Nothing { except: Some(id) },
             (Stored::Tied { value, tags, generations, id }, None) => match engine.stand(name, &tags, &generations).await {
                 Ok(true) => Looked::Value(value),
                 Ok(false) => Looked::Nothing { except: Some(id) },
@@ -293,8 +294,8 @@ impl Cache {
                     Looked::Failed
                 }
             },
-            // Written by somebody who knows less of what it depends on.
-            (Stored::Value(_), Some(_)) => {
+            // Written by somebody who knows less of what it depends on; or by nobody who has a key.
+            (Stored::Value(_), Some(_)) | (Stored::Closed { id: None }, _) => {
                 self.delete_names(vec![name.to_owned()]).await;
                 nothing
             }
@@ -386,7 +387,7 @@ impl Cache {
         };
         if let Some(ttl) = kept {
             let tied = tied.map(|(depends, generations)| (&*depends.tags, generations));
-            let bytes = self.inner.state.wrapping.wrap(holding.engine.whereabouts(), &written, tied);
+            let bytes = self.inner.state.wrapping.wrap(holding.engine.whereabouts(), &holding.name, &written, tied);
             let counts = &self.inner.state.counts;
             if holding.store(&self.inner, bytes, ttl.duration()).await { counts.set() } else { counts.not_store() }
         }

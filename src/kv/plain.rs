@@ -192,7 +192,7 @@ impl Cache {
     async fn put(&self, values: Vec<(String, Written)>, ttl: Option<Duration>) -> u64 {
         let Some((engine, _)) = self.inner.plain() else { return 0 };
         let wrap = |(name, value): (String, Written)| {
-            let bytes = self.inner.state.wrapping.wrap(engine.whereabouts(), &value, None);
+            let bytes = self.inner.state.wrapping.wrap(engine.whereabouts(), &name, &value, None);
             (name, bytes)
         };
         self.put_wrapped(values.into_iter().map(wrap).collect(), ttl).await

@@ -59,7 +59,7 @@ impl Cache {
         };
         let settled = match written.as_ref().ok().map(|value| self.write(key, value)) {
             Some(Ok(value)) => {
-                let bytes = self.inner.state.wrapping.wrap(engine.whereabouts(), &value, None);
+                let bytes = self.inner.state.wrapping.wrap(engine.whereabouts(), &name, &value, None);
                 Settled::Value(bytes, self.ttl())
             }
             Some(Err(error)) => {

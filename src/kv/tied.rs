@@ -132,7 +132,7 @@ impl Seen {
         let (name, value) = (self.cache.names.of(key)?, self.cache.write(key, value)?);
         let (Some((depends, generations)), Some((engine, _))) = (&self.under, self.cache.inner.plain()) else { return Ok(false) };
         let wrapping = &self.cache.inner.state.wrapping;
-        let bytes = wrapping.wrap(engine.whereabouts(), &value, Some((&depends.tags, generations)));
+        let bytes = wrapping.wrap(engine.whereabouts(), &name, &value, Some((&depends.tags, generations)));
         Ok(self.cache.put_wrapped(vec![(name, bytes)], self.cache.ttl()).await == 1)
     }
 }
