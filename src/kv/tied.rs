@@ -1,5 +1,6 @@
 //! Values that depend on tables.
 
+use super::load::Keep;
 use super::{Cache, Depends};
 use crate::error::Error;
 use crate::tag::Generation;
@@ -64,7 +65,7 @@ impl Dependent {
         Fut: Future<Output = Result<T, E>>,
     {
         match self.depends() {
-            Some(depends) => self.cache.load(key, Some(&depends), load, |_| Some(self.cache.ttl().into())).await,
+            Some(depends) => self.cache.load(key, Some(&depends), load, |_| Keep::Any(self.cache.ttl().into())).await,
             None => load().await,
         }
     }
@@ -81,7 +82,7 @@ impl Dependent {
         Fut: Future<Output = Result<Option<T>, E>>,
     {
         match self.depends() {
-            Some(depends) => self.cache.load(key, Some(&depends), load, |value| self.cache.optional_ttl(value.is_some())).await,
+            Some(depends) => self.cache.load(key, Some(&depends), load, |value| self.cache.keep_optional(value.is_some())).await,
             None => load().await,
         }
     }

@@ -27,6 +27,7 @@ mod secrets;
 mod servers;
 mod store_contract;
 mod store_redis;
+mod store_values;
 mod topology;
 mod warm;
 mod write_paths;
