@@ -75,6 +75,7 @@
 //! | `redis` (default) | the store that processes share | the `redis` crate |
 //! | `tls` | TLS to Redis | rustls with ring, which builds C |
 //! | `msgpack` | MessagePack as a format of plain values | the `rmp-serde` crate |
+//! | `encryption` | entries in Redis that only a key opens | `chacha20poly1305` |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
