@@ -5,9 +5,11 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::database::Backend;
 use crate::engine::{Engine, Rules, Without};
+use crate::entry::Cipher;
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
 use crate::key::Keyspace;
+use crate::kv;
 use crate::policy::{Admission, Compression, Consistency, Invalidation, MemoryWatch, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
@@ -129,6 +131,16 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| namespace.clone_into(&mut config.namespace))
     }
 
+    /// How the keys of plain values begin: see [`CachingExecutor::cache`]. Defaults to `kv`.
+    pub fn prefix(self, prefix: &str) -> Self {
+        self.set(|config| prefix.clone_into(&mut config.prefix))
+    }
+
+    /// The most bytes that the key of a plain value may have, without its prefix. Defaults to 250.
+    pub fn max_key_length(self, bytes: usize) -> Self {
+        self.set(|config| config.max_key = bytes)
+    }
+
     /// How long answers of a category are kept. Defaults to 300 s for data, 3600 s for schema, 7200 s for metadata and 60 s for a count.
     pub fn ttl(self, category: Category, ttl: Duration) -> Self {
         self.set(|config| {
@@ -142,7 +154,7 @@ impl<DB: Backend> Builder<DB> {
         })
     }
 
-    /// How long answers of the categories without a time of their own are kept.
+    /// How long answers of the categories without a time of their own are kept, and plain values.
     pub fn default_ttl(self, ttl: Duration) -> Self {
         self.set(|config| config.policy.default = Some(ttl))
     }
@@ -189,6 +201,27 @@ impl<DB: Backend> Builder<DB> {
     /// agree. Defaults to 1024, over a Unix socket to never.
     pub fn compression_threshold(self, bytes: Option<usize>) -> Self {
         self.set(|config| config.policy.compression = bytes.map_or(Compression::Never, Compression::From))
+    }
+
+    /// Tables of which nothing is kept: no answer that depends on one, by a view or otherwise, is looked up or stored, here or in Redis. As `table`, in whichever schema, or
+    /// `schema.table`, without regard to case; adds to those that were named before. A name that the catalog does not know is a warning in the log. Defaults to none.
+    pub fn deny_tables(self, tables: &[&str]) -> Self {
+        self.set(|config| config.policy.deny.deny_tables(tables.iter().copied()))
+    }
+
+    /// Columns that are never kept, here or in Redis: as `column`, in whichever table, `table.column` or `schema.table.column`, without regard to case; adds to those that were named before.
+    /// Of a table that has one, an answer is kept only if it is a lone count, or if the statement shows nothing but plain columns of tables (no view, derived table, common table
+    /// expression, set operation or expression) and the database tells of each that it is another one. No answer is kept with a column that is called like one that
+    /// was named without a table. A name that the catalog does not know is a warning in the log. Defaults to none.
+    pub fn deny_columns(self, columns: &[&str]) -> Self {
+        self.set(|config| config.policy.deny.deny_columns(columns.iter().copied()))
+    }
+
+    /// Encrypts entries on their way to Redis (XChaCha20-Poly1305), and takes none that are not: needs the crate's feature `encryption`. One key, or two: the first encrypts,
+    /// both decrypt, so that a new key takes over in two steps, behind the old one in all processes and then in front of it. An entry that neither opens is a miss.
+    /// What stays in this process's memory is not encrypted, nor is what a store of one's own keeps in it. Defaults to no encryption.
+    pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
+        self.set(|config| config.encryption = Some(Cipher::new(keys)))
     }
 
     /// Which statements are worth looking up. Defaults to [`Admission::Auto`].
@@ -304,33 +337,26 @@ impl<DB: Backend> Builder<DB> {
         let Self { pool, config, store } = self;
         config.check()?;
         let counters = Arc::new(Counters::default());
+        let cipher = config.cipher()?;
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,
                 None => open(&config, &Keyspace::new(&config.namespace), &counters)?,
             };
-            let rules = Rules {
-                consistency: config.consistency,
-                invalidation: config.invalidation,
-                unfenced: config.unfenced,
-                lease: config.lease,
-                fence_bound: config.fence_bound,
-                without: config.without,
-                compression: config.policy.compression,
-                max_entry: config.policy.max_entry,
-            };
             let witness = Arc::new(PoolWitness(pool.clone()));
-            Some(Arc::new(Engine::new(store, rules, Arc::clone(&counters), witness)))
+            Some(Arc::new(Engine::new(store, Rules::of(&config, cipher), Arc::clone(&counters), witness)))
         } else {
             None
         };
         let near = config.near_bytes();
+        let values = Arc::new(kv::State::new(&config, engine.as_deref().and_then(Engine::cipher)));
         let shared = Arc::new(Shared {
             pool,
             engine,
             codec: DB::Codec::new(),
             shelf: (near > 0).then(|| Shelf::new(near)),
             counters,
+            values,
             policy: config.policy,
             database_id: config.database_id,
             closure: config.closure,
@@ -366,7 +392,7 @@ fn redis_node(text: &str, port: u16) -> (String, u16) {
 }
 
 /// The store that the settings name.
-fn open(config: &Config, keyspace: &Keyspace, counters: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
+pub(crate) fn open(config: &Config, keyspace: &Keyspace, counters: &Arc<Counters>) -> Result<Arc<dyn CacheStore>, Error> {
     match &config.redis {
         None => {
             tracing::info!(bytes = config.memory, "no Redis is configured: entries are kept in this process's memory");
@@ -406,14 +432,19 @@ fn redis(_: &RedisConfig, _: &Keyspace, _: &Arc<Counters>) -> Result<Arc<dyn Cac
 
 impl Config {
     /// What a setter took and can't be used. The environment's values are checked where they are read.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         config::namespace(&self.namespace).map_err(|reason| Error::setting("namespace", &self.namespace, reason))?;
+        kv::prefix(&self.prefix, &self.namespace).map_err(|reason| Error::setting("prefix", &self.prefix, reason))?;
+        if self.max_key == 0 {
+            return Err(Error::setting("max_key_length", 0, "allows no key at all"));
+        }
         if !(0.0..=1.0).contains(&self.policy.jitter) {
             return Err(Error::setting("ttl_jitter", self.policy.jitter, "is not a number from 0 to 1"));
         }
         if !config::is_factor(self.policy.early) {
             return Err(Error::setting("early_refresh", self.policy.early, "is not a number from 0 on"));
         }
+        self.policy.deny.check("deny_tables", "deny_columns")?;
         for (name, duration) in [("fence_lease", self.lease), ("fence_bound", self.fence_bound)] {
             if duration < Duration::from_millis(30) {
                 return Err(Error::setting(name, format!("{duration:?}"), "is shorter than 30 ms"));

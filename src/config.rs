@@ -5,7 +5,9 @@ mod redis;
 
 use crate::analysis::Category;
 use crate::engine::Without;
+use crate::entry::Cipher;
 use crate::error::Error;
+use crate::kv;
 use crate::policy::{Admission, Compression, Consistency, Invalidation, MemoryWatch, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
 use std::collections::BTreeMap;
@@ -20,6 +22,10 @@ pub(crate) struct Config {
     pub(crate) enabled: bool,
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) namespace: String,
+    /// How the keys of plain values begin.
+    pub(crate) prefix: String,
+    /// The most bytes of their keys.
+    pub(crate) max_key: usize,
     pub(crate) policy: Policy,
     pub(crate) consistency: Consistency,
     pub(crate) invalidation: Invalidation,
@@ -46,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) external_writers: bool,
     /// Whether the loss of a fence is guarded against.
     pub(crate) fence_guard: bool,
+    /// With what entries elsewhere are encrypted; the error where a setter's keys won't do.
+    pub(crate) encryption: Option<Result<Cipher, &'static str>>,
 }
 
 /// Bytes of answers that are kept within reach, if nobody says otherwise.
@@ -57,6 +65,8 @@ impl Default for Config {
             enabled: true,
             redis: None,
             namespace: "sql".to_owned(),
+            prefix: "kv".to_owned(),
+            max_key: 250,
             policy: Policy::default(),
             consistency: Consistency::default(),
             invalidation: Invalidation::default(),
@@ -72,11 +82,21 @@ impl Default for Config {
             refresh: Duration::from_secs(10),
             external_writers: false,
             fence_guard: false,
+            encryption: None,
         }
     }
 }
 
 impl Config {
+    /// With what entries elsewhere are encrypted, if at all.
+    ///
+    /// # Errors
+    ///
+    /// Keys that won't do.
+    pub(crate) fn cipher(&self) -> Result<Option<Cipher>, Error> {
+        self.encryption.clone().transpose().map_err(|reason| Error::secret_setting("encryption_keys", reason))
+    }
+
     /// Bytes of answers to keep within reach.
     pub(crate) fn near_bytes(&self) -> u64 {
         let most = if self.redis.is_some() { u64::MAX } else { self.memory / 4 };
@@ -111,6 +131,8 @@ const KNOWN: &[&str] = &[
     "CACHE_NEAR_BYTES",
     "CACHE_NEAR_STALENESS",
     "CACHE_NAMESPACE",
+    "CACHE_KEY_PREFIX",
+    "CACHE_MAX_KEY_LENGTH",
     "CACHE_DEFAULT_TTL",
     "CACHE_TTL_DATA",
     "CACHE_TTL_SCHEMA",
@@ -141,6 +163,9 @@ const KNOWN: &[&str] = &[
     "CACHE_UNCLEAR_WRITES",
     "CACHE_UNFENCED_WRITES",
     "CACHE_FENCE_GUARD",
+    "CACHE_ENCRYPTION_KEY",
+    "CACHE_DENY_TABLES",
+    "CACHE_DENY_COLUMNS",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -228,6 +253,10 @@ impl Config {
         policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
         let admissions = [("auto", Admission::Auto), ("always", Admission::Always), ("cost", Admission::Cost)];
         policy.admission = vars.choice("CACHE_ADMISSION", &admissions)?;
+        let names = |name| vars.get(name).into_iter().flat_map(|names| names.split(','));
+        policy.deny.deny_tables(names("CACHE_DENY_TABLES"));
+        policy.deny.deny_columns(names("CACHE_DENY_COLUMNS"));
+        policy.deny.check("CACHE_DENY_TABLES", "CACHE_DENY_COLUMNS")?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         policy.compression = match vars.get("CACHE_COMPRESSION_THRESHOLD") {
             None => policy.compression,
@@ -237,13 +266,19 @@ impl Config {
                 Error::setting("CACHE_COMPRESSION_THRESHOLD", bytes, "is neither off nor a whole number of bytes above 0")
             })?),
         };
+        let namespace = match vars.get("CACHE_NAMESPACE") {
+            Some(namespace) => self::namespace(namespace).map_err(|reason| Error::setting("CACHE_NAMESPACE", namespace, reason))?,
+            None => defaults.namespace,
+        };
         Ok(Self {
             enabled: vars.boolean("REDIS_ENABLED")?.unwrap_or(true),
             redis: vars.redis()?,
-            namespace: match vars.get("CACHE_NAMESPACE") {
-                Some(namespace) => self::namespace(namespace).map_err(|reason| Error::setting("CACHE_NAMESPACE", namespace, reason))?,
-                None => defaults.namespace,
+            prefix: match vars.get("CACHE_KEY_PREFIX") {
+                Some(prefix) => kv::prefix(prefix, &namespace).map_err(|reason| Error::setting("CACHE_KEY_PREFIX", prefix, reason))?,
+                None => defaults.prefix,
             },
+            max_key: vars.number("CACHE_MAX_KEY_LENGTH", 1..=usize::MAX)?.unwrap_or(defaults.max_key),
+            namespace,
             policy,
             consistency: vars.choice(
                 "CACHE_CONSISTENCY",
@@ -262,6 +297,10 @@ impl Config {
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
             fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
+            encryption: match vars.get("CACHE_ENCRYPTION_KEY") {
+                Some(keys) => Some(Ok(Cipher::parse(keys).map_err(|reason| Error::secret_setting("CACHE_ENCRYPTION_KEY", reason))?)),
+                None => None,
+            },
         })
     }
 }
@@ -405,6 +444,9 @@ mod tests {
             ("CACHE_NEAR", "far"),
             ("CACHE_NEAR_BYTES", "0"),
             ("CACHE_NEAR_STALENESS", "0"),
+            ("CACHE_DENY_TABLES", ","),
+            ("CACHE_DENY_TABLES", "app."),
+            ("CACHE_DENY_COLUMNS", "users..x"),
         ] {
             let mut variables = vec![(name, value)];
             if name.starts_with("REDIS_") || name.starts_with("CACHE_NEAR") {
@@ -453,6 +495,11 @@ mod tests {
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
         assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
         assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);
+        let deny =
+            read(&[("CACHE_DENY_TABLES", "Secrets, app.keys"), ("CACHE_DENY_COLUMNS", "users.Password_Hash,api_key")]).unwrap().policy.deny;
+        assert_eq!(deny.tables, ["secrets", "app.keys"]);
+        assert_eq!(deny.columns().collect::<Vec<_>>(), [(Some("users"), "password_hash"), (None, "api_key")]);
+        assert!(read(&[]).unwrap().cipher().unwrap().is_none());
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }

@@ -30,15 +30,18 @@ mod lease;
 mod memory;
 mod orphans;
 mod reclaim;
+mod values;
 
 pub(crate) use ages::{Ages, Use};
 pub(crate) use doubt::Doubt;
 pub(crate) use fence::{Ended, Span};
 pub(crate) use flight::{Boarded, Flight, Following, Landing};
 pub(crate) use lease::{Leasing, Leave};
+pub(crate) use values::{generations_of, stand};
 
+use crate::config::Config;
 use crate::database::Running;
-use crate::entry::{self, Facts, Payload, Stored, Verdict};
+use crate::entry::{self, Cipher, Facts, Payload, Stored, Verdict};
 use crate::key::Keyspace;
 use crate::policy::{Compression, Consistency, Invalidation, UnfencedWrites};
 use crate::stats::{Counters, Reason, add, count};
@@ -62,7 +65,7 @@ pub(crate) trait Witness: Debug + Send + Sync {
 }
 
 /// How strictly writes are followed, and what entries look like.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
     pub(crate) consistency: Consistency,
     pub(crate) invalidation: Invalidation,
@@ -73,6 +76,24 @@ pub(crate) struct Rules {
     pub(crate) compression: Compression,
     /// The most bytes of rows that may come of a compressed entry.
     pub(crate) max_entry: usize,
+    /// What seals entries on their way elsewhere, and opens them.
+    pub(crate) cipher: Option<Cipher>,
+}
+
+impl Rules {
+    pub(crate) fn of(config: &Config, cipher: Option<Cipher>) -> Self {
+        Self {
+            consistency: config.consistency,
+            invalidation: config.invalidation,
+            unfenced: config.unfenced,
+            lease: config.lease,
+            fence_bound: config.fence_bound,
+            without: config.without,
+            compression: config.policy.compression,
+            max_entry: config.policy.max_entry,
+            cipher,
+        }
+    }
 }
 
 /// A part of the protocol that a test leaves out, to see that its checks notice.
@@ -143,7 +164,7 @@ impl StoreError {
 #[derive(Clone, Debug)]
 pub(crate) struct Permit {
     generations: Vec<Generation>,
-    /// Which entry under the same generations is too old for the reader, if there is one.
+    /// Which entry under the same generations is too old for the reader, or none that it can read, if there is one.
     except: Option<Stored>,
 }
 
@@ -184,7 +205,11 @@ impl Permit {
 }
 
 impl Engine {
-    pub(crate) fn new(store: Arc<dyn CacheStore>, rules: Rules, counters: Arc<Counters>, witness: Arc<dyn Witness>) -> Self {
+    pub(crate) fn new(store: Arc<dyn CacheStore>, mut rules: Rules, counters: Arc<Counters>, witness: Arc<dyn Witness>) -> Self {
+        if store.whereabouts() == Whereabouts::Process {
+            // Whoever reads this process's memory finds the keys there, too.
+            rules.cipher = None;
+        }
         Self {
             store,
             rules,
@@ -272,7 +297,14 @@ impl Engine {
             self.discard(key).await;
         } else if let (Some(entry), Some(ages)) = (&lookup.entry, ages) {
             let believed = (self.rules.without == Some(Without::GenerationCheck)).then(|| entry::labels(entry, tags.len()));
-            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels), self.rules.max_entry) {
+            match entry::judge(
+                key,
+                entry,
+                tags,
+                believed.as_deref().unwrap_or(&lookup.labels),
+                self.rules.max_entry,
+                self.rules.cipher.as_ref(),
+            ) {
                 Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) => {
                     let use_of = ages.judge(age, fresh_for, cost);
                     // What may be served was read under these very labels.
@@ -285,6 +317,11 @@ impl Engine {
                             None => Found::Hit(answered),
                         };
                     }
+                    except = Some(stored);
+                }
+                Ok(Verdict::Undecryptable { stored }) => {
+                    count(&self.counters.undecryptable);
+                    // Whoever asks for a lease on the answer must not be given it again.
                     except = Some(stored);
                 }
                 Ok(Verdict::Dead | Verdict::TooLarge) => {}
@@ -369,7 +406,7 @@ impl Engine {
             add(&self.counters.uncompressed_bytes, rows.len());
             add(&self.counters.compressed_bytes, payload.len());
         }
-        let entry = entry::encode(key, tags, &permit.generations, facts, payload);
+        let entry = entry::encode(key, tags, &permit.generations, facts, payload, self.rules.cipher.as_ref());
         let stored = entry::stored(&entry, tags.len());
         let rows = match whereabouts {
             // The store's own bytes, once.

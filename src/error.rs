@@ -1,4 +1,5 @@
-//! What can go wrong in building an executor. Nothing of the cache goes wrong afterwards as far as the program can see, unless it asks for refusals.
+//! What can go wrong in building an executor, and in asking the cache for something by name. Nothing of the cache goes wrong otherwise as far as the program can see, unless
+//! it asks for refusals.
 
 use crate::store::StoreError;
 use std::{fmt, io};
@@ -16,7 +17,16 @@ enum Kind {
     SecretSetting { setting: String, reason: String },
     #[error("{operation} failed: {cause}")]
     Store { operation: &'static str, cause: crate::store::StoreError },
+    #[error("the key {key:?} {reason}")]
+    Key { key: String, reason: String },
+    #[error("the value of {key:?} {reason}")]
+    Value { key: String, reason: String },
+    #[error("{what} {reason}")]
+    Unsupported { what: &'static str, reason: String },
 }
+
+/// Bytes of a key that an error shows at most.
+const SHOWN: usize = 100;
 
 impl Error {
     /// A setting (an environment variable or a builder's method) that can't be used; `value` must hold no secret.
@@ -33,14 +43,51 @@ impl Error {
         Self(Kind::Store { operation, cause })
     }
 
+    /// A key, or a pattern of keys, that can't be used.
+    pub(crate) fn key(key: &str, reason: impl Into<String>) -> Self {
+        Self(Kind::Key { key: beginning(key), reason: reason.into() })
+    }
+
+    /// A value that can't be written; `reason` must not show it.
+    pub(crate) fn value(key: &str, reason: impl Into<String>) -> Self {
+        Self(Kind::Value { key: beginning(key), reason: reason.into() })
+    }
+
+    /// What the store at hand can't do.
+    pub(crate) fn unsupported(what: &'static str, reason: impl Into<String>) -> Self {
+        Self(Kind::Unsupported { what, reason: reason.into() })
+    }
+
     /// Whether a setting is at fault; the message names it and its value.
     pub fn is_setting(&self) -> bool {
         matches!(self.0, Kind::Setting { .. } | Kind::SecretSetting { .. })
     }
 
-    /// Whether the store could not do what was asked of it by name (`invalidate`, `clear`).
+    /// Whether the store could not do what was asked of it by name (`invalidate`, `clear`, a counter's increment).
     pub fn is_store(&self) -> bool {
         matches!(self.0, Kind::Store { .. })
+    }
+
+    /// Whether a key, or a pattern of keys, can't be used: empty, or too long.
+    pub fn is_key(&self) -> bool {
+        matches!(self.0, Kind::Key { .. })
+    }
+
+    /// Whether a value can't be written: too large, or its type has no such form.
+    pub fn is_value(&self) -> bool {
+        matches!(self.0, Kind::Value { .. })
+    }
+
+    /// Whether the store in use can't do this at all, such as give a connection to Redis where there is none.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.0, Kind::Unsupported { .. })
+    }
+}
+
+fn beginning(key: &str) -> String {
+    match key.char_indices().find(|(at, c)| at + c.len_utf8() > SHOWN) {
+        Some((end, _)) => format!("{}...", &key[..end]),
+        None => key.to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ mod bench;
 #[cfg(feature = "postgres")]
 mod copy;
 mod decoded;
+mod depends;
 mod execute;
 mod external;
 mod filling;
@@ -39,6 +40,7 @@ use crate::engine::{Engine, Witness};
 use crate::error::Error;
 use crate::explain::Explanation;
 use crate::health::Health;
+use crate::kv::{self, Cache};
 use crate::policy::Policy;
 use crate::stats::{Counters, Stats};
 use crate::tag::Tag;
@@ -97,6 +99,8 @@ pub(crate) struct Shared<DB: Backend> {
     /// `None`: no answer is kept but in the store.
     pub(crate) shelf: Option<Shelf<DB>>,
     pub(crate) counters: Arc<Counters>,
+    /// What the caches of plain values share.
+    pub(crate) values: Arc<kv::State>,
     pub(crate) policy: Policy,
     /// Replaces the database's own identity, where one is configured.
     pub(crate) database_id: Option<String>,
@@ -375,6 +379,12 @@ impl<DB: Backend> CachingExecutor<DB> {
         engine.invalidate(&[Tag::all()]).await.map_err(|error| Error::store("clear", error))?;
         let pattern = engine.keyspace().pattern(&Tag::all());
         engine.store().delete_matching(&pattern).await.map_err(|error| Error::store("clear", error))
+    }
+
+    /// A cache of plain values on the same store, whose values may depend on this database's tables. All of an executor's are one.
+    pub fn cache(&self) -> Cache {
+        let tables = Arc::new(depends::Catalogued(Arc::clone(&self.shared)));
+        Cache::new(self.shared.engine.clone(), Arc::clone(&self.shared.values), tables)
     }
 
     /// What the cache makes of a statement: its tables, its key and TTL, or why it is not cached; what it invalidates.

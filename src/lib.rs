@@ -74,6 +74,7 @@
 //! | `mysql` | MySQL and MariaDB | sqlx's driver |
 //! | `redis` (default) | the store that processes share | the `redis` crate |
 //! | `tls` | TLS to Redis | rustls with ring, which builds C |
+//! | `msgpack` | MessagePack as a format of plain values | the `rmp-serde` crate |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
@@ -94,6 +95,7 @@ mod explain;
 pub mod fuzzing;
 mod health;
 mod key;
+mod kv;
 mod policy;
 mod rows;
 mod stats;
@@ -113,7 +115,10 @@ pub use executor::Probe;
 pub use executor::{CachingExecutor, NearUse, SharedQuery};
 pub use explain::{Explanation, Invalidates, ReadExplanation};
 pub use health::{Health, MemoryUse};
+pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
 pub use policy::{Admission, Consistency, Invalidation, MemoryWatch, Pressure, UnclearWrites, UnfencedWrites};
+#[cfg(feature = "redis")]
+pub use redis;
 pub use stats::{Reason, Stats, TableStats};
 pub use transaction::{CachingConnection, CachingTransaction};
 pub use warm::{Progress, WarmKeeper, WarmUp, Warmed};

@@ -1,7 +1,9 @@
 //! How long answers are kept, how large they may be, and how strictly writes are followed.
 
+mod deny;
 mod memory;
 
+pub(crate) use self::deny::Deny;
 pub use self::memory::{MemoryWatch, Pressure};
 
 use crate::analysis::{Analysis, Category, Dialect};
@@ -132,6 +134,8 @@ pub struct Policy {
     pub(crate) compression: Compression,
     pub(crate) unclear: UnclearWrites,
     pub(crate) admission: Admission,
+    /// What is never kept.
+    pub(crate) deny: Deny,
 }
 
 impl Default for Policy {
@@ -150,6 +154,7 @@ impl Default for Policy {
             compression: Compression::default(),
             unclear: UnclearWrites::default(),
             admission: Admission::default(),
+            deny: Deny::default(),
         }
     }
 }

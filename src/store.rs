@@ -11,15 +11,18 @@ mod near;
 mod redis;
 mod redis_config;
 mod sight;
+pub(crate) mod values;
 
 #[cfg(feature = "redis")]
 pub(crate) use self::breaker::Breaker;
+pub(crate) use self::glob::{escape as escape_glob, matches as matches_glob};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfigError, RedisStore};
 pub(crate) use self::redis_config::nodes as redis_nodes;
 pub use self::redis_config::{RedisAddress, RedisConfig, RedisTls};
 pub use self::sight::{Changes, Sight};
+pub use self::values::{Claim, Claimed, Operation, Outcome, Peeked, Purpose, Settled, StoreInfo, TimeLeft, ValueStore};
 
 pub use crate::key::Keyspace;
 pub use crate::tag::{Generation, ServerIdentity, Tag};
@@ -239,4 +242,7 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// How its keys are named; entries are to be named alike.
     fn keyspace(&self) -> &Keyspace;
+
+    /// The plain values that it keeps beside the entries.
+    fn plain(&self) -> &dyn ValueStore;
 }

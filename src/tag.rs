@@ -42,7 +42,6 @@ impl Tag {
     }
 
     /// A tag by its text, as read from a key.
-    #[cfg(feature = "redis")]
     pub(crate) fn of_text(text: &str) -> Self {
         Self(text.into())
     }

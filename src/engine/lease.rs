@@ -69,11 +69,15 @@ impl Engine {
                 Some(Lease::Alone) => return Leave::Alone,
                 Some(Lease::Held) if !wait => return Leave::Held,
                 Some(Lease::Held) => tokio::time::sleep(Duration::from_millis(rand::random_range(PAUSE))).await,
-                Some(Lease::Entry(entry)) => match entry::judge(key, &entry, tags, &labels, self.rules.max_entry) {
-                    Ok(Verdict::Valid { rows, age, fresh_for, .. }) if age <= ttl.min(fresh_for) => return Leave::Answered(rows),
-                    Ok(Verdict::Valid { stored, .. }) if leasing.wish.except != Some(stored) => leasing.wish.except = Some(stored),
-                    _ => return Leave::Unleased,
-                },
+                Some(Lease::Entry(entry)) => {
+                    match entry::judge(key, &entry, tags, &labels, self.rules.max_entry, self.rules.cipher.as_ref()) {
+                        Ok(Verdict::Valid { rows, age, fresh_for, .. }) if age <= ttl.min(fresh_for) => return Leave::Answered(rows),
+                        Ok(Verdict::Valid { stored, .. } | Verdict::Undecryptable { stored }) if leasing.wish.except != Some(stored) => {
+                            leasing.wish.except = Some(stored)
+                        }
+                        _ => return Leave::Unleased,
+                    }
+                }
                 None => return Leave::Unleased,
             }
         }

@@ -103,6 +103,15 @@ impl<'a> Payload<'a> {
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The bytes of a payload that [`Payload::is_compressed`]; `None` where there are more than `largest` of them.
+pub fn decompress(payload: Bytes, largest: usize) -> Result<Option<Bytes>, Malformed> {
+    Form::Lz4.rows(payload, largest)
 }
 
 /// What becomes of a payload's bytes in memory.

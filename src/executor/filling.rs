@@ -13,7 +13,7 @@ use crate::stats::Reason;
 use bytes::Bytes;
 use either::Either;
 use futures_util::TryStreamExt;
-use sqlx::{Connection, Error, Row, SqlStr};
+use sqlx::{Column, Connection, Error, Row, SqlStr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -273,10 +273,35 @@ impl<DB: Backend> Kept<DB> {
 impl<DB: Backend> Open<DB> {
     fn push(&mut self, row: &DB::Row) -> Result<(), Reason> {
         if !self.checked {
+            self.check_denied(row)?;
             self.check_origins(row)?;
             self.checked = true;
         }
         self.recording.push(row).map_err(Reason::from)
+    }
+
+    /// Nothing is kept that shows what must not be. Where a table with such columns was read, each column has to tell that it is another one.
+    fn check_denied(&self, row: &DB::Row) -> Result<(), Reason> {
+        let schema = self.miss.executor.shared.schema.load();
+        let denied = schema.catalog.denied();
+        if denied.is_empty() {
+            return Ok(());
+        }
+        let Plan { analysis, reads, .. } = &*self.miss.plan;
+        let guarded = analysis.read.as_ref().is_ok_and(|read| read.guarded);
+        for column in row.columns() {
+            let label = column.name().to_lowercase();
+            let named = denied.is_label(&label)
+                || guarded && reads.iter().filter_map(|tag| denied.columns_of(tag)).any(|columns| columns.contains(&label));
+            let may_be_shown = match (DB::origin(&schema.catalog, column), DB::part(column)) {
+                (Some(Ok(tag)), Some(part)) => denied.may_show(&tag, &part),
+                _ => !guarded,
+            };
+            if named || !may_be_shown {
+                return Err(Reason::Denied);
+            }
+        }
+        Ok(())
     }
 
     /// The columns tell which tables they come from: one that the analysis did not name means that the analysis is wrong.

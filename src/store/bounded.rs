@@ -92,11 +92,20 @@ impl Bounded {
         self.entries.get(key).filter(|entry| entry.deadline.is_none() || !entry.is_expired(Instant::now())).map(|entry| entry.bytes)
     }
 
-    /// Keeps it for `ttl`, unless it is too large.
-    pub(super) fn insert(&self, key: &str, bytes: Bytes, ttl: Duration) {
-        if weight(key, &bytes) <= self.largest {
+    /// The same, and how long it still lives; `None` without end.
+    pub(super) fn get_with_time(&self, key: &str) -> Option<(Bytes, Option<Duration>)> {
+        let now = Instant::now();
+        let entry = self.entries.get(key).filter(|entry| !entry.is_expired(now))?;
+        Some((entry.bytes, entry.deadline.map(|deadline| deadline - now)))
+    }
+
+    /// Keeps it for `ttl`, unless it is too large; returns whether it isn't.
+    pub(super) fn insert(&self, key: &str, bytes: Bytes, ttl: Duration) -> bool {
+        let fits = weight(key, &bytes) <= self.largest;
+        if fits {
             self.entries.insert(key.into(), Entry { bytes, deadline: Instant::now().checked_add(ttl) });
         }
+        fits
     }
 
     pub(super) fn remove(&self, key: &str) {
@@ -116,6 +125,18 @@ impl Bounded {
             !expired
         });
         removed.into_inner()
+    }
+
+    /// Up to so many keys for which `wanted` says so.
+    pub(super) fn keys_where(&self, wanted: impl Fn(&str) -> bool, most: usize) -> Vec<String> {
+        let now = Instant::now();
+        let live = self.entries.iter().filter(|(key, entry)| wanted(key) && !entry.is_expired(now));
+        live.take(most).map(|(key, _)| key.into()).collect()
+    }
+
+    /// Bytes that it may hold.
+    pub(super) fn budget(&self) -> u64 {
+        self.entries.capacity()
     }
 
     /// How many entries there are, expired ones included.

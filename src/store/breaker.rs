@@ -10,9 +10,11 @@
 //! that counted. [`IN_ROW`] of them without an answer in between open the breaker, or as many within [`WINDOW`] if at least one operation in [`SHARE`]
 //! failed: a store that is merely too slow answers now and then.
 
+mod values;
+
 use super::{
     CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, Memory, ServerIdentity, Sight, StoreError, Tag,
-    Whereabouts, Wish,
+    ValueStore, Whereabouts, Wish,
 };
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
@@ -322,6 +324,10 @@ impl CacheStore for Breaker {
 
     fn mirrored(&self) -> Option<usize> {
         self.0.inner.mirrored()
+    }
+
+    fn plain(&self) -> &dyn ValueStore {
+        self
     }
 }
 

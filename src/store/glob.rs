@@ -15,7 +15,8 @@ pub(super) fn within(keyspace: &Keyspace, pattern: &str) -> Result<String, Store
     }
 }
 
-fn escape(text: &str) -> String {
+/// A text as a pattern that matches nothing else.
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^') {
@@ -27,7 +28,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Whether the whole text matches the pattern.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     // Where to go on if the text after the last star turns out not to match: one more byte for the star. Earlier stars need no second chance.

@@ -1,9 +1,11 @@
 //! The embedded store: one process, bounded by bytes, no server needed.
 
+mod values;
+
 use super::bounded::Bounded;
 use super::{
     ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Memory, Sight, StoreError, TABLE_GENERATION,
-    Whereabouts, glob,
+    ValueStore, Whereabouts, glob,
 };
 use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
@@ -12,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// Keeps entries in this process's memory, up to a number of bytes; what is used least leaves first.
@@ -22,11 +24,12 @@ use std::time::Duration;
 pub struct MemoryStore {
     keyspace: Keyspace,
     entries: Bounded,
-    budget: u64,
     /// Never held across an await, and never taken the other way round: a lock of `entries` may be held while this one is taken.
     tags: RwLock<HashMap<Tag, State>>,
     /// How often entries were deleted by their names.
     deletions: AtomicU64,
+    /// Held by whoever changes a plain value, since that may depend on what is there.
+    changing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +58,7 @@ impl MemoryStore {
     /// A store that keeps up to so many bytes of keys and entries. An entry that would take too large a part of them is not kept: at most a quarter of
     /// the budget, and 1 MiB at least from a budget of 4 MiB on.
     pub fn new(keyspace: Keyspace, budget: u64) -> Self {
-        Self { keyspace, entries: Bounded::new(budget), budget, tags: RwLock::default(), deletions: AtomicU64::new(0) }
+        Self { keyspace, entries: Bounded::new(budget), tags: RwLock::default(), deletions: AtomicU64::new(0), changing: Mutex::default() }
     }
 
     // Whoever panicked while holding the lock left no half-made state: every change is one insertion or removal.
@@ -206,7 +209,7 @@ impl CacheStore for MemoryStore {
     }
 
     async fn memory(&self) -> Result<Option<Memory>, StoreError> {
-        Ok(Some(Memory { used: self.entries.weight(), limit: Some(self.budget) }))
+        Ok(Some(Memory { used: self.entries.weight(), limit: Some(self.entries.budget()) }))
     }
 
     fn whereabouts(&self) -> Whereabouts {
@@ -235,6 +238,10 @@ impl CacheStore for MemoryStore {
 
     fn mirrored(&self) -> Option<usize> {
         None
+    }
+
+    fn plain(&self) -> &dyn ValueStore {
+        self
     }
 }
 

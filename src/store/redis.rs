@@ -8,10 +8,11 @@
 //!
 //! ```text
 //! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
+//! plain values:    +get +incrby +pexpire +persist +exists +dbsize +multi +exec, on keys `~<prefix>:*` and `~<prefix>/*`
 //! near cache:      +hello +client|tracking +client|caching
 //! in a cluster:    +cluster|slots +asking +zrem
 //! memory watch:    +pttl +pexpire (within a script)
-//! within scripts:  +time +get +set +del +unlink +getrange +zcount +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zrevrange
+//! within scripts:  +time +get +set +del +unlink +getrange +type +pttl +pexpire +zcount +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zrevrange
 //! ```
 //!
 //! Keys `<namespace>-near:*` are the near cache's heartbeats, and the key by which processes take turns at the reclaim; without the right to it they don't.
@@ -30,6 +31,7 @@ mod scan;
 mod sentinel;
 mod tls;
 mod tracking;
+mod values;
 
 pub use config::RedisConfigError;
 
@@ -41,7 +43,7 @@ use self::request::{Packet, Place, Request, backend};
 use self::sentinel::Sentinels;
 use self::tracking::Tracking;
 use super::near::Near;
-use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, Memory, RedisConfig, Sight, StoreError};
+use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, Memory, RedisConfig, Sight, StoreError, ValueStore};
 use super::{Lease, LeaseFate, Whereabouts, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
@@ -84,6 +86,9 @@ script!(RECLAIM, "reclaim.lua");
 script!(SHORTEN, "shorten.lua");
 script!(LEASE, "lease.lua");
 script!(SETTLE_LEASE, "settle_lease.lua");
+script!(CLAIM, "claim.lua");
+script!(SETTLE_CLAIM, "settle_claim.lua");
+script!(PEEK, "peek.lua");
 
 /// Keeps entries, generations and fences in a Redis or Valkey server, the master that sentinels name, or a cluster.
 ///
@@ -267,7 +272,9 @@ impl CacheStore for RedisStore {
                 }
                 filled
             }
-            _ => self.ask(&Request::new("SET", Place::Key(key.as_bytes()), |_| Packet::Command(set(key, &entry, ttl)))).await.map(drop),
+            _ => {
+                self.ask(&Request::new("SET", Place::Key(key.as_bytes()), |_| Packet::Command(set(key, &entry, Some(ttl))))).await.map(drop)
+            }
         }
     }
 
@@ -423,12 +430,19 @@ impl CacheStore for RedisStore {
     fn mirrored(&self) -> Option<usize> {
         self.near.as_ref().map(|near| near.mirrored())
     }
+
+    fn plain(&self) -> &dyn ValueStore {
+        self
+    }
 }
 
-/// The command that stores an entry.
-fn set(key: &str, entry: &[u8], ttl: Duration) -> Cmd {
+/// The command that stores bytes, without end where there is no time to live.
+fn set(key: &str, bytes: &[u8], ttl: Option<Duration>) -> Cmd {
     let mut command = redis::cmd("SET");
-    command.arg(key).arg(entry).arg("PX").arg(millis(ttl));
+    command.arg(key).arg(bytes);
+    if let Some(ttl) = ttl {
+        command.arg("PX").arg(millis(ttl));
+    }
     command
 }
 

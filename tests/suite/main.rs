@@ -20,6 +20,7 @@ mod near;
 mod outside;
 mod poisoned;
 mod pressure;
+mod privacy;
 mod reach;
 mod round_trip;
 mod secrets;

@@ -1,6 +1,7 @@
 //! Connections that are made when they are needed, and that know which server answers them.
 
 use super::config::Access;
+use super::request::backend;
 use super::sentinel::Sentinels;
 use super::tracking::Tracking;
 use crate::store::StoreError;
@@ -113,6 +114,17 @@ impl Pool {
 
     pub(super) fn slots(&self) -> &[Arc<Slot>] {
         &self.slots
+    }
+
+    /// A connection that nobody else uses, made now.
+    pub(super) async fn own(&self) -> Result<MultiplexedConnection, StoreError> {
+        let connector = &self.slots[0].connector;
+        let connecting = async { connector.connect_plainly(&connector.source.client().await?).await };
+        match timeout(connector.timeout, connecting).await {
+            Ok(Ok(connection)) => Ok(connection.requests.clone()),
+            Ok(Err(error)) => Err(backend(error)),
+            Err(_) => Err(StoreError::Deadline(connector.timeout)),
+        }
     }
 }
 

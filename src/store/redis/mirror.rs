@@ -63,7 +63,7 @@ impl RedisStore {
         let (generations, bytes) = (self.generations(tags), &entry[..]);
         let request = Request::new("SET, MGET", Place::Key(key.as_bytes()), |connection| {
             let mut pipeline = redis::pipe();
-            pipeline.add_command(set(key, bytes, ttl));
+            pipeline.add_command(set(key, bytes, Some(ttl)));
             read_generations(&mut pipeline, connection, tags, &generations);
             Packet::Pipeline(pipeline)
         });

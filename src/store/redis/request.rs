@@ -11,6 +11,7 @@ pub(super) struct Request<'a> {
     name: &'static str,
     pub(super) place: Place<'a>,
     script: Option<&'static Script>,
+    repeatable: bool,
     build: Box<dyn Fn(&Connection) -> Packet + Send + Sync + 'a>,
 }
 
@@ -59,7 +60,7 @@ fn first(error: RedisError) -> RedisError {
 impl<'a> Request<'a> {
     /// All keys of a packet share a slot.
     pub(super) fn new(name: &'static str, place: Place<'a>, build: impl Fn(&Connection) -> Packet + Send + Sync + 'a) -> Self {
-        Self { name, place, script: None, build: Box::new(build) }
+        Self { name, place, script: None, repeatable: true, build: Box::new(build) }
     }
 
     pub(super) fn command(name: &'static str, place: Place<'a>, arguments: &'a (dyn Fn(&mut Cmd) + Send + Sync)) -> Self {
@@ -85,10 +86,15 @@ impl<'a> Request<'a> {
             Packet::Command(command)
         };
         let place = Place::Key(keys.first().map(AsRef::as_ref).unwrap_or_default());
-        Self { name: "EVALSHA", place, script: Some(script), build: Box::new(build) }
+        Self { name: "EVALSHA", place, script: Some(script), repeatable: true, build: Box::new(build) }
     }
 
-    /// Asks, on a new connection if there is none, and once more if the one that was there turns out to be dead: every request may be repeated.
+    /// The same, but never sent twice: it adds to what it finds.
+    pub(super) fn once(self) -> Self {
+        Self { repeatable: false, ..self }
+    }
+
+    /// Asks, on a new connection if there is none, and once more if the one that was there turns out to be dead and the request may be repeated.
     /// `asking` tells a server of a cluster that it was named for a slot which is on its way to it.
     pub(super) async fn exchange(
         &self,
@@ -108,7 +114,7 @@ impl<'a> Request<'a> {
                         slot.forget(&connection);
                     }
                     // Typical of a restarted server, or of a proxy that closes idle connections.
-                    if !repeated && error.is_connection_dropped() {
+                    if self.repeatable && !repeated && error.is_connection_dropped() {
                         repeated = true;
                         continue;
                     }

@@ -12,13 +12,17 @@ const STEP: usize = 500;
 
 impl RedisStore {
     pub(super) async fn unlink_matching(&self, pattern: &str) -> Result<u64, StoreError> {
-        let pattern = glob::within(&self.keyspace, pattern)?;
+        self.unlink_names(&glob::within(&self.keyspace, pattern)?).await
+    }
+
+    /// The same, wherever the keys are.
+    pub(super) async fn unlink_names(&self, pattern: &str) -> Result<u64, StoreError> {
         let Route::Cluster(cluster) = &self.route else {
-            return self.unlink_matching_at(Place::Key(b""), &pattern).await;
+            return self.unlink_matching_at(Place::Key(b""), pattern).await;
         };
         // A generation that moves from a server not yet walked over to one that has been names the former, and so is a miss.
         let topology = cluster.topology_within(self.timeout).await?;
-        let walks = topology.nodes().iter().map(|node| self.unlink_matching_at(Place::Node(node), &pattern));
+        let walks = topology.nodes().iter().map(|node| self.unlink_matching_at(Place::Node(node), pattern));
         // All of them, whatever becomes of the others.
         let unlinked: Vec<u64> = join_all(walks).await.into_iter().map(|answer| cluster.noted(answer)).collect::<Result<_, _>>()?;
         Ok(unlinked.iter().sum())
@@ -41,7 +45,7 @@ impl RedisStore {
     }
 
     /// Unlinks keys, at least one, that share a slot.
-    async fn unlink(&self, keys: &[Vec<u8>]) -> Result<u64, StoreError> {
+    pub(super) async fn unlink(&self, keys: &[Vec<u8>]) -> Result<u64, StoreError> {
         let unlink = async |keys: &[Vec<u8>]| {
             let (answer, _) = self.ask(&Request::command("UNLINK", Place::Key(&keys[0]), &|command| _ = command.arg(keys))).await?;
             number(answer)

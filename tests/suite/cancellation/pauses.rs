@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{
-    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, Whereabouts, Wish,
+    CacheStore, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, ValueStore,
+    Whereabouts, Wish,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,5 +98,9 @@ impl CacheStore for Pauses {
 
     fn mirrored(&self) -> Option<usize> {
         self.0.mirrored()
+    }
+
+    fn plain(&self) -> &dyn ValueStore {
+        self.0.plain()
     }
 }

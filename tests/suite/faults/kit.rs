@@ -13,7 +13,7 @@ use sqlx_cached::store::Keyspace;
 use sqlx_cached::store::{
     CacheStore, Creation, FenceId, Label, Lookup, MemoryStore, RedisAddress, RedisConfig, RedisStore, Sight, StoreError,
 };
-use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
+use sqlx_cached::store::{Lease, LeaseFate, ValueStore, Whereabouts, Wish};
 use sqlx_cached::store::{ServerIdentity, Tag};
 use sqlx_cached::{Admission, Backend, Builder, CachingExecutor, CachingTransaction};
 use std::collections::HashMap;
@@ -449,6 +449,10 @@ impl CacheStore for Gates {
 
     fn mirrored(&self) -> Option<usize> {
         self.inner.mirrored()
+    }
+
+    fn plain(&self) -> &dyn ValueStore {
+        self.inner.plain()
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx_cached::store::{CacheStore, Creation, FenceId, Keyspace, Label, Lookup, ServerIdentity, Sight, StoreError, Tag};
-use sqlx_cached::store::{Lease, LeaseFate, Whereabouts, Wish};
+use sqlx_cached::store::{Lease, LeaseFate, ValueStore, Whereabouts, Wish};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -146,5 +146,9 @@ impl CacheStore for Failing {
 
     fn mirrored(&self) -> Option<usize> {
         self.inner.mirrored()
+    }
+
+    fn plain(&self) -> &dyn ValueStore {
+        self.inner.plain()
     }
 }

@@ -44,7 +44,7 @@ impl RedisStore {
         ttl: Duration,
     ) -> Result<(), StoreError> {
         let store = async {
-            let request = Request::new("SET", Place::Key(key.as_bytes()), |_| Packet::Command(set(key, &entry, ttl)));
+            let request = Request::new("SET", Place::Key(key.as_bytes()), |_| Packet::Command(set(key, &entry, Some(ttl))));
             self.ask(&request).await.map(drop)
         };
         let (stored, read) = tokio::join!(store, self.read_across(None, tags));

@@ -1,0 +1,425 @@
+//! Values that are loaded where there are none: [`Cache::get_or_set`] and its kin.
+//!
+//! Who misses claims the key, then asks for the value, then stores it if the claim still stands. So whatever ends the value meanwhile, a deletion by name, by pattern or by hand,
+//! ends the claim as well, and what was read before is not stored after. Whoever finds a claim joins the flight of its holder in this process, or waits for the value
+//! from another. He who finds a claim came after it and before it ended, so what its holder reads is as good for him as what he would have read himself; where tables matter too, both must have seen the same
+//! generations (see `engine/flight.rs`).
+
+use super::frame::{Form, Stored, Written};
+use super::{Cache, Depends, Inner, read};
+use crate::engine::{Boarded, Engine, Flight, Landing, stand};
+use crate::policy::Pressure;
+use crate::store::values::FILLING;
+use crate::store::{Claim, Claimed, Purpose, Settled, TimeLeft};
+use crate::tag::Generation;
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a claim stands without renewal.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// How often another process's claim is looked at, in ms.
+const PAUSE: Range<u64> = 10..40;
+
+/// How long somebody waits for another process before he loads for himself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a look-up found.
+enum Looked {
+    Value(Written),
+    Claimed {
+        kind: u8,
+        id: [u8; 16],
+        generations: Vec<Generation>,
+    },
+    /// Nothing, or a dead value of this name.
+    Nothing {
+        except: Option<[u8; 16]>,
+    },
+    /// The store can't be asked.
+    Failed,
+}
+
+/// What became of joining another one's load.
+enum Joined<T> {
+    Value(T),
+    /// Look again.
+    Again,
+    /// Load, and store nothing.
+    Alone,
+}
+
+/// A claim that is given up where it is dropped.
+struct Holding {
+    engine: Arc<Engine>,
+    name: String,
+    claim: Claim,
+    settled: bool,
+}
+
+impl Holding {
+    /// Stores the value; returns whether the claim still stood.
+    async fn store(mut self, inner: &Inner, value: Bytes, ttl: Option<Duration>) -> bool {
+        self.settled = true;
+        let stored = self.engine.store().plain().settle_claim(&self.name, &self.claim, &Settled::Value(value, ttl)).await;
+        inner.tolerate("settle_claim", stored).unwrap_or(false)
+    }
+
+    /// Keeps the claim until it is dropped.
+    async fn renewed(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            // Whatever becomes of it: a claim that is lost stores nothing.
+            let _ = self.engine.store().plain().settle_claim(&self.name, &self.claim, &Settled::Renewed(LEASE)).await;
+        }
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        if !self.settled {
+            let (engine, name, claim) = (Arc::clone(&self.engine), std::mem::take(&mut self.name), self.claim);
+            self.engine.spawn(async move {
+                // Should it get lost, the claim runs out.
+                let _ = engine.store().plain().settle_claim(&name, &claim, &Settled::Nothing).await;
+            });
+        }
+    }
+}
+
+impl Cache {
+    /// The value at a key, or what `load` gives, which is then stored for this clone's time to live. Those who miss at the same time share one load, in this process and in others. An
+    /// error is returned to its own caller, and never stored.
+    ///
+    /// What goes wrong in the cache is no error here: then `load` is asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// A load that is dropped is given up; those who waited for it load for themselves.
+    pub async fn get_or_set<T, E, F, Fut>(&self, key: &str, load: F) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.load(key, None, load, |_| Some(self.ttl().into())).await
+    }
+
+    /// The same for a value that may not be there. That there is none is remembered only by a clone that [`negative`](Self::negative) says so of, and for that time.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_set`](Self::get_or_set).
+    pub async fn get_or_set_optional<T, E, F, Fut>(&self, key: &str, load: F) -> Result<Option<T>, E>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<Option<T>, E>>,
+    {
+        self.load(key, None, load, |value| self.optional_ttl(value.is_some())).await
+    }
+
+    /// Loads a value whatever is stored, and stores it: what was deleted or overwritten meanwhile by somebody else's hand is not overwritten again.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_set`](Self::get_or_set); the old value may be gone.
+    pub async fn refresh<T, E, F, Fut>(&self, key: &str, load: F) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.drop_before_load(key).await;
+        self.get_or_set(key, load).await
+    }
+
+    pub(super) fn optional_ttl(&self, is_there: bool) -> Option<TimeLeft> {
+        if is_there { Some(self.ttl().into()) } else { self.how.negative.map(TimeLeft::Left) }
+    }
+
+    pub(super) async fn drop_before_load(&self, key: &str) {
+        if let Ok(name) = self.names.of(key) {
+            self.delete_names(vec![name]).await;
+        }
+    }
+
+    /// `keep` says for how long a value is to be stored, if at all.
+    pub(super) async fn load<T, E, F, Fut>(
+        &self,
+        key: &str,
+        depends: Option<&Depends>,
+        load: F,
+        keep: impl Fn(&T) -> Option<TimeLeft>,
+    ) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        match self.look_or_claim(key, depends).await {
+            Ok(Found::Value(value)) => Ok(value),
+            Ok(Found::Claim(holding, flight, generations)) => {
+                self.inner.state.counts.miss();
+                self.lead(key, holding, flight, depends.zip(generations.as_deref()), load, keep).await
+            }
+            Ok(Found::Alone) => {
+                self.inner.state.counts.miss();
+                load().await
+            }
+            Err(error) => {
+                tracing::error!(%error, "a value is not cached");
+                load().await
+            }
+        }
+    }
+
+    async fn look_or_claim<T: DeserializeOwned>(&self, key: &str, depends: Option<&Depends>) -> Result<Found<T>, crate::error::Error> {
+        let name = self.names.of(key)?;
+        let Some((engine, store)) = self.inner.plain() else { return Ok(Found::Alone) };
+        let counts = &self.inner.state.counts;
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE && !self.inner.state.kept.covers(&name) {
+            let joined = match self.look(&name, depends).await {
+                Looked::Failed => return Ok(Found::Alone),
+                Looked::Value(value) => match self.inner.read(&name, &value) {
+                    Some(value) => {
+                        counts.hit();
+                        return Ok(Found::Value(value));
+                    }
+                    None => {
+                        // Of another type: whoever asks for it in this way says what belongs here.
+                        self.delete_names(vec![name.clone()]).await;
+                        Joined::Again
+                    }
+                },
+                Looked::Claimed { kind, id, generations } => self.join(&name, kind, id, &generations, depends).await,
+                Looked::Nothing { except } => {
+                    let claim = Claim::fresh(Purpose::Fill { except });
+                    let claimed = store.claim(&name, &claim, LEASE).await;
+                    match self.inner.tolerate("claim", claimed) {
+                        None => return Ok(Found::Alone),
+                        Some(Claimed::There(_)) => Joined::Again,
+                        Some(Claimed::Yes) => {
+                            let holding = Holding { engine: Arc::clone(engine), name, claim, settled: false };
+                            return Ok(self.claimed(holding, depends).await);
+                        }
+                    }
+                }
+            };
+            match joined {
+                Joined::Value(value) => {
+                    counts.join();
+                    return Ok(Found::Value(value));
+                }
+                Joined::Alone => return Ok(Found::Alone),
+                Joined::Again => {}
+            }
+        }
+        Ok(Found::Alone)
+    }
+
+    /// What is needed to store under this claim: the generations, and a flight for others to join.
+    async fn claimed<T>(&self, holding: Holding, depends: Option<&Depends>) -> Found<T> {
+        let generations = match depends {
+            None => None,
+            Some(depends) => match self.observe(&holding.engine, depends).await {
+                Some(generations) => Some(generations),
+                None => return Found::Alone,
+            },
+        };
+        match holding.engine.board_claimed(&holding.name, holding.claim.id, generations.as_deref().unwrap_or_default()) {
+            Boarded::Leads(flight) => Found::Claim(holding, flight, generations),
+            Boarded::Follows(_) => Found::Alone,
+        }
+    }
+
+    /// The generations of what a value depends on, if it may be stored under them.
+    pub(super) async fn observe(&self, engine: &Arc<Engine>, depends: &Depends) -> Option<Vec<Generation>> {
+        let generations = match engine.observe(&depends.tags).await {
+            Ok(generations) => generations,
+            Err(reason) => {
+                tracing::debug!(%reason, "a value is not stored");
+                return None;
+            }
+        };
+        match depends.understood {
+            Some(understood) if generations.last().copied() != understood.epoch => {
+                // Somebody changed the schema: what the names stand for must be learnt anew.
+                self.inner.tables.learn_anew(understood.version).await;
+                None
+            }
+            _ => Some(generations),
+        }
+    }
+
+    /// One round trip; two for a value that depends on tables which the caller did not name.
+    async fn look(&self, name: &str, depends: Option<&Depends>) -> Looked {
+        let Some((engine, store)) = self.inner.plain() else { return Looked::Failed };
+        let (bytes, labels) = match depends {
+            Some(depends) if !engine.trusts(&depends.tags) => return Looked::Failed,
+            Some(depends) => match self.inner.tolerate("look_up", engine.store().look_up(name, &depends.tags).await) {
+                Some(lookup) => (lookup.entry, lookup.labels),
+                None => return Looked::Failed,
+            },
+            None => match self.inner.tolerate("get", store.values(&[name.to_owned()]).await) {
+                Some(values) => (values.into_iter().next().flatten(), Vec::new()),
+                None => return Looked::Failed,
+            },
+        };
+        let nothing = Looked::Nothing { except: None };
+        let Some(bytes) = bytes else { return nothing };
+        let Some(stored) = self.inner.unwrap(name, bytes.clone()) else {
+            // Nothing that is anybody's.
+            self.delete_names(vec![name.to_owned()]).await;
+            return nothing;
+        };
+        match (stored, depends) {
+            (Stored::Claimed { kind, id }, _) => {
+                let standing = crate::engine::generations_of(&labels).unwrap_or_default();
+                Looked::Claimed { kind, id, generations: standing }
+            }
+            (Stored::Value(value), None) => Looked::Value(value),
+            (Stored::Closed { id: Some(id) }, _) => Looked::Nothing { except: Some(id) },
+            (Stored::Tied { value, tags, generations, id }, None) => match engine.stand(name, &tags, &generations).await {
+                Ok(true) => Looked::Value(value),
+                Ok(false) => Looked::Nothing { except: Some(id) },
+                Err(error) => {
+                    self.inner.failed("look_up", &error);
+                    Looked::Failed
+                }
+            },
+            // Written by somebody who knows less of what it depends on; or by nobody who has a key.
+            (Stored::Value(_), Some(_)) | (Stored::Closed { id: None }, _) => {
+                self.delete_names(vec![name.to_owned()]).await;
+                nothing
+            }
+            (Stored::Tied { value, tags, generations, id }, Some(depends)) => {
+                if *tags == *depends.tags && stand(&labels, &generations) {
+                    Looked::Value(value)
+                } else {
+                    Looked::Nothing { except: Some(id) }
+                }
+            }
+        }
+    }
+
+    /// What can be had again is kept for shorter, or not at all, where the store's memory is nearly full.
+    fn time_to_keep(&self, engine: &Engine, ttl: TimeLeft) -> Option<TimeLeft> {
+        let kept = match ttl {
+            TimeLeft::Left(ttl) => engine.time_to_keep(ttl).map(TimeLeft::Left),
+            TimeLeft::Endless => (engine.pressure() != Pressure::Full).then_some(ttl),
+        };
+        if kept.is_none() {
+            self.inner.state.counts.not_store();
+        }
+        kept
+    }
+
+    /// Joins whoever loads under this claim.
+    async fn join<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        kind: u8,
+        id: [u8; 16],
+        seen: &[Generation],
+        depends: Option<&Depends>,
+    ) -> Joined<T> {
+        // A writer stores what he wrote when he is done; until then nothing is known.
+        let Some((engine, _)) = self.inner.plain().filter(|_| kind == FILLING) else { return Joined::Alone };
+        let observed;
+        let generations = match depends {
+            Some(depends) if seen.len() != depends.tags.len() => match self.observe(engine, depends).await {
+                Some(generations) => {
+                    observed = generations;
+                    &observed[..]
+                }
+                None => return Joined::Alone,
+            },
+            _ => seen,
+        };
+        let landing = match engine.board_claimed(name, id, generations) {
+            Boarded::Follows(mut following) => following.landed().await,
+            Boarded::Leads(flight) => {
+                // Somebody else's, in another process or not aloft yet.
+                drop(flight);
+                tokio::time::sleep(Duration::from_millis(rand::random_range(PAUSE))).await;
+                return Joined::Again;
+            }
+        };
+        match landing {
+            Some(Landing::Rows(bytes)) => match unpack(&bytes).and_then(|value| read(&value).ok()) {
+                Some(value) => Joined::Value(value),
+                None => Joined::Alone,
+            },
+            Some(_) => Joined::Alone,
+            None => Joined::Again,
+        }
+    }
+
+    async fn lead<T, E, F, Fut>(
+        &self,
+        key: &str,
+        holding: Holding,
+        flight: Flight,
+        tied: Option<(&Depends, &[Generation])>,
+        load: F,
+        keep: impl Fn(&T) -> Option<TimeLeft>,
+    ) -> Result<T, E>
+    where
+        T: Serialize,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let loaded = tokio::select! {
+            biased;
+            loaded = load() => loaded,
+            never = holding.renewed() => match never {},
+        };
+        let value = loaded.inspect_err(|_| flight.land(Landing::Alone))?;
+        let written = match self.write(key, &value) {
+            Ok(written) => written,
+            Err(error) => {
+                tracing::warn!(%error, "a value is not cached");
+                self.inner.state.counts.not_store();
+                flight.land(Landing::Alone);
+                return Ok(value);
+            }
+        };
+        if let Some(ttl) = keep(&value).and_then(|ttl| self.time_to_keep(&holding.engine, ttl)) {
+            let tied = tied.map(|(depends, generations)| (&*depends.tags, generations));
+            let bytes = self.inner.state.wrapping.wrap(holding.engine.whereabouts(), &holding.name, &written, tied);
+            let counts = &self.inner.state.counts;
+            if holding.store(&self.inner, bytes, ttl.duration()).await { counts.set() } else { counts.not_store() }
+        }
+        flight.land(Landing::Rows(pack(&written)));
+        Ok(value)
+    }
+}
+
+/// How a value's look-up ended.
+enum Found<T> {
+    Value(T),
+    /// Load it under this claim.
+    Claim(Holding, Flight, Option<Vec<Generation>>),
+    /// Load it, and store nothing.
+    Alone,
+}
+
+/// A value for those who joined.
+fn pack(value: &Written) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(1 + value.bytes.len());
+    bytes.put_u8(value.form.byte());
+    bytes.extend_from_slice(&value.bytes);
+    bytes.freeze()
+}
+
+fn unpack(bytes: &Bytes) -> Option<Written> {
+    Some(Written { form: Form::of(*bytes.first()?)?, bytes: bytes.slice(1..) })
+}
