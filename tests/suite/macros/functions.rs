@@ -55,7 +55,7 @@ async fn a_value_is_computed_once_and_an_error_never_kept() {
             assert_eq!(cache.get::<User>(&format!("user:{id}")).await.unwrap(), Some(first));
         }
         assert_eq!(runs.so_far(), 2);
-        let Some(Remaining::For(left)) = cache.ttl_of("user:7").await.unwrap() else { panic!("it has no end") };
+        let Some(Remaining::Left(left)) = cache.ttl_of("user:7").await.unwrap() else { panic!("it has no end") };
         assert!(left > Duration::from_secs(290) && left <= Duration::from_mins(5), "{left:?}");
         for id in ["0", "0", "seven", "seven"] {
             assert_eq!(find(&cache, id, &runs).await, Err(Failed));
