@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 mod category;
+mod columns;
 mod commands;
 mod expressions;
 mod functions;
@@ -80,6 +81,8 @@ pub struct Read {
     pub category: Category,
     /// Whether row-level security decides what the answer is: kept only for those who name a scope.
     pub secured: bool,
+    /// Whether a table that it reads has columns that must not be kept: only an answer whose every column is told to be another one is.
+    pub guarded: bool,
 }
 
 /// The kinds of answers, each with a TTL of its own.
@@ -159,6 +162,8 @@ pub enum Bypass {
     NotAQuery,
     /// A comment in the text asks for it.
     Hint,
+    /// It reads or shows what must not be kept.
+    Denied,
 }
 
 /// What comments in the text ask for: `/* cache: off */`, `/* cache: ttl=30s */`.
@@ -179,6 +184,7 @@ pub fn analyse(dialect: Dialect, sql: &str, catalog: &Catalog) -> Analysis {
     let mut analysis = understand(dialect, &scan, catalog)
         .or_else(|| one_by_one(dialect, &scan, catalog))
         .unwrap_or_else(|| unparsed::analyse(dialect, sql, &scan, catalog));
+    analysis.deny_tables(catalog);
     if hints.off && analysis.read.is_ok() {
         analysis.read = Err(Bypass::Hint);
     }
@@ -297,7 +303,7 @@ impl Analysis {
             Some(bypass) => Err(bypass),
             None if writes != Writes::Nothing => Err(Bypass::Write),
             None if closure.reads.is_empty() => Err(Bypass::NoTable),
-            None => Ok(Read { tables: tags(&closure.reads), category: category(&closure), secured: closure.secured }),
+            None => Ok(Read { tables: tags(&closure.reads), category: category(&closure), secured: closure.secured, guarded: false }),
         };
         // Wrapped in a transaction for the question, it must not end that.
         let askable = closure.everything.as_ref().is_some_and(|(_, askable)| *askable) && !closure.ends_transaction;
@@ -307,6 +313,20 @@ impl Analysis {
         // What a rollback leaves written is as good as committed.
         let commits = closure.stays && writes != Writes::Nothing;
         Self { read, writes, commits, askable, why: Why { bypass: detail, everything, members }, ..Self::harmless(Bypass::Write) }
+    }
+
+    /// Nothing that depends on a denied table is kept.
+    fn deny_tables(&mut self, catalog: &Catalog) {
+        let Ok(read) = &self.read else { return };
+        let Some(table) = read.tables.iter().find(|tag| catalog.denied().is_table(tag)) else { return };
+        let what = format!("reads {table}, of which nothing is to be kept");
+        let because = self.why.members.iter().find(|(tag, _)| tag == table).map(|(_, because)| format!("{because}: {what}"));
+        self.refuse(Bypass::Denied, because.unwrap_or(what));
+    }
+
+    /// Not cached after all.
+    fn refuse(&mut self, bypass: Bypass, what: String) {
+        (self.read, self.why.bypass) = (Err(bypass), what);
     }
 
     /// Writes any table, but leaves schema and session alone.

@@ -5,11 +5,12 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::database::Backend;
 use crate::engine::{Engine, Rules, Without};
+use crate::entry::Cipher;
 use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
 use crate::key::Keyspace;
 use crate::kv;
-use crate::policy::{Admission, Compression, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
+use crate::policy::{Admission, Compression, Consistency, Invalidation, MemoryWatch, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
 use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig, RedisTls};
@@ -202,6 +203,27 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.policy.compression = bytes.map_or(Compression::Never, Compression::From))
     }
 
+    /// Tables of which nothing is kept: no answer that depends on one, by a view or otherwise, is looked up or stored, here or in Redis. As `table`, in whichever schema, or
+    /// `schema.table`, without regard to case; adds to those that were named before. A name that the catalog does not know is a warning in the log. Defaults to none.
+    pub fn deny_tables(self, tables: &[&str]) -> Self {
+        self.set(|config| config.policy.deny.deny_tables(tables.iter().copied()))
+    }
+
+    /// Columns that are never kept, here or in Redis: as `column`, in whichever table, `table.column` or `schema.table.column`, without regard to case; adds to those that were named before.
+    /// Of a table that has one, an answer is kept only if it is a lone count, or if the statement shows nothing but plain columns of tables (no view, derived table, common table
+    /// expression, set operation or expression) and the database tells of each that it is another one. No answer is kept with a column that is called like one that
+    /// was named without a table. A name that the catalog does not know is a warning in the log. Defaults to none.
+    pub fn deny_columns(self, columns: &[&str]) -> Self {
+        self.set(|config| config.policy.deny.deny_columns(columns.iter().copied()))
+    }
+
+    /// Encrypts entries on their way to Redis (XChaCha20-Poly1305), and takes none that are not: needs the crate's feature `encryption`. One key, or two: the first encrypts,
+    /// both decrypt, so that a new key takes over in two steps, behind the old one in all processes and then in front of it. An entry that neither opens is a miss.
+    /// What stays in this process's memory is not encrypted, nor is what a store of one's own keeps in it. Another number of keys is an error of [`build`](Self::build). Defaults to no encryption.
+    pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
+        self.set(|config| config.encryption = Some(Cipher::new(keys)))
+    }
+
     /// Which statements are worth looking up. Defaults to [`Admission::Auto`].
     pub fn admission(self, admission: Admission) -> Self {
         self.set(|config| config.policy.admission = admission)
@@ -210,6 +232,11 @@ impl<DB: Backend> Builder<DB> {
     /// Bytes that the embedded store may hold. Defaults to 256 MiB.
     pub fn memory_bytes(self, bytes: u64) -> Self {
         self.set(|config| config.memory = bytes)
+    }
+
+    /// Watches how full Redis' memory is, and fills it more sparingly before it is full. Defaults to no: it is for a Redis that must not evict or that others share.
+    pub fn memory_watch(self, watch: MemoryWatch) -> Self {
+        self.set(|config| config.memory_watch = Some(watch))
     }
 
     /// How a write and the cache keep step. Defaults to [`Consistency::Fenced`].
@@ -310,18 +337,19 @@ impl<DB: Backend> Builder<DB> {
         let Self { pool, config, store } = self;
         config.check()?;
         let counters = Arc::new(Counters::default());
+        let cipher = config.cipher()?;
         let engine = if config.enabled {
             let store = match store {
                 Some(store) => store,
                 None => open(&config, &Keyspace::new(&config.namespace), &counters)?,
             };
             let witness = Arc::new(PoolWitness(pool.clone()));
-            Some(Arc::new(Engine::new(store, Rules::of(&config), Arc::clone(&counters), witness)))
+            Some(Arc::new(Engine::new(store, Rules::of(&config, cipher), Arc::clone(&counters), witness)))
         } else {
             None
         };
         let near = config.near_bytes();
-        let values = Arc::new(kv::State::new(&config));
+        let values = Arc::new(kv::State::new(&config, engine.as_deref().and_then(Engine::cipher)));
         let shared = Arc::new(Shared {
             pool,
             engine,
@@ -345,6 +373,9 @@ impl<DB: Backend> Builder<DB> {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
         shared.look_for_changes();
+        if let Some(watch) = config.memory_watch {
+            shared.watch_memory(watch);
+        }
         if config.external_writers {
             shared.follow_others().await;
         }
@@ -413,10 +444,14 @@ impl Config {
         if !config::is_factor(self.policy.early) {
             return Err(Error::setting("early_refresh", self.policy.early, "is not a number from 0 on"));
         }
+        self.policy.deny.check("deny_tables", "deny_columns")?;
         for (name, duration) in [("fence_lease", self.lease), ("fence_bound", self.fence_bound)] {
             if duration < Duration::from_millis(30) {
                 return Err(Error::setting(name, format!("{duration:?}"), "is shorter than 30 ms"));
             }
+        }
+        if let Some(Err((setting, value, reason))) = self.memory_watch.as_ref().map(MemoryWatch::check) {
+            return Err(Error::setting(setting, value, reason));
         }
         if self.unfenced == UnfencedWrites::Refuse && self.consistency != Consistency::Fenced {
             // Without a fence nothing can be known before the write is sent.

@@ -4,6 +4,7 @@
 
 mod closure;
 mod code;
+mod denied;
 mod keys;
 #[cfg(feature = "mysql")]
 pub mod mysql;
@@ -14,6 +15,7 @@ pub mod sqlite;
 
 pub use closure::{Closure, Does, Effect, Member, Routine};
 pub use code::{Code, Key, Ops};
+pub use denied::{Columns, Denied, Part};
 
 use crate::analysis::{Bypass, Dialect};
 use crate::tag::Tag;
@@ -44,6 +46,11 @@ pub struct Catalog {
     time_of_day: bool,
     by_oid: HashMap<u32, Key>,
     opaque_operators: bool,
+    /// What was stored as the rows of a table that is a copy: a materialized view's query.
+    copies: HashMap<Key, Arc<Code>>,
+    /// The columns of tables of which some are denied.
+    columns: HashMap<Key, Columns>,
+    denied: Denied,
 }
 
 /// One name in the database's relation namespace.
@@ -128,6 +135,9 @@ impl Catalog {
             time_of_day: true,
             by_oid: HashMap::new(),
             opaque_operators: false,
+            copies: HashMap::new(),
+            columns: HashMap::new(),
+            denied: Denied::default(),
         }
     }
 
@@ -197,6 +207,11 @@ impl Catalog {
     /// Adds that one table's rows are among another's.
     pub fn add_part(&mut self, part: &Key, whole: &Key) {
         self.wholes.entry(part.clone()).or_default().push(whole.clone());
+    }
+
+    /// Adds that a table's rows are what this query gave.
+    pub fn add_copy(&mut self, key: Key, query: Arc<Code>) {
+        self.copies.insert(key, query);
     }
 
     /// Changes a relation that was added.

@@ -1,12 +1,14 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
+mod memory;
 mod redis;
 
 use crate::analysis::Category;
 use crate::engine::Without;
+use crate::entry::Cipher;
 use crate::error::Error;
 use crate::kv;
-use crate::policy::{Admission, Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
+use crate::policy::{Admission, Compression, Consistency, Invalidation, MemoryWatch, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) database_id: Option<String>,
     /// Bytes that the embedded store may hold.
     pub(crate) memory: u64,
+    /// Whether the store's memory is watched, and how.
+    pub(crate) memory_watch: Option<MemoryWatch>,
     /// What the store in use suggests, if not set.
     pub(crate) near: Option<u64>,
     /// How long a write's fence stands without renewal.
@@ -48,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) external_writers: bool,
     /// Whether the loss of a fence is guarded against.
     pub(crate) fence_guard: bool,
+    /// With what entries elsewhere are encrypted; the error where a setter's keys won't do.
+    pub(crate) encryption: Option<Result<Cipher, &'static str>>,
 }
 
 /// Bytes of answers that are kept within reach, if nobody says otherwise.
@@ -67,6 +73,7 @@ impl Default for Config {
             unfenced: UnfencedWrites::default(),
             database_id: None,
             memory: 256 << 20,
+            memory_watch: None,
             near: None,
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
@@ -75,11 +82,21 @@ impl Default for Config {
             refresh: Duration::from_secs(10),
             external_writers: false,
             fence_guard: false,
+            encryption: None,
         }
     }
 }
 
 impl Config {
+    /// With what entries elsewhere are encrypted, if at all.
+    ///
+    /// # Errors
+    ///
+    /// Keys that won't do.
+    pub(crate) fn cipher(&self) -> Result<Option<Cipher>, Error> {
+        self.encryption.clone().transpose().map_err(|reason| Error::secret_setting("encryption_keys", reason))
+    }
+
     /// Bytes of answers to keep within reach.
     pub(crate) fn near_bytes(&self) -> u64 {
         let most = if self.redis.is_some() { u64::MAX } else { self.memory / 4 };
@@ -132,6 +149,10 @@ const KNOWN: &[&str] = &[
     "CACHE_MAX_ENTRY_BYTES",
     "CACHE_COMPRESSION_THRESHOLD",
     "CACHE_MEMORY_BYTES",
+    "CACHE_MEMORY_WATCH",
+    "CACHE_MEMORY_WATCH_INTERVAL",
+    "CACHE_MEMORY_WATCH_LIMIT",
+    "CACHE_MEMORY_WATCH_FACTOR",
     "CACHE_CONSISTENCY",
     "CACHE_INVALIDATION",
     "CACHE_DATABASE_ID",
@@ -142,6 +163,9 @@ const KNOWN: &[&str] = &[
     "CACHE_UNCLEAR_WRITES",
     "CACHE_UNFENCED_WRITES",
     "CACHE_FENCE_GUARD",
+    "CACHE_ENCRYPTION_KEY",
+    "CACHE_DENY_TABLES",
+    "CACHE_DENY_COLUMNS",
 ];
 
 const TABLE_TTL: &str = "CACHE_TTL_TABLE_";
@@ -229,6 +253,10 @@ impl Config {
         policy.unclear = vars.choice("CACHE_UNCLEAR_WRITES", &[("forget", UnclearWrites::Forget), ("ask", UnclearWrites::Ask)])?;
         let admissions = [("auto", Admission::Auto), ("always", Admission::Always), ("cost", Admission::Cost)];
         policy.admission = vars.choice("CACHE_ADMISSION", &admissions)?;
+        let names = |name| vars.get(name).into_iter().flat_map(|names| names.split(','));
+        policy.deny.deny_tables(names("CACHE_DENY_TABLES"));
+        policy.deny.deny_columns(names("CACHE_DENY_COLUMNS"));
+        policy.deny.check("CACHE_DENY_TABLES", "CACHE_DENY_COLUMNS")?;
         policy.max_entry = vars.number("CACHE_MAX_ENTRY_BYTES", 1..=usize::MAX)?.unwrap_or(policy.max_entry);
         policy.compression = match vars.get("CACHE_COMPRESSION_THRESHOLD") {
             None => policy.compression,
@@ -260,6 +288,7 @@ impl Config {
             unfenced: vars.choice("CACHE_UNFENCED_WRITES", &[("proceed", UnfencedWrites::Proceed), ("refuse", UnfencedWrites::Refuse)])?,
             database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
+            memory_watch: vars.memory_watch()?,
             near: vars.near()?,
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
@@ -268,6 +297,10 @@ impl Config {
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
             fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
+            encryption: match vars.get("CACHE_ENCRYPTION_KEY") {
+                Some(keys) => Some(Ok(Cipher::parse(keys).map_err(|reason| Error::secret_setting("CACHE_ENCRYPTION_KEY", reason))?)),
+                None => None,
+            },
         })
     }
 }
@@ -407,9 +440,13 @@ mod tests {
             ("CACHE_EXTERNAL_WRITERS", "some"),
             ("CACHE_UNFENCED_WRITES", "maybe"),
             ("CACHE_FENCE_GUARD", "perhaps"),
+            ("CACHE_MEMORY_WATCH", "90,80"),
             ("CACHE_NEAR", "far"),
             ("CACHE_NEAR_BYTES", "0"),
             ("CACHE_NEAR_STALENESS", "0"),
+            ("CACHE_DENY_TABLES", ","),
+            ("CACHE_DENY_TABLES", "app."),
+            ("CACHE_DENY_COLUMNS", "users..x"),
         ] {
             let mut variables = vec![(name, value)];
             if name.starts_with("REDIS_") || name.starts_with("CACHE_NEAR") {
@@ -458,6 +495,11 @@ mod tests {
         assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
         assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
         assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);
+        let deny =
+            read(&[("CACHE_DENY_TABLES", "Secrets, app.keys"), ("CACHE_DENY_COLUMNS", "users.Password_Hash,api_key")]).unwrap().policy.deny;
+        assert_eq!(deny.tables, ["secrets", "app.keys"]);
+        assert_eq!(deny.columns().collect::<Vec<_>>(), [(Some("users"), "password_hash"), (None, "api_key")]);
+        assert!(read(&[]).unwrap().cipher().unwrap().is_none());
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "0")]).unwrap().refresh, Duration::ZERO);
         assert_eq!(read(&[("CACHE_SCHEMA_REFRESH", "1m")]).unwrap().refresh, Duration::from_secs(60));
     }

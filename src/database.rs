@@ -1,7 +1,7 @@
 //! What the executor asks of a database besides its rows: one implementation each for PostgreSQL, MySQL/MariaDB and SQLite.
 
 use crate::analysis::Dialect;
-use crate::catalog::{Catalog, Key};
+use crate::catalog::{Catalog, Key, Part};
 use crate::rows::RowCodec;
 use async_trait::async_trait;
 use either::Either;
@@ -67,6 +67,10 @@ pub trait Backend:
     #[doc(hidden)]
     fn catalog(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Catalog, Error>>;
 
+    /// Adds the columns of its tables and views to a catalog.
+    #[doc(hidden)]
+    fn add_columns<'c>(connection: &'c mut Self::Connection, catalog: &'c mut Catalog) -> BoxFuture<'c, Result<(), Error>>;
+
     /// A text that is another one whenever the schema is, by one cheap query. Reading, writing and analysing tables leaves it as it is.
     #[doc(hidden)]
     fn fingerprint(connection: &mut Self::Connection) -> BoxFuture<'_, Result<String, Error>>;
@@ -107,6 +111,10 @@ pub trait Backend:
     /// The tag of the table that a row's column comes from, as far as the column tells: `Some(Err(name))` for a table that the catalog does not know.
     #[doc(hidden)]
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<crate::tag::Tag, String>>;
+
+    /// Which column of that table it is, as far as it tells.
+    #[doc(hidden)]
+    fn part(column: &Self::Column) -> Option<Part>;
 }
 
 /// The answer of [`Backend::watch`].
@@ -186,8 +194,9 @@ impl<DB: Database> Request<DB> {
     /// [`Error::Encode`] where an argument could not be encoded.
     pub fn new<'q, E: sqlx::Execute<'q, DB>>(mut query: E) -> Result<Self, Error> {
         let statement = query.statement().cloned();
-        let arguments = query.take_arguments().map_err(Error::Encode)?;
+        // Before its arguments are taken: a `Map`, and so what the macros make, tells by whether it still has them.
         let persistent = query.persistent();
+        let arguments = query.take_arguments().map_err(Error::Encode)?;
         Ok(Self { sql: query.sql(), statement, arguments, persistent })
     }
 

@@ -27,6 +27,7 @@ mod fingerprint;
 mod flight;
 mod lapse;
 mod lease;
+mod memory;
 mod orphans;
 mod reclaim;
 mod values;
@@ -40,7 +41,7 @@ pub(crate) use values::{generations_of, stand};
 
 use crate::config::Config;
 use crate::database::Running;
-use crate::entry::{self, Facts, Payload, Stored, Verdict};
+use crate::entry::{self, Cipher, Facts, Payload, Stored, Verdict};
 use crate::key::Keyspace;
 use crate::policy::{Compression, Consistency, Invalidation, UnfencedWrites};
 use crate::stats::{Counters, Reason, add, count};
@@ -64,7 +65,7 @@ pub(crate) trait Witness: Debug + Send + Sync {
 }
 
 /// How strictly writes are followed, and what entries look like.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
     pub(crate) consistency: Consistency,
     pub(crate) invalidation: Invalidation,
@@ -75,10 +76,12 @@ pub(crate) struct Rules {
     pub(crate) compression: Compression,
     /// The most bytes of rows that may come of a compressed entry.
     pub(crate) max_entry: usize,
+    /// What seals entries on their way elsewhere, and opens them.
+    pub(crate) cipher: Option<Cipher>,
 }
 
 impl Rules {
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config, cipher: Option<Cipher>) -> Self {
         Self {
             consistency: config.consistency,
             invalidation: config.invalidation,
@@ -88,6 +91,7 @@ impl Rules {
             without: config.without,
             compression: config.policy.compression,
             max_entry: config.policy.max_entry,
+            cipher,
         }
     }
 }
@@ -114,6 +118,7 @@ pub(crate) struct Engine {
     orphans: orphans::Orphans,
     lapses: lapse::Lapses,
     reclaim: reclaim::Reclaim,
+    gauge: memory::Gauge,
     flights: flight::Flights,
     /// The runtime that it was made in.
     runtime: Handle,
@@ -159,7 +164,7 @@ impl StoreError {
 #[derive(Clone, Debug)]
 pub(crate) struct Permit {
     generations: Vec<Generation>,
-    /// Which entry under the same generations is too old for the reader, if there is one.
+    /// Which entry under the same generations is too old for the reader, or none that it can read, if there is one.
     except: Option<Stored>,
 }
 
@@ -200,7 +205,11 @@ impl Permit {
 }
 
 impl Engine {
-    pub(crate) fn new(store: Arc<dyn CacheStore>, rules: Rules, counters: Arc<Counters>, witness: Arc<dyn Witness>) -> Self {
+    pub(crate) fn new(store: Arc<dyn CacheStore>, mut rules: Rules, counters: Arc<Counters>, witness: Arc<dyn Witness>) -> Self {
+        if store.whereabouts() == Whereabouts::Process {
+            // Whoever reads this process's memory finds the keys there, too.
+            rules.cipher = None;
+        }
         Self {
             store,
             rules,
@@ -211,6 +220,7 @@ impl Engine {
             orphans: orphans::Orphans::default(),
             lapses: lapse::Lapses::default(),
             reclaim: reclaim::Reclaim::default(),
+            gauge: memory::Gauge::default(),
             flights: flight::Flights::default(),
             runtime: Handle::current(),
         }
@@ -219,6 +229,11 @@ impl Engine {
     /// Runs this in the background, for those who may be called, or dropped, outside a runtime.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         Handle::try_current().unwrap_or_else(|_| self.runtime.clone()).spawn(work);
+    }
+
+    /// The runtime that it was made in.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
     }
 
     /// Names the database that this engine's writes go to.
@@ -282,7 +297,14 @@ impl Engine {
             self.discard(key).await;
         } else if let (Some(entry), Some(ages)) = (&lookup.entry, ages) {
             let believed = (self.rules.without == Some(Without::GenerationCheck)).then(|| entry::labels(entry, tags.len()));
-            match entry::judge(key, entry, tags, believed.as_deref().unwrap_or(&lookup.labels), self.rules.max_entry) {
+            match entry::judge(
+                key,
+                entry,
+                tags,
+                believed.as_deref().unwrap_or(&lookup.labels),
+                self.rules.max_entry,
+                self.rules.cipher.as_ref(),
+            ) {
                 Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) => {
                     let use_of = ages.judge(age, fresh_for, cost);
                     // What may be served was read under these very labels.
@@ -295,6 +317,11 @@ impl Engine {
                             None => Found::Hit(answered),
                         };
                     }
+                    except = Some(stored);
+                }
+                Ok(Verdict::Undecryptable { stored }) => {
+                    count(&self.counters.undecryptable);
+                    // Whoever asks for a lease on the answer must not be given it again.
                     except = Some(stored);
                 }
                 Ok(Verdict::Dead | Verdict::TooLarge) => {}
@@ -357,8 +384,8 @@ impl Engine {
         }
     }
 
-    /// Stores what the database answered, for as long as it is fresh and `stale` more; says what is to be
-    /// kept in this process, if it did.
+    /// Stores what the database answered, for as long as it is fresh and `stale` more, or for less where memory is short; says what is to be
+    /// kept in this process, if it did, and else why not.
     pub(crate) async fn fill(
         &self,
         key: &str,
@@ -367,28 +394,34 @@ impl Engine {
         facts: Facts,
         rows: &[u8],
         stale: Duration,
-    ) -> Option<Answered> {
+    ) -> Result<Answered, Reason> {
+        let Some(ttl) = self.time_to_keep(facts.fresh_for.saturating_add(stale)) else {
+            // Its reader may have seen more than what is mirrored.
+            self.store.forget_near(tags);
+            return Err(Reason::Memory);
+        };
         let whereabouts = self.store.whereabouts();
         let payload = Payload::bound_for(whereabouts, self.rules.compression, rows);
         if payload.is_compressed() {
             add(&self.counters.uncompressed_bytes, rows.len());
             add(&self.counters.compressed_bytes, payload.len());
         }
-        let entry = entry::encode(key, tags, &permit.generations, facts, payload);
+        let entry = entry::encode(key, tags, &permit.generations, facts, payload, self.rules.cipher.as_ref());
         let stored = entry::stored(&entry, tags.len());
         let rows = match whereabouts {
             // The store's own bytes, once.
             Whereabouts::Process => entry.slice(entry::rows(&entry, rows.len())),
             Whereabouts::Machine | Whereabouts::Network => Bytes::copy_from_slice(rows),
         };
-        match self.store.fill(key, tags, entry, facts.fresh_for.saturating_add(stale)).await {
+        match self.store.fill(key, tags, entry, ttl).await {
             Ok(()) => {
                 let Facts { fresh_for, cost } = facts;
-                Some(Answered { rows, generations: permit.generations.clone(), stored: stored?, fresh_for, cost })
+                Ok(Answered { rows, generations: permit.generations.clone(), stored: stored.ok_or(Reason::Store)?, fresh_for, cost })
             }
             Err(error) => {
                 self.failed("fill", &error);
-                None
+                self.gauge.note_refusal(&error);
+                Err(Reason::Store)
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0..4     magic and version, "SQC2"
-//! 4..8     flags: zero, or that the rows are compressed ([`compress`])
+//! 4..8     flags: whether the rows are compressed ([`compress`]), whether they are encrypted thereafter ([`encrypt`]), two zeros
 //! 8..32    generation of `_all`                      both at a fixed place, so that a reclaim can tell a dead entry
 //! 32..56   generation of the first table             by a GETRANGE
 //! 56..58   number of tables (u16, little-endian, as all that follows), at least one
@@ -15,10 +15,17 @@
 //!          length of the rows (u64), as they stand here; the rows
 //! last 8   XXH3 of all that (64 bits): it tells bytes that changed, and keeps nobody out who may write
 //! ```
+//!
+//! Encrypted rows are bound to all that stands in front of their length, so nobody without the key can give them another name, other generations or another age. Who has no key
+//! leaves them alone, and who has one believes nothing else. A version that knows no such flags takes them for malformed: a miss, too.
 
 mod compress;
+pub(crate) mod encrypt;
+#[cfg(test)]
+mod tests;
 
 pub use self::compress::{Payload, decompress};
+pub(crate) use self::encrypt::Cipher;
 
 use self::compress::Form;
 use crate::store::{ALL_GENERATION, ENTRY_MAGIC, Label, TABLE_GENERATION};
@@ -51,10 +58,21 @@ pub enum Verdict {
     Dead,
     /// Compressed rows that another process may keep, and this one may not.
     TooLarge,
+    /// It is encrypted and this process has not the key, or it is not and this process has one. Another process may think otherwise, so it is let be.
+    Undecryptable {
+        /// When it was stored, as the entry spells it.
+        stored: Stored,
+    },
 }
 
 /// A moment as the header spells it: two answers under the same generations differ in it.
 pub type Stored = [u8; 8];
+
+/// The second flag of an entry whose rows are not encrypted.
+const OPEN: u8 = 0;
+
+/// The one of those that are: XChaCha20-Poly1305.
+const SEALED: u8 = 1;
 
 /// What is known of an answer besides its rows.
 #[derive(Debug, Clone, Copy)]
@@ -75,9 +93,17 @@ pub fn head(generations: &[Generation]) -> Vec<u8> {
     head
 }
 
-/// Puts an entry together. `tags` is `_all`, then the tables; `generations` are theirs, as seen before the database was read.
-pub fn encode<'a>(key: &str, tags: &[Tag], generations: &[Generation], facts: Facts, rows: impl Into<Payload<'a>>) -> Bytes {
-    let Payload { flags, bytes: rows } = rows.into();
+/// Puts an entry together. `tags` is `_all`, then the tables; `generations` are theirs, as seen before the database was read. Encrypts it with a cipher.
+pub(crate) fn encode<'a>(
+    key: &str,
+    tags: &[Tag],
+    generations: &[Generation],
+    facts: Facts,
+    rows: impl Into<Payload<'a>>,
+    cipher: Option<&Cipher>,
+) -> Bytes {
+    let Payload { mut flags, bytes: mut rows } = rows.into();
+    flags[1] = cipher.map_or(OPEN, |_| SEALED);
     debug_assert!(tags.len() == generations.len() && tags.len() >= 2);
     let mut entry = Vec::with_capacity(TABLE_GENERATION.end + tags.len() * 48 + key.len() + rows.len() + 32);
     entry.extend_from_slice(ENTRY_MAGIC);
@@ -90,10 +116,18 @@ pub fn encode<'a>(key: &str, tags: &[Tag], generations: &[Generation], facts: Fa
         entry.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
         entry.extend_from_slice(text.as_bytes());
     }
+    if let Some(cipher) = cipher {
+        rows = cipher.seal(&bound_to(&entry), &rows).into();
+    }
     entry.extend_from_slice(&(rows.len() as u64).to_le_bytes());
     entry.extend_from_slice(&rows);
     seal(&mut entry);
     entry.into()
+}
+
+/// What encrypted rows are bound to. Other things that the same keys encrypt begin with another word.
+fn bound_to(header: &[u8]) -> [&[u8]; 2] {
+    [b"entry", header]
 }
 
 /// Puts the sum behind the bytes.
@@ -109,18 +143,31 @@ pub(crate) fn intact(entry: &Bytes) -> Result<Bytes, Malformed> {
 }
 
 /// Judges an entry by the labels of `tags` (`_all`, then the tables). An entry that names other tables was written by a process with another idea of
-/// the statement, and is dead. Compressed rows are worth something up to `largest` bytes.
+/// the statement, and is dead. Compressed rows are worth something up to `largest` bytes. With a cipher only encrypted ones are, without one only others.
 ///
 /// # Errors
 ///
 /// [`Malformed`] where the bytes are not an entry of this version, or another key's: every length is checked against what is there.
-pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label], largest: usize) -> Result<Verdict, Malformed> {
+pub(crate) fn judge(
+    key: &str,
+    entry: &Bytes,
+    tags: &[Tag],
+    labels: &[Label],
+    largest: usize,
+    cipher: Option<&Cipher>,
+) -> Result<Verdict, Malformed> {
     let entry = &intact(entry)?;
     let mut cursor = Cursor { bytes: entry, at: 0 };
     if cursor.take(4)? != ENTRY_MAGIC {
         return Err(Malformed("magic or version"));
     }
-    let form = Form::of(cursor.array()?)?;
+    let mut flags: [u8; 4] = cursor.array()?;
+    let sealed = match std::mem::take(&mut flags[1]) {
+        OPEN => false,
+        SEALED => true,
+        _ => return Err(Malformed("flags")),
+    };
+    let form = Form::of(flags)?;
     debug_assert_eq!(cursor.at, ALL_GENERATION.start);
     let first = cursor.take(2 * Generation::LEN)?;
     let tables = cursor.u16()? as usize;
@@ -144,6 +191,7 @@ pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label], largest: 
     if cursor.take(length)? != key.as_bytes() {
         return Err(Malformed("key"));
     }
+    let header = cursor.at;
     let length = usize::try_from(cursor.u64()?).map_err(|_| Malformed("length of the rows"))?;
     if entry.len() - cursor.at != length {
         return Err(Malformed("length of the rows"));
@@ -152,7 +200,14 @@ pub fn judge(key: &str, entry: &Bytes, tags: &[Tag], labels: &[Label], largest: 
         return Ok(Verdict::Dead);
     }
     // Only now: what is dead is not worth the work.
-    match form.rows(entry.slice(cursor.at..), largest)? {
+    let rows = entry.slice(cursor.at..);
+    let opened = match (sealed, cipher) {
+        (false, None) => Some(rows),
+        (true, Some(cipher)) => cipher.open(&bound_to(&entry[..header]), &rows).map(Bytes::from),
+        (true, None) | (false, Some(_)) => None,
+    };
+    let Some(rows) = opened else { return Ok(Verdict::Undecryptable { stored }) };
+    match form.rows(rows, largest)? {
         Some(rows) => Ok(Verdict::Valid { rows, stored, age: age(stored), fresh_for, cost }),
         None => Ok(Verdict::TooLarge),
     }
@@ -222,99 +277,5 @@ impl<'a> Cursor<'a> {
 
     fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_le_bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tag::ServerIdentity;
-    use rand::rngs::StdRng;
-    use rand::{RngExt, SeedableRng};
-
-    const KEY: &str = "sql:users:data:00";
-    const LARGEST: usize = 1 << 10;
-    const ROWS: &[u8] = &[b'r'; 100];
-    const FACTS: Facts = Facts { fresh_for: Duration::from_secs(300), cost: Duration::from_micros(120) };
-
-    /// Rows as they are, and compressed: the same header.
-    fn samples() -> [(Vec<Tag>, Vec<Generation>, Bytes); 2] {
-        let tags = vec![Tag::all(), Tag::table("users"), Tag::table("orders")];
-        let generations: Vec<_> = tags.iter().map(|_| Generation::fresh(ServerIdentity::default())).collect();
-        let compressed = Payload::compressed(ROWS, 0);
-        assert!(compressed.is_compressed());
-        [Payload::from(ROWS), compressed].map(|payload| {
-            let entry = encode(KEY, &tags, &generations, FACTS, payload);
-            (tags.clone(), generations.clone(), entry)
-        })
-    }
-
-    #[test]
-    fn valid_under_its_own_generations_only() {
-        for sample in samples() {
-            valid_under_own_generations(sample);
-        }
-    }
-
-    fn valid_under_own_generations((tags, generations, entry): (Vec<Tag>, Vec<Generation>, Bytes)) {
-        let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
-        let Ok(Verdict::Valid { rows, stored, age, fresh_for, cost }) = judge(KEY, &entry, &tags, &labels, LARGEST) else {
-            panic!("not valid")
-        };
-        assert!(rows == ROWS && fresh_for == FACTS.fresh_for && cost == FACTS.cost && age < Duration::from_mins(1));
-        let head = head(&generations);
-        assert_eq!(entry[ALL_GENERATION.start..][..head.len()], head);
-        assert_eq!(entry[ALL_GENERATION.start + head.len()..][..8], stored, "what a lease compares");
-        assert_eq!(super::stored(&entry, tags.len()), Some(stored));
-        if entry[4] == 0 {
-            assert_eq!(&entry[super::rows(&entry, ROWS.len())], ROWS);
-        }
-        for index in 0..3 {
-            for other in [Label::Absent, Label::Fenced, Label::Standing(Generation::fresh(ServerIdentity::default()))] {
-                let mut changed = labels.clone();
-                changed[index] = other;
-                assert_eq!(judge(KEY, &entry, &tags, &changed, LARGEST), Ok(Verdict::Dead), "tag {index} {other:?}");
-            }
-        }
-        let renamed = vec![Tag::all(), Tag::table("users"), Tag::table("items")];
-        assert_eq!(judge(KEY, &entry, &renamed, &labels, LARGEST), Ok(Verdict::Dead));
-        assert_eq!(judge(KEY, &entry, &tags[..2], &labels[..2], LARGEST), Ok(Verdict::Dead));
-        let too_large = matches!(judge(KEY, &entry, &tags, &labels, ROWS.len() - 1), Ok(Verdict::TooLarge));
-        assert_eq!(too_large, entry[4] != 0, "only what would have to be made larger");
-        assert_eq!(judge("sql:users:data:01", &entry, &tags, &labels, LARGEST), Err(Malformed("key")));
-        assert_eq!(entry[ALL_GENERATION], generations[0].0);
-        assert_eq!(entry[TABLE_GENERATION], generations[1].0);
-    }
-
-    #[test]
-    fn mutated_bytes_never_panic_and_cut_ones_never_pass() {
-        for sample in samples() {
-            mutated(sample);
-        }
-    }
-
-    fn mutated((tags, generations, entry): (Vec<Tag>, Vec<Generation>, Bytes)) {
-        let labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
-        for length in 0..entry.len() {
-            assert!(judge(KEY, &entry.slice(..length), &tags, &labels, LARGEST).is_err(), "cut to {length}");
-        }
-        let mut rng = StdRng::seed_from_u64(1);
-        for _ in 0..20_000 {
-            let mut bytes = entry.to_vec();
-            for _ in 0..rng.random_range(1..4) {
-                let at = rng.random_range(0..bytes.len());
-                bytes[at] = rng.random();
-            }
-            if bytes == *entry {
-                continue;
-            }
-            assert!(judge(KEY, &bytes.clone().into(), &tags, &labels, LARGEST).is_err(), "the sum tells");
-            // As somebody may write it who knows the sum.
-            bytes.truncate(bytes.len() - 8);
-            seal(&mut bytes);
-            if let Ok(Verdict::Valid { rows, .. }) = judge(KEY, &bytes.into(), &tags, &labels, LARGEST) {
-                assert!(rows.len() <= LARGEST);
-            }
-        }
     }
 }

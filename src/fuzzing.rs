@@ -9,7 +9,7 @@ pub use replays::Replays;
 use crate::analysis::body::{self, Language};
 use crate::analysis::{Analysis, Dialect, Session, Writes, analyse, query};
 use crate::catalog::{Catalog, Code, Does, Effect, Ops, Reach, Reads, Relation, Routine};
-use crate::entry::{self, Facts, Payload};
+use crate::entry::{self, Cipher, Facts, Payload};
 use crate::store::Label;
 use crate::tag::{Generation, Tag};
 use bytes::Bytes;
@@ -69,20 +69,21 @@ pub fn check_stored(bytes: &[u8]) {
     // All zeros: what a fuzzer finds first.
     let label = Label::Standing(Generation([0; Generation::LEN]));
     let largest = 1 << 16;
-    for tables in 1..3 {
+    let cipher = Cipher::new(&[[7; 32]]).ok();
+    for (tables, cipher) in [(1, None), (2, None), (1, cipher.as_ref()), (2, cipher.as_ref())] {
         let tags: Vec<Tag> = [Tag::all()].into_iter().chain(["a", "b"].map(Tag::table).into_iter().take(tables)).collect();
         let labels = vec![label; tags.len()];
-        let _ = entry::judge("k", &bytes, &tags, &labels, largest);
+        let _ = entry::judge("k", &bytes, &tags, &labels, largest, cipher);
         // As somebody may write it who knows the sum.
         let mut sealed = bytes.to_vec();
         entry::seal(&mut sealed);
-        if let Ok(entry::Verdict::Valid { rows, .. }) = entry::judge("k", &sealed.into(), &tags, &labels, largest) {
+        if let Ok(entry::Verdict::Valid { rows, .. }) = entry::judge("k", &sealed.into(), &tags, &labels, largest, cipher) {
             assert!(bytes.ends_with(&rows) || bytes[4..8] != [0; 4] && rows.len() <= largest);
         }
         let generations = vec![Generation([0; Generation::LEN]); tags.len()];
         let facts = Facts { fresh_for: Duration::MAX, cost: Duration::ZERO };
-        let entry = entry::encode("k", &tags, &generations, facts, Payload::compressed(&bytes, 0));
-        let verdict = entry::judge("k", &entry, &tags, &labels, bytes.len());
+        let entry = entry::encode("k", &tags, &generations, facts, Payload::compressed(&bytes, 0), cipher);
+        let verdict = entry::judge("k", &entry, &tags, &labels, bytes.len(), cipher);
         assert!(matches!(verdict, Ok(entry::Verdict::Valid { rows, .. }) if rows == bytes), "what is compressed comes back");
     }
     #[cfg(feature = "sqlite")]
@@ -169,7 +170,7 @@ mod tests {
         let mut sealed = seed.clone();
         entry::seal(&mut sealed);
         let label = Label::Standing(Generation([0; Generation::LEN]));
-        let verdict = entry::judge("k", &sealed.into(), &[Tag::all(), Tag::table("a")], &[label; 2], 40);
+        let verdict = entry::judge("k", &sealed.into(), &[Tag::all(), Tag::table("a")], &[label; 2], 40, None);
         assert!(matches!(verdict, Ok(entry::Verdict::Valid { rows, .. }) if rows == vec![b'a'; 40]));
         let mut rng = StdRng::seed_from_u64(3);
         for _ in 0..5000 {

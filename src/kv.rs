@@ -41,8 +41,10 @@ use self::kept::Kept;
 use self::names::Names;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::entry::Cipher;
 use crate::error::Error;
-use crate::store::{StoreError, ValueStore};
+use crate::executor::Alive;
+use crate::store::{StoreError, TimeLeft, ValueStore};
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -103,15 +105,18 @@ pub(crate) struct State {
     /// How long values live of which nobody says otherwise.
     ttl: Duration,
     names: Names,
+    /// Columns of which nothing is kept, in lower case: nor are fields that are called so.
+    denied: Vec<String>,
     counts: Counts,
     kept: Kept,
+    /// Gone with the last clone.
+    alive: Alive,
 }
 
 /// How one clone stores.
 #[derive(Clone, Debug, Default)]
 struct How {
-    /// `Some(None)`: without end.
-    ttl: Option<Option<Duration>>,
+    ttl: Option<TimeLeft>,
     negative: Option<Duration>,
     format: Format,
 }
@@ -119,14 +124,19 @@ struct How {
 /// How long values live of which nobody says otherwise.
 const TTL: Duration = Duration::from_hours(1);
 
+/// How long a value that depends on tables lives which was to live without end.
+const LONGEST_TIED: Duration = Duration::from_hours(24);
+
 impl State {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, cipher: Option<Cipher>) -> Self {
         Self {
-            wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry },
+            wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry, cipher },
             ttl: config.policy.default.unwrap_or(TTL),
             names: Names::new(&config.prefix, config.max_key),
+            denied: config.policy.deny.columns().map(|(_, column)| column.to_owned()).collect(),
             counts: Counts::default(),
             kept: Kept::default(),
+            alive: Alive::default(),
         }
     }
 }
@@ -168,7 +178,7 @@ impl Cache {
     /// they live for a day.
     #[must_use = "a clone is returned"]
     pub fn time_to_live(&self, ttl: impl Into<Option<Duration>>) -> Self {
-        let ttl = ttl.into();
+        let ttl = TimeLeft::from(ttl.into());
         self.with(|how| how.ttl = Some(ttl))
     }
 
@@ -191,7 +201,9 @@ impl Cache {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Dependent::new(self.clone(), tables.into_iter().map(|table| table.as_ref().into()).collect())
+        // Dead values are not looked for, so each must have an end.
+        let cache = if self.ttl().is_none() { self.time_to_live(LONGEST_TIED) } else { self.clone() };
+        Dependent::new(cache, tables.into_iter().map(|table| table.as_ref().into()).collect())
     }
 
     /// The name of a key in the store, for those who use the store directly.
@@ -214,11 +226,17 @@ impl Cache {
     }
 
     fn ttl(&self) -> Option<Duration> {
-        self.how.ttl.unwrap_or(Some(self.inner.state.ttl))
+        self.how.ttl.map_or(Some(self.inner.state.ttl), TimeLeft::duration)
     }
 
     /// A value in this clone's format.
     fn write<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<Written, Error> {
+        let denied = &self.inner.state.denied;
+        if !denied.is_empty()
+            && let Some(field) = serde_json::to_value(value).ok().and_then(|value| denied_field(&value, denied))
+        {
+            return Err(Error::value(key, format!("has a field {field:?}, which is not to be kept")));
+        }
         let written = match self.how.format {
             Format::Json => serde_json::to_vec(value).map_err(|error| Error::value(key, format!("can't be written as JSON: {error}")))?,
             #[cfg(feature = "msgpack")]
@@ -236,6 +254,18 @@ impl Cache {
             return Err(Error::value(key, reason));
         }
         Ok(value)
+    }
+}
+
+/// The first field, however deep, that is called like one of these.
+fn denied_field(value: &serde_json::Value, denied: &[String]) -> Option<String> {
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            let is_denied = denied.iter().any(|denied| *denied == name.to_lowercase());
+            if is_denied { Some(name.clone()) } else { denied_field(value, denied) }
+        }),
+        serde_json::Value::Array(values) => values.iter().find_map(|value| denied_field(value, denied)),
+        _ => None,
     }
 }
 
@@ -275,8 +305,13 @@ impl Inner {
 
     /// The bytes at a name as what they say; nothing where they say nothing.
     fn unwrap(&self, name: &str, bytes: Bytes) -> Option<Stored> {
-        match self.state.wrapping.unwrap(bytes) {
-            Ok(stored) => Some(stored),
+        match self.state.wrapping.unwrap(name, bytes) {
+            Ok(stored) => {
+                if let Stored::Closed { .. } = stored {
+                    self.state.counts.undecryptable();
+                }
+                Some(stored)
+            }
             Err(malformed) => {
                 self.state.counts.malformed();
                 tracing::warn!(%name, what = malformed.0, "a value can't be read");
@@ -289,7 +324,7 @@ impl Inner {
     async fn valid(&self, name: &str, bytes: Bytes) -> Option<Written> {
         match self.unwrap(name, bytes)? {
             Stored::Value(value) => Some(value),
-            Stored::Claimed { .. } => None,
+            Stored::Claimed { .. } | Stored::Closed { .. } => None,
             Stored::Tied { value, tags, generations, .. } => {
                 let engine = self.engine.as_ref()?;
                 let stands = engine.stand(name, &tags, &generations).await;

@@ -1,5 +1,11 @@
 //! How long answers are kept, how large they may be, and how strictly writes are followed.
 
+mod deny;
+mod memory;
+
+pub(crate) use self::deny::Deny;
+pub use self::memory::{MemoryWatch, Pressure};
+
 use crate::analysis::{Analysis, Category, Dialect};
 use crate::tag::Tag;
 use std::collections::BTreeMap;
@@ -128,6 +134,8 @@ pub struct Policy {
     pub(crate) compression: Compression,
     pub(crate) unclear: UnclearWrites,
     pub(crate) admission: Admission,
+    /// What is never kept.
+    pub(crate) deny: Deny,
 }
 
 impl Default for Policy {
@@ -146,6 +154,7 @@ impl Default for Policy {
             compression: Compression::default(),
             unclear: UnclearWrites::default(),
             admission: Admission::default(),
+            deny: Deny::default(),
         }
     }
 }
@@ -163,6 +172,11 @@ impl Policy {
             };
             own.or(self.default).unwrap_or(Duration::from_secs(built_in))
         })
+    }
+
+    /// How long answers of the category data are kept.
+    pub(crate) fn ttl_of_data(&self) -> Duration {
+        self.data.or(self.default).unwrap_or(Duration::from_secs(300))
     }
 
     /// How long after that it may be served all the same while it is read anew: the comment in the text, else its category's time, else the default.

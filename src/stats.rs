@@ -41,6 +41,7 @@ reasons! {
     Volatile "reads a system column",
     Write "it writes",
     NotAQuery "is no query",
+    Denied "reads or shows what is not to be kept",
     Hint "a comment in the statement switches the cache off",
     RawSql "runs unprepared: rows of the text protocol are not kept",
     NotPersistent "is not to be kept prepared, as its replay would need",
@@ -55,6 +56,7 @@ reasons! {
     Distrusted "an invalidation could not be delivered yet",
     Store "the store failed",
     Open "the store kept failing and is left alone",
+    Memory "the store's memory is nearly full",
     Rows "the row cache failed its self-test",
     TextProtocol "rows of the text protocol",
     Columns "columns that can't be described exactly",
@@ -86,6 +88,7 @@ impl From<Bypass> for Reason {
             Bypass::Locking => Self::Locking,
             Bypass::Volatile => Self::Volatile,
             Bypass::Hint => Self::Hint,
+            Bypass::Denied => Self::Denied,
         }
     }
 }
@@ -126,6 +129,7 @@ pub(crate) struct Counters {
     pub(crate) store_errors: AtomicU64,
     pub(crate) replay_errors: AtomicU64,
     pub(crate) malformed: AtomicU64,
+    pub(crate) undecryptable: AtomicU64,
     pub(crate) undelivered: AtomicU64,
     pub(crate) breaker_opened: AtomicU64,
     pub(crate) refused_writes: AtomicU64,
@@ -153,6 +157,7 @@ impl Default for Counters {
             store_errors: AtomicU64::default(),
             replay_errors: AtomicU64::default(),
             malformed: AtomicU64::default(),
+            undecryptable: AtomicU64::default(),
             undelivered: AtomicU64::default(),
             breaker_opened: AtomicU64::default(),
             refused_writes: AtomicU64::default(),
@@ -221,6 +226,7 @@ impl Counters {
             store_errors: read(&self.store_errors),
             replay_errors: read(&self.replay_errors),
             malformed_entries: read(&self.malformed),
+            undecryptable_entries: read(&self.undecryptable),
             undelivered_invalidations: read(&self.undelivered),
             breaker_opened: read(&self.breaker_opened),
             refused_writes: read(&self.refused_writes),
@@ -245,6 +251,7 @@ impl Counters {
             &self.store_errors,
             &self.replay_errors,
             &self.malformed,
+            &self.undecryptable,
             &self.undelivered,
             &self.breaker_opened,
             &self.refused_writes,
@@ -298,6 +305,8 @@ pub struct Stats {
     pub replay_errors: u64,
     /// Entries whose bytes were not an entry; they were deleted.
     pub malformed_entries: u64,
+    /// Entries that none of the encryption keys opens, or that are encrypted where there is none, or not where there is one; they were left where they are.
+    pub undecryptable_entries: u64,
     /// Invalidations that could not be delivered at once and were kept.
     pub undelivered_invalidations: u64,
     /// Times that the breaker opened since the store kept failing.

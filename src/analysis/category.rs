@@ -43,5 +43,5 @@ pub(super) fn metadata(dialect: Dialect, statement: &Statement, catalog: &Catalo
         let text = statement.to_string().to_lowercase();
         known.contains(&text.as_str()) && !catalog.is_user_function("version") && !catalog.is_user_function("sqlite_version")
     };
-    found.then(|| Read { tables: [Tag::schema()].into(), category: Category::Metadata, secured: false })
+    found.then(|| Read { tables: [Tag::schema()].into(), category: Category::Metadata, secured: false, guarded: false })
 }

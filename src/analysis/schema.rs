@@ -24,7 +24,7 @@ pub(super) fn analyse(dialect: Dialect, tokens: &[TokenWithSpan], catalog: &Cata
 
 fn schema_read(tables: Vec<Tag>) -> Analysis {
     Analysis {
-        read: Ok(Read { tables: tables.into(), category: Category::Schema, secured: false }),
+        read: Ok(Read { tables: tables.into(), category: Category::Schema, secured: false, guarded: false }),
         ..Analysis::harmless(Bypass::NotAQuery)
     }
 }

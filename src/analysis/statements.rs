@@ -2,7 +2,7 @@
 
 use super::scan::is_word;
 use super::walk::Walk;
-use super::{Analysis, Bypass, Dialect, Session, Writes, category, tables, targets};
+use super::{Analysis, Bypass, Dialect, Session, Writes, category, columns, tables, targets};
 use crate::catalog::{Catalog, Closure, Code, Ops};
 use sqlparser::ast::{ContextModifier, CopySource, CopyTarget, CreateTable, Query, Set, Statement, UtilityOption, Visit};
 
@@ -191,7 +191,14 @@ impl Context<'_> {
             return written(walk.setting, closure);
         }
         let session = if walk.setting { Session::Changed } else { Session::Unchanged };
-        Analysis { session, ..Analysis::closed(closure, |closure| category::of(query, closure.only_schema)) }
+        let mut analysis = Analysis { session, ..Analysis::closed(closure, |closure| category::of(query, closure.only_schema)) };
+        if let Ok(read) = &mut analysis.read {
+            match columns::guarded(self.dialect, self.catalog, query, &read.tables, read.category) {
+                Ok(guarded) => read.guarded = guarded,
+                Err(what) => analysis.refuse(Bypass::Denied, what),
+            }
+        }
+        analysis
     }
 
     fn write(&self, statement: &impl Visit) -> Analysis {

@@ -5,7 +5,7 @@
 mod effects;
 mod privileges;
 
-use super::{Catalog, Code, Key, Reach, Reads, Relation, Routine};
+use super::{Catalog, Code, Key, Part, Reach, Reads, Relation, Routine};
 use crate::analysis::body::{self, Language};
 use crate::analysis::{Bypass, Dialect, analyse, query};
 use crate::tag::Tag;
@@ -21,6 +21,8 @@ const TABLES: &str = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_sch
 /// Names alone: asking for engines would open every table of the server.
 const ELSEWHERE: &str =
     "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE DATABASE() IS NULL OR TABLE_SCHEMA <> DATABASE()";
+
+const COLUMNS: &str = "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()";
 
 const VIEWS: &str = "SELECT TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE()";
 
@@ -169,6 +171,20 @@ pub fn origin(catalog: &Catalog, column: &MySqlColumn) -> Option<Result<Tag, Str
     let origin = column.origin();
     let table = &origin.table_column()?.table;
     catalog.dotted(table).map(|relation| Ok(relation.tag.clone()))
+}
+
+/// Adds the columns of tables and views.
+pub async fn add_columns(connection: &mut MySqlConnection, catalog: &mut Catalog) -> Result<(), Error> {
+    for row in sqlx::raw_sql(COLUMNS).fetch_all(connection).await? {
+        catalog.add_column(&string(&row, 0)?, &string(&row, 1)?, 0, string(&row, 2)?);
+    }
+    Ok(())
+}
+
+/// The name that the table has for it, whatever the statement calls it.
+pub fn part(column: &MySqlColumn) -> Option<Part> {
+    let origin = column.origin();
+    origin.table_column().map(|column| Part::Named(column.name.to_string())).filter(|part| *part != Part::Named(String::new()))
 }
 
 fn text(row: &MySqlRow, index: usize) -> Result<Option<String>, Error> {

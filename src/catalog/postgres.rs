@@ -5,7 +5,7 @@
 mod effects;
 mod routines;
 
-use super::{Catalog, Code, Key, Reach, Reads, Relation};
+use super::{Catalog, Code, Key, Part, Reach, Reads, Relation};
 use crate::analysis::{Dialect, query};
 use crate::tag::Tag;
 use sqlx::postgres::{PgColumn, PgConnection, PgRow};
@@ -43,6 +43,12 @@ const POLICIES: &str = "
     SELECT y.polrelid::pg_catalog.text, coalesce(pg_catalog.pg_get_expr(y.polqual, y.polrelid), 'true'),
            coalesce(pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid), 'true')
     FROM pg_catalog.pg_policy y";
+
+const COLUMNS: &str = "
+    SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, a.attnum::pg_catalog.text, a.attname::pg_catalog.text
+    FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
 /// The views of `information_schema` that depend on the schema and the role alone; the others show sequences, statistics or grants.
 const SCHEMA_VIEWS: [&str; 8] = [
@@ -90,10 +96,11 @@ pub async fn load(connection: &mut PgConnection) -> Result<Catalog, Error> {
     let queries = queries(connection, &catalog).await?;
     effects::load(connection, &mut catalog, &queries, &calls).await?;
     for (key, code) in queries {
-        if let Some(relation) = catalog.relation_mut(&key)
-            && matches!(relation.reads, Reads::View(_) | Reads::Secured(_))
-        {
-            relation.reads = if matches!(relation.reads, Reads::View(_)) { Reads::View(code) } else { Reads::Secured(code) };
+        match catalog.relation_mut(&key) {
+            Some(Relation { reads: Reads::View(query) | Reads::Secured(query), .. }) => *query = code,
+            // A materialized one, however it reads.
+            Some(_) => catalog.add_copy(key, code),
+            None => {}
         }
     }
     Ok(catalog)
@@ -134,6 +141,20 @@ async fn queries(connection: &mut PgConnection, catalog: &Catalog) -> Result<Has
 pub fn origin(catalog: &Catalog, column: &PgColumn) -> Option<Result<Tag, String>> {
     let oid = column.relation_id()?.0;
     (oid != 0).then(|| catalog.by_oid(oid).map(|relation| relation.tag.clone()).ok_or_else(|| format!("relation {oid}")))
+}
+
+/// Adds the columns of tables and views.
+pub async fn add_columns(connection: &mut PgConnection, catalog: &mut Catalog) -> Result<(), Error> {
+    for row in sqlx::raw_sql(COLUMNS).fetch_all(connection).await? {
+        // What is no number is no column's that a result could tell of.
+        catalog.add_column(&text(&row, 0)?, &text(&row, 1)?, text(&row, 2)?.parse().unwrap_or_default(), text(&row, 3)?);
+    }
+    Ok(())
+}
+
+/// A whole row's number is 0, and those of system columns are below.
+pub fn part(column: &PgColumn) -> Option<Part> {
+    column.relation_attribute_no().filter(|number| *number > 0).map(|number| Part::Numbered(number.into()))
 }
 
 fn relation(schema: &str, name: &str, reads: &str, writes: &str) -> Relation {

@@ -1,6 +1,6 @@
 //! SQLite's catalog.
 
-use super::{Catalog, Code, Does, Effect, Key, Ops, Reach, Reads, Relation};
+use super::{Catalog, Code, Does, Effect, Key, Ops, Part, Reach, Reads, Relation};
 use crate::analysis::body::{self, Language};
 use crate::analysis::{Dialect, query};
 use crate::tag::Tag;
@@ -30,6 +30,13 @@ const PRIMARY_KEYS: &str = "
 const COMPUTED: &str = "
     SELECT DISTINCT t.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name, t.schema) AS c
     WHERE t.schema = 'main' AND t.type = 'table' AND c.hidden IN (2, 3)";
+
+const COLUMNS: &str = "
+    SELECT t.schema, t.name, c.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name, t.schema) AS c WHERE t.type <> 'view'";
+
+const VIEWS: &str = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'view'";
+
+const COLUMNS_OF_A_VIEW: &str = "SELECT name FROM pragma_table_xinfo(?, 'main')";
 
 const FUNCTIONS: &str = "SELECT DISTINCT name FROM pragma_function_list WHERE NOT builtin";
 
@@ -149,6 +156,31 @@ pub fn origin(catalog: &Catalog, column: &SqliteColumn) -> Option<Result<Tag, St
         (Some(relation), None) | (None, Some(relation)) => Some(Ok(relation.tag.clone())),
         (None, None) => Some(Err(table.to_string())),
     }
+}
+
+/// Adds the columns of tables and views.
+pub async fn add_columns(connection: &mut SqliteConnection, catalog: &mut Catalog) -> Result<(), Error> {
+    for row in sqlx::raw_sql(COLUMNS).fetch_all(&mut *connection).await? {
+        catalog.add_column(&text(&row, 0)?, &text(&row, 1)?, 0, text(&row, 2)?);
+    }
+    for view in strings(connection, VIEWS).await? {
+        match sqlx::query(COLUMNS_OF_A_VIEW).bind(&view).persistent(false).fetch_all(&mut *connection).await {
+            Ok(rows) => {
+                for row in rows {
+                    catalog.add_column("main", &view, 0, text(&row, 0)?);
+                }
+            }
+            // A view of what is no longer there, which nobody can read.
+            Err(Error::Database(error)) if error.code().as_deref() == Some("1") => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The name that the table has for it, whatever the statement calls it.
+pub fn part(column: &SqliteColumn) -> Option<Part> {
+    column.origin().table_column().map(|column| Part::Named(column.name.to_string()))
 }
 
 fn relation(schema: &str, name: &str, kind: &str) -> Relation {

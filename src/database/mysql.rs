@@ -2,7 +2,7 @@ mod fingerprint;
 
 use super::{Backend, Identity, Request, Running, Steps, Watching, distinct};
 use crate::analysis::Dialect;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Part};
 use crate::tag::Tag;
 use futures_core::future::BoxFuture;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
@@ -47,6 +47,14 @@ impl Backend for MySql {
 
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<Tag, String>> {
         crate::catalog::mysql::origin(catalog, column)
+    }
+
+    fn add_columns<'c>(connection: &'c mut Self::Connection, catalog: &'c mut Catalog) -> BoxFuture<'c, Result<(), Error>> {
+        Box::pin(crate::catalog::mysql::add_columns(connection, catalog))
+    }
+
+    fn part(column: &Self::Column) -> Option<Part> {
+        crate::catalog::mysql::part(column)
     }
 }
 

@@ -3,7 +3,7 @@ mod watch;
 
 use super::{Backend, Identity, Request, Running, Steps, Watching, distinct};
 use crate::analysis::Dialect;
-use crate::catalog::{Catalog, Key};
+use crate::catalog::{Catalog, Key, Part};
 use crate::tag::Tag;
 use futures_core::future::BoxFuture;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -43,6 +43,14 @@ impl Backend for Postgres {
 
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<Tag, String>> {
         crate::catalog::postgres::origin(catalog, column)
+    }
+
+    fn add_columns<'c>(connection: &'c mut Self::Connection, catalog: &'c mut Catalog) -> BoxFuture<'c, Result<(), Error>> {
+        Box::pin(crate::catalog::postgres::add_columns(connection, catalog))
+    }
+
+    fn part(column: &Self::Column) -> Option<Part> {
+        crate::catalog::postgres::part(column)
     }
 }
 

@@ -4,7 +4,7 @@ mod watch;
 
 use super::{Backend, Identity, Request, Running, Steps, Watching, distinct};
 use crate::analysis::Dialect;
-use crate::catalog::{Catalog, Key};
+use crate::catalog::{Catalog, Key, Part};
 use crate::tag::Tag;
 use futures_core::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -49,6 +49,14 @@ impl Backend for Sqlite {
 
     fn origin(catalog: &Catalog, column: &Self::Column) -> Option<Result<Tag, String>> {
         crate::catalog::sqlite::origin(catalog, column)
+    }
+
+    fn add_columns<'c>(connection: &'c mut Self::Connection, catalog: &'c mut Catalog) -> BoxFuture<'c, Result<(), Error>> {
+        Box::pin(crate::catalog::sqlite::add_columns(connection, catalog))
+    }
+
+    fn part(column: &Self::Column) -> Option<Part> {
+        crate::catalog::sqlite::part(column)
     }
 }
 

@@ -335,6 +335,7 @@ mod tests {
                 fence_bound: Duration::from_secs(10),
                 without: None,
                 compression: crate::policy::Compression::Never,
+                cipher: None,
                 max_entry: 0,
             };
             let store = Arc::new(MemoryStore::new(keyspace.clone(), 1 << 20));

@@ -1,8 +1,9 @@
 //! The protocol for values that depend on tables, and for whoever reads what belongs at a plain key.
 
-use super::{Boarded, Engine, Found, Permit};
+use super::{Boarded, Engine, Following, Found, Permit};
+use crate::entry::Cipher;
 use crate::stats::Reason;
-use crate::store::{Claim, Label, StoreError, Whereabouts};
+use crate::store::{Claim, Label, Purpose, Sight, StoreError, Whereabouts};
 use crate::tag::{Generation, Tag};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ impl Engine {
             self.deliver_on();
             return Ok(false);
         }
-        if let Some(sight) = self.sight(tags).filter(|sight| sight.holds()) {
+        if let Some(sight) = self.sight(tags).filter(Sight::holds) {
             return Ok(sight.generations() == generations);
         }
         let labels = self.store.look_up(name, tags).await?.labels;
@@ -37,20 +38,34 @@ impl Engine {
     /// Joins whoever reads under this claim and saw the same generations, or opens the flight. Nobody who came after the key was deleted finds that claim there, so nobody joins a
     /// read that began before.
     pub(crate) fn board_claimed(self: &Arc<Self>, name: &str, claim: [u8; 16], seen: &[Generation]) -> Boarded {
-        let mut generation = [0; Generation::LEN];
-        generation[..claim.len()].copy_from_slice(&claim);
-        let generations = [Generation(generation)].iter().chain(seen).copied().collect();
-        self.board(name, &Permit { generations, except: None }, Duration::MAX)
+        self.board(name, &Permit { generations: under_claim(claim, seen), except: None }, Duration::MAX)
+    }
+
+    /// The same, for whoever only joins.
+    pub(crate) fn join_claimed(&self, name: &str, claim: [u8; 16], seen: &[Generation]) -> Option<Following> {
+        self.join(name, &under_claim(claim, seen))
     }
 
     pub(crate) fn whereabouts(&self) -> Whereabouts {
         self.store.whereabouts()
     }
 
+    /// What goes to the store is encrypted by, if it is.
+    pub(crate) fn cipher(&self) -> Option<Cipher> {
+        self.rules.cipher.clone()
+    }
+
     /// Counts and logs an operation of a plain value that failed.
     pub(crate) fn value_failed(&self, operation: &'static str, error: &StoreError) {
         self.failed(operation, error);
     }
+}
+
+/// What names a flight under this claim.
+fn under_claim(claim: [u8; 16], seen: &[Generation]) -> Vec<Generation> {
+    let mut generation = [0; Generation::LEN];
+    generation[..claim.len()].copy_from_slice(&claim);
+    [Generation(generation)].iter().chain(seen).copied().collect()
 }
 
 /// The generations that these labels are, if all of them stand.
@@ -65,7 +80,7 @@ pub(crate) fn stand(labels: &[Label], generations: &[Generation]) -> bool {
 
 impl Claim {
     /// A claim of a fresh name.
-    pub(crate) fn fresh(purpose: crate::store::Purpose) -> Self {
+    pub(crate) fn fresh(purpose: Purpose) -> Self {
         Self { id: rand::random(), purpose }
     }
 }

@@ -37,7 +37,7 @@ impl<DB: Backend> Tables for Catalogued<DB> {
                     .map(|_| Arc::clone(&plan))
                     .map_err(|bypass| format!("{table}: {}", crate::stats::Reason::from(*bypass)))
             });
-            let plan = plans.reduce(|first, second| first.or(second)).unwrap_or_else(|| Err(format!("{table}: no name")))?;
+            let plan = plans.reduce(Result::or).unwrap_or_else(|| Err(format!("{table}: no name")))?;
             match understood {
                 Some(understood) if understood.version != plan.version => return Err("the catalog is being read anew".to_owned()),
                 _ => understood = Some(Understood { epoch: plan.epoch, version: plan.version }),

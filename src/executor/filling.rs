@@ -9,11 +9,11 @@ use crate::database::{Backend, Request, Step};
 use crate::engine::{Engine, Permit};
 use crate::entry::Facts;
 use crate::rows::{Recording, RowCodec};
-use crate::stats::{Reason, count};
+use crate::stats::Reason;
 use bytes::Bytes;
 use either::Either;
 use futures_util::TryStreamExt;
-use sqlx::{Connection, Error, Row, SqlStr};
+use sqlx::{Column, Connection, Error, Row, SqlStr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl<DB: Backend> Filling<DB> {
     fn push(&mut self, row: &DB::Row) {
         let Some(open) = self.open.as_mut().filter(|open| !open.astray) else { return };
         if let Err(reason) = open.push(row) {
-            open.miss.executor.shared.counters.not_stored(reason);
+            open.miss.executor.note_not_stored(reason);
             open.miss.plan.experience.note_kept(false);
             if reason == Reason::Origin {
                 open.astray = true;
@@ -191,12 +191,12 @@ impl<DB: Backend> Filling<DB> {
             return Finished::Unkept;
         }
         if !open.complete {
-            shared.counters.not_stored(Reason::Unfinished);
+            open.miss.executor.note_not_stored(Reason::Unfinished);
             return Finished::Refused;
         }
         // What the statement means may have changed while the database answered: by a reload, a temporary table, a changed session.
         if !open.miss.still_holds(sql) {
-            shared.counters.not_stored(Reason::Session);
+            open.miss.executor.note_not_stored(Reason::Session);
             return Finished::Refused;
         }
         let Open { miss, recording, .. } = open;
@@ -208,7 +208,7 @@ impl<DB: Backend> Filling<DB> {
             }
             Err(unreplayable) => {
                 miss.plan.experience.note_kept(false);
-                shared.counters.not_stored(unreplayable.into());
+                miss.executor.note_not_stored(unreplayable.into());
                 Finished::Unkept
             }
         }
@@ -219,7 +219,7 @@ impl<DB: Backend> Filling<DB> {
 impl<DB: Backend> Drop for Filling<DB> {
     fn drop(&mut self) {
         if let Some(open) = self.open.as_ref().filter(|open| !open.astray) {
-            open.miss.executor.shared.counters.not_stored(Reason::Unfinished);
+            open.miss.executor.note_not_stored(Reason::Unfinished);
         }
     }
 }
@@ -261,11 +261,11 @@ impl<DB: Backend> Kept<DB> {
         let shared = &miss.executor.shared;
         let facts = Facts { fresh_for: shared.policy.jittered(miss.ttl), cost };
         match miss.engine.fill(&miss.key, &miss.plan.reads, &miss.permit, facts, &rows, miss.stale).await {
-            Some(answered) => {
-                count(&miss.plan.counters.fills);
+            Ok(answered) => {
+                miss.executor.note_filled(&miss.plan.counters.fills);
                 shared.shelve(&miss.engine, &miss.plan, miss.question, answered);
             }
-            None => shared.counters.not_stored(Reason::Store),
+            Err(reason) => miss.executor.note_not_stored(reason),
         }
     }
 }
@@ -273,10 +273,35 @@ impl<DB: Backend> Kept<DB> {
 impl<DB: Backend> Open<DB> {
     fn push(&mut self, row: &DB::Row) -> Result<(), Reason> {
         if !self.checked {
+            self.check_denied(row)?;
             self.check_origins(row)?;
             self.checked = true;
         }
         self.recording.push(row).map_err(Reason::from)
+    }
+
+    /// Nothing is kept that shows what must not be. Where a table with such columns was read, each column has to tell that it is another one.
+    fn check_denied(&self, row: &DB::Row) -> Result<(), Reason> {
+        let schema = self.miss.executor.shared.schema.load();
+        let denied = schema.catalog.denied();
+        if denied.is_empty() {
+            return Ok(());
+        }
+        let Plan { analysis, reads, .. } = &*self.miss.plan;
+        let guarded = analysis.read.as_ref().is_ok_and(|read| read.guarded);
+        for column in row.columns() {
+            let label = column.name().to_lowercase();
+            let named = denied.is_label(&label)
+                || guarded && reads.iter().filter_map(|tag| denied.columns_of(tag)).any(|columns| columns.contains(&label));
+            let may_be_shown = match (DB::origin(&schema.catalog, column), DB::part(column)) {
+                (Some(Ok(tag)), Some(part)) => denied.may_show(&tag, &part),
+                _ => !guarded,
+            };
+            if named || !may_be_shown {
+                return Err(Reason::Denied);
+            }
+        }
+        Ok(())
     }
 
     /// The columns tell which tables they come from: one that the analysis did not name means that the analysis is wrong.

@@ -131,7 +131,7 @@ impl<DB: Backend> Shared<DB> {
             self.forget_former_schema().await;
         }
         let edition = self.edition_of_now(&mut *connection).await;
-        let catalog = DB::catalog(connection).await?;
+        let catalog = self.read_catalog(connection).await?;
         self.use_catalog(catalog, edition);
         Ok(())
     }

@@ -163,9 +163,22 @@ impl Schema {
 pub(crate) struct Loading {
     pub(super) one: tokio::sync::Mutex<()>,
     last: Mutex<Option<Instant>>,
+    /// Names of the settings of which it was said that the catalog does not know them.
+    said: Mutex<BTreeSet<String>>,
 }
 
 impl Loading {
+    /// Says, once each, which names of what must not be kept mean nothing: whoever wrote them relies on them.
+    fn say_unknown(&self, catalog: &Catalog) {
+        // Without relations it could not be read, as a rule.
+        if catalog.len() > 0 {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            for name in catalog.denied().unknown().iter().filter(|name| said.insert((*name).clone())) {
+                tracing::warn!(%name, "nothing in the catalog has this name, of which nothing is to be kept: is it spelt as the database spells it?");
+            }
+        }
+    }
+
     /// Whether `pause` has gone by since it was last due.
     fn due(&self, pause: Duration) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -318,7 +331,7 @@ impl<DB: Backend> Shared<DB> {
         // One at a time: an older catalog must not replace a newer one.
         let _one = self.loading.one.lock().await;
         let edition = self.edition(connection).await;
-        let loaded = DB::catalog(connection).await;
+        let loaded = self.read_catalog(connection).await;
         self.use_loaded(loaded, edition);
     }
 
@@ -327,7 +340,7 @@ impl<DB: Backend> Shared<DB> {
         let _one = self.loading.one.lock().await;
         if self.is_version(version) {
             let edition = self.edition(connection).await;
-            match DB::catalog(connection).await {
+            match self.read_catalog(connection).await {
                 Ok(catalog) => self.use_catalog(catalog, edition),
                 Err(error) => {
                     tracing::warn!(%error, "somebody changed the schema, and the catalog can't be read");
@@ -346,6 +359,15 @@ impl<DB: Backend> Shared<DB> {
             Some(Label::Absent) => true,
             Some(Label::Fenced) | None => false,
         }
+    }
+
+    /// The database's catalog; with its columns, where some of them must not be kept.
+    pub(super) async fn read_catalog(&self, connection: &mut DB::Connection) -> Result<Catalog, sqlx::Error> {
+        let mut catalog = DB::catalog(connection).await?;
+        if !self.policy.deny.columns.is_empty() {
+            DB::add_columns(connection, &mut catalog).await?;
+        }
+        Ok(catalog)
     }
 
     fn use_loaded(&self, loaded: Result<Catalog, sqlx::Error>, edition: Edition) {
@@ -368,6 +390,10 @@ impl<DB: Backend> Shared<DB> {
         }
         if !self.closure {
             catalog.open();
+        }
+        if !self.policy.deny.is_empty() {
+            catalog.deny(&self.policy.deny);
+            self.loading.say_unknown(&catalog);
         }
         self.schema.store(Arc::new(Schema::new(DB::DIALECT, catalog, edition)));
     }
@@ -400,7 +426,7 @@ impl<DB: Backend> Shared<DB> {
         self.replays.store(replays, Relaxed);
         engine.set_database(&key::database(&identity));
         let edition = self.edition_of_now(connection).await;
-        self.use_catalog(DB::catalog(connection).await?, edition);
+        self.use_catalog(self.read_catalog(connection).await?, edition);
         let _ = self.prefix.set(key::prefix(&identity));
         Ok(())
     }

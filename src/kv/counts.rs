@@ -21,6 +21,10 @@ macro_rules! counts {
                 self.$name.fetch_add(1, Relaxed);
             })*
 
+            pub(super) fn set_many(&self, values: u64) {
+                self.sets.fetch_add(values, Relaxed);
+            }
+
             pub(super) fn snapshot(&self) -> CacheStats {
                 CacheStats { $($name: self.$name.load(Relaxed),)* }
             }
@@ -47,6 +51,8 @@ counts! {
     deletes delete,
     /// Operations that the store failed.
     store_errors failed,
+    /// Values that are not encrypted by a known key, or, with keys, not encrypted at all.
+    undecryptable undecryptable,
     /// Values that could not be read, or not as what they were asked for.
     malformed malformed,
 }

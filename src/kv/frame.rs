@@ -13,15 +13,19 @@
 //!          the value
 //! last 8   XXH3 of all that
 //! ```
+//!
+//! An encrypted value is bound to its name and to all that stands in front of it. Whoever has keys believes nothing that is not encrypted, but for whole numbers: sums that Redis adds up
+//! can't be.
 
-use crate::entry::{self, Cursor, Malformed, Payload};
+use crate::entry::{self, Cipher, Cursor, Malformed, Payload};
 use crate::policy::Compression;
 use crate::store::Whereabouts;
-use crate::store::values::{ID_AT, VALUE_MAGIC, frame_of};
+use crate::store::values::{ID_AT, VALUE_MAGIC, frame_of, is_claim};
 use crate::tag::{Generation, Tag};
 use bytes::Bytes;
 
 const COMPRESSED: u8 = 1;
+const ENCRYPTED: u8 = 2;
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub enum Format {
     /// JSON, which every program reads.
     #[default]
     Json,
-    /// MessagePack with the names of fields: about two thirds of JSON's size, and as ready for fields that come and go.
+    /// `MessagePack` with the names of fields: about two thirds of JSON's size, and as ready for fields that come and go.
     #[cfg(feature = "msgpack")]
     MessagePack,
 }
@@ -91,6 +95,8 @@ pub(super) struct Wrapping {
     pub(super) compression: Compression,
     /// Bytes of the largest value.
     pub(super) largest: usize,
+    /// None where values stay in this process.
+    pub(super) cipher: Option<Cipher>,
 }
 
 /// What stands at a key.
@@ -104,6 +110,10 @@ pub(super) enum Stored {
         generations: Vec<Generation>,
         id: [u8; 16],
     },
+    /// A value, of this name, that is not encrypted by a known key, or, with keys, not encrypted at all.
+    Closed {
+        id: Option<[u8; 16]>,
+    },
     /// Somebody reads, or writes, what belongs there.
     Claimed {
         kind: u8,
@@ -111,16 +121,28 @@ pub(super) enum Stored {
     },
 }
 
+impl Written {
+    /// Whether it is written as what says that there is no value.
+    pub(super) fn is_null(&self) -> bool {
+        match self.form {
+            Form::Json => &self.bytes[..] == b"null",
+            #[cfg(feature = "msgpack")]
+            Form::MessagePack => &self.bytes[..] == b"\xc0",
+            Form::Bytes => false,
+        }
+    }
+}
+
 impl Wrapping {
-    pub(super) fn wrap(&self, whereabouts: Whereabouts, value: &Written, tied: Tied<'_>) -> Bytes {
+    pub(super) fn wrap(&self, whereabouts: Whereabouts, name: &str, value: &Written, tied: Tied<'_>) -> Bytes {
         let payload = Payload::bound_for(whereabouts, self.compression, &value.bytes);
-        if tied.is_none() && !payload.is_compressed() && value.form == Form::Json {
+        if tied.is_none() && !payload.is_compressed() && value.form == Form::Json && self.cipher.is_none() {
             return value.bytes.clone();
         }
         let (tags, generations) = tied.unwrap_or_default();
         let mut frame = Vec::with_capacity(64 + tags.len() * 48 + payload.len());
         frame.extend_from_slice(VALUE_MAGIC);
-        let flags = if payload.is_compressed() { COMPRESSED } else { 0 };
+        let flags = if payload.is_compressed() { COMPRESSED } else { 0 } | if self.cipher.is_some() { ENCRYPTED } else { 0 };
         frame.extend_from_slice(&[0, value.form.byte(), flags, 0]);
         frame.extend_from_slice(&rand::random::<[u8; 16]>());
         frame.extend_from_slice(&u16::try_from(tags.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -129,25 +151,36 @@ impl Wrapping {
             frame.extend_from_slice(tag.as_str().as_bytes());
             frame.extend_from_slice(&generation.0);
         }
-        frame.extend_from_slice(payload.as_bytes());
+        match &self.cipher {
+            None => frame.extend_from_slice(payload.as_bytes()),
+            Some(cipher) => {
+                let sealed = cipher.seal(&[name.as_bytes(), &frame], payload.as_bytes());
+                frame.extend_from_slice(&sealed);
+            }
+        }
         entry::seal(&mut frame);
         frame.into()
     }
 
     /// What these bytes say. Every length is checked against what is there.
-    pub(super) fn unwrap(&self, bytes: Bytes) -> Result<Stored, Malformed> {
+    pub(super) fn unwrap(&self, name: &str, bytes: Bytes) -> Result<Stored, Malformed> {
         let Some((kind, id)) = frame_of(&bytes) else {
             if bytes.starts_with(VALUE_MAGIC) {
                 return Err(Malformed("cut short"));
             }
-            return Ok(Stored::Value(Written { form: Form::Json, bytes }));
+            return Ok(if self.cipher.is_some() && !is_number(&bytes) {
+                Stored::Closed { id: None }
+            } else {
+                Stored::Value(Written { form: Form::Json, bytes })
+            });
         };
         if kind != 0 {
-            return Ok(Stored::Claimed { kind, id });
+            // Byte for byte as the stores' scripts take it: what they don't know, nobody would ever settle.
+            return if is_claim(&bytes) { Ok(Stored::Claimed { kind, id }) } else { Err(Malformed("claim")) };
         }
         let frame = entry::intact(&bytes)?;
         let (form, flags) = (Form::of(frame[5]).ok_or(Malformed("form"))?, frame[6]);
-        if flags & !COMPRESSED != 0 || frame[7] != 0 {
+        if flags & !(COMPRESSED | ENCRYPTED) != 0 || frame[7] != 0 {
             return Err(Malformed("flags"));
         }
         let mut cursor = Cursor::at(&frame, ID_AT + id.len());
@@ -159,11 +192,23 @@ impl Wrapping {
             tags.push(Tag::of_text(text));
             generations.push(Generation(cursor.array()?));
         }
-        let bytes = frame.slice(cursor.position()..);
+        let at = cursor.position();
+        let opened = match (&self.cipher, flags & ENCRYPTED != 0) {
+            (None, false) => Some(frame.slice(at..)),
+            (Some(cipher), true) => cipher.open(&[name.as_bytes(), &frame[..at]], &frame[at..]).map(Bytes::from),
+            _ => None,
+        };
+        let Some(bytes) = opened else { return Ok(Stored::Closed { id: Some(id) }) };
         let bytes = if flags & COMPRESSED == 0 { Some(bytes) } else { entry::decompress(bytes, self.largest)? };
         let value = Written { form, bytes: bytes.ok_or(Malformed("more bytes than a value may have"))? };
         Ok(if tags.is_empty() { Stored::Value(value) } else { Stored::Tied { value, tags, generations, id } })
     }
+}
+
+/// Whether it is a whole number, as Redis writes them.
+fn is_number(bytes: &[u8]) -> bool {
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    (1..=19).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
 }
 
 #[cfg(test)]
@@ -171,14 +216,14 @@ mod tests {
     use super::*;
     use crate::tag::ServerIdentity;
 
-    const WRAPPING: Wrapping = Wrapping { compression: Compression::From(64), largest: 10_000 };
+    const WRAPPING: Wrapping = Wrapping { compression: Compression::From(64), largest: 10_000, cipher: None };
 
     fn json(text: &str) -> Written {
         Written { form: Form::Json, bytes: Bytes::copy_from_slice(text.as_bytes()) }
     }
 
     fn wrapped(value: &Written, tied: Tied<'_>) -> Bytes {
-        WRAPPING.wrap(Whereabouts::Network, value, tied)
+        WRAPPING.wrap(Whereabouts::Network, "kv:key", value, tied)
     }
 
     #[test]
@@ -188,10 +233,10 @@ mod tests {
         assert!(wrapped(&long, None).len() < 200);
         let bytes = Written { form: Form::Bytes, bytes: Bytes::from_static(b"SQV1 is how it begins") };
         for value in [json("[1,2]"), long, bytes] {
-            assert_eq!(WRAPPING.unwrap(wrapped(&value, None)).unwrap(), Stored::Value(value.clone()));
+            assert_eq!(WRAPPING.unwrap("kv:key", wrapped(&value, None)).unwrap(), Stored::Value(value.clone()));
             let tags = [Tag::all(), Tag::table("users"), Tag::schema()];
             let generations = [(); 3].map(|()| Generation::fresh(ServerIdentity::default()));
-            let tied = WRAPPING.unwrap(wrapped(&value, Some((&tags, &generations)))).unwrap();
+            let tied = WRAPPING.unwrap("kv:key", wrapped(&value, Some((&tags, &generations)))).unwrap();
             let Stored::Tied { value: read, tags: read_tags, generations: read_generations, .. } = tied else { panic!("{tied:?}") };
             assert_eq!((read, read_tags, read_generations), (value, tags.to_vec(), generations.to_vec()));
         }
@@ -203,14 +248,14 @@ mod tests {
         let generations = [(); 3].map(|()| Generation::fresh(ServerIdentity::default()));
         let frame = wrapped(&json(&format!("{:?}", "x".repeat(1000))), Some((&tags, &generations)));
         for length in 0..frame.len() {
-            let cut = WRAPPING.unwrap(frame.slice(..length));
+            let cut = WRAPPING.unwrap("kv:key", frame.slice(..length));
             // Shorter than the magic it may be anything, such as JSON that can't be read.
             assert!(cut.is_err() || length < 4, "{length}: {cut:?}");
         }
         for at in 4..frame.len() {
             let mut changed = frame.to_vec();
             changed[at] ^= 0x55;
-            let changed = WRAPPING.unwrap(changed.into());
+            let changed = WRAPPING.unwrap("kv:key", changed.into());
             assert!(matches!(changed, Err(_) | Ok(Stored::Claimed { .. })), "{at}: {changed:?}");
         }
     }
@@ -218,6 +263,26 @@ mod tests {
     #[test]
     fn a_bomb_takes_no_memory() {
         let bomb = json(&format!("{:?}", "x".repeat(20_000)));
-        assert_eq!(WRAPPING.unwrap(wrapped(&bomb, None)), Err(Malformed("more bytes than a value may have")));
+        assert_eq!(WRAPPING.unwrap("kv:key", wrapped(&bomb, None)), Err(Malformed("more bytes than a value may have")));
+    }
+
+    #[cfg(feature = "encryption")]
+    #[test]
+    fn what_is_encrypted_opens_under_its_name_and_key_alone() {
+        let wrapping = |keys: &[[u8; 32]]| Wrapping { cipher: Cipher::new(keys).ok(), ..WRAPPING };
+        let (old, both) = (wrapping(&[[1; 32]]), wrapping(&[[2; 32], [1; 32]]));
+        let value = json(&format!("{:?}", "a marker ".repeat(100)));
+        let frame = old.wrap(Whereabouts::Network, "kv:key", &value, None);
+        assert!(!frame.windows(6).any(|window| window == b"marker"));
+        assert_eq!(both.unwrap("kv:key", frame.clone()).unwrap(), Stored::Value(value.clone()));
+        for closed in [
+            both.unwrap("kv:other", frame.clone()),
+            WRAPPING.unwrap("kv:key", frame),
+            old.unwrap("kv:key", both.wrap(Whereabouts::Machine, "kv:key", &value, None)),
+        ] {
+            assert!(matches!(closed, Ok(Stored::Closed { id: Some(_) })), "{closed:?}");
+        }
+        assert_eq!(old.unwrap("kv:key", Bytes::from_static(b"{}")).unwrap(), Stored::Closed { id: None });
+        assert_eq!(old.unwrap("kv:key", Bytes::from_static(b"-12")).unwrap(), Stored::Value(json("-12")));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::store::escape_glob;
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// How keys are named.
@@ -81,7 +82,7 @@ pub fn segment(text: &str) -> String {
         if matches!(c, ':' | '/' | '*' | '?' | '[' | ']' | '\\' | '^' | '{' | '}' | '%') || c.is_control() || c.is_whitespace() {
             let mut utf8 = [0; 4];
             for byte in c.encode_utf8(&mut utf8).bytes() {
-                segment.push_str(&format!("%{byte:02X}"));
+                let _ = write!(segment, "%{byte:02X}");
             }
         } else {
             segment.push(c);

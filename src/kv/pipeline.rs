@@ -80,7 +80,8 @@ impl Pipeline {
     pub fn set_for<T: Serialize + ?Sized>(self, key: &str, value: &T, ttl: impl Into<Option<Duration>>) -> Result<Self, Error> {
         let value = self.cache.write(key, value)?;
         let Some((engine, _)) = self.cache.inner.plain() else { return Ok(self) };
-        let bytes = self.cache.inner.state.wrapping.wrap(engine.whereabouts(), &value, None);
+        let name = self.cache.names.of(key)?;
+        let bytes = self.cache.inner.state.wrapping.wrap(engine.whereabouts(), &name, &value, None);
         self.add(key, |name| Operation::Set(name, bytes, ttl.into()))
     }
 

@@ -85,9 +85,9 @@ impl Cache {
     fn counted<T>(&self, value: Option<T>) -> Option<T> {
         let counts = &self.inner.state.counts;
         if value.is_some() {
-            counts.hit()
+            counts.hit();
         } else {
-            counts.miss()
+            counts.miss();
         }
         value
     }
@@ -95,7 +95,7 @@ impl Cache {
     /// The valid value at a name.
     async fn value(&self, name: &str) -> Option<Written> {
         let (_, store) = self.inner.plain()?;
-        if self.inner.state.kept.covers(name) {
+        if self.inner.state.kept.covers(&self.inner, name) {
             return None;
         }
         let found = store.values(&[name.to_owned()]).await;
@@ -163,7 +163,7 @@ impl Cache {
         let mut found = found.unwrap_or_default().into_iter();
         let mut values = Vec::with_capacity(names.len());
         for name in &names {
-            let bytes = found.next().flatten().filter(|_| !self.inner.state.kept.covers(name));
+            let bytes = found.next().flatten().filter(|_| !self.inner.state.kept.covers(&self.inner, name));
             let value = match bytes {
                 Some(bytes) => self.inner.valid(name, bytes).await,
                 None => None,
@@ -192,7 +192,7 @@ impl Cache {
     async fn put(&self, values: Vec<(String, Written)>, ttl: Option<Duration>) -> u64 {
         let Some((engine, _)) = self.inner.plain() else { return 0 };
         let wrap = |(name, value): (String, Written)| {
-            let bytes = self.inner.state.wrapping.wrap(engine.whereabouts(), &value, None);
+            let bytes = self.inner.state.wrapping.wrap(engine.whereabouts(), &name, &value, None);
             (name, bytes)
         };
         self.put_wrapped(values.into_iter().map(wrap).collect(), ttl).await
@@ -210,8 +210,8 @@ impl Cache {
                 for (name, _) in &values {
                     // What was to be deleted is overwritten.
                     state.kept.forget(name);
-                    state.counts.set();
                 }
+                state.counts.set_many(stored);
                 stored
             }
             None => {
@@ -248,7 +248,9 @@ impl Cache {
     /// Dropped half-way, some may have been deleted.
     pub async fn delete_many(&self, keys: &[impl AsRef<str>]) -> Result<u64, Error> {
         let names: Vec<_> = keys.iter().map(|key| self.names.of(key.as_ref())).collect::<Result<_, _>>()?;
-        names.iter().for_each(|_| self.inner.state.counts.delete());
+        for _ in &names {
+            self.inner.state.counts.delete();
+        }
         Ok(self.delete_names(names).await)
     }
 
@@ -337,7 +339,7 @@ impl Cache {
 
     async fn peek(&self, name: &str) -> Option<Peeked> {
         let (_, store) = self.inner.plain()?;
-        if self.inner.state.kept.covers(name) {
+        if self.inner.state.kept.covers(&self.inner, name) {
             return None;
         }
         let peeked = store.peek(name).await;

@@ -1,12 +1,12 @@
 //! Values that depend on tables.
 
+use super::load::Keep;
 use super::{Cache, Depends, closed};
 use crate::error::Error;
 use crate::tag::{Generation, Tag};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A [`Cache`] whose values are made of tables: see [`Cache::depends_on`]. They are stored under the tables' generations as they stood before the value was loaded, by the
 /// rule of the SQL entries. So a value is never given that is older than a write which was acknowledged before the call, however load and write overlapped.
@@ -78,7 +78,7 @@ impl Dependent {
         Fut: Future<Output = Result<T, E>>,
     {
         match self.depends() {
-            Some(depends) => self.cache.load(key, Some(&depends), load, |_| Some(self.cache.ttl())).await,
+            Some(depends) => self.cache.load(key, Some(&depends), load, |_| Keep::Any(self.cache.ttl().into())).await,
             None => load().await,
         }
     }
@@ -95,7 +95,7 @@ impl Dependent {
         Fut: Future<Output = Result<Option<T>, E>>,
     {
         match self.depends() {
-            Some(depends) => self.cache.load(key, Some(&depends), load, |value| self.cache.optional_ttl(value.is_some())).await,
+            Some(depends) => self.cache.load(key, Some(&depends), load, |value| self.cache.keep_optional(value.is_some())).await,
             None => load().await,
         }
     }
@@ -142,12 +142,10 @@ impl Seen {
     ///
     /// As [`Cache::set`].
     pub async fn set<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<bool, Error> {
-        /// How long a value lives that was to live without end.
-        const LONGEST: Duration = Duration::from_hours(24);
         let (name, value) = (self.cache.names.of(key)?, self.cache.write(key, value)?);
         let (Some((depends, generations)), Some((engine, _))) = (&self.under, self.cache.inner.plain()) else { return Ok(false) };
         let wrapping = &self.cache.inner.state.wrapping;
-        let bytes = wrapping.wrap(engine.whereabouts(), &value, Some((&depends.tags, generations)));
-        Ok(self.cache.put_wrapped(vec![(name, bytes)], Some(self.cache.ttl().unwrap_or(LONGEST))).await == 1)
+        let bytes = wrapping.wrap(engine.whereabouts(), &name, &value, Some((&depends.tags, generations)));
+        Ok(self.cache.put_wrapped(vec![(name, bytes)], self.cache.ttl()).await == 1)
     }
 }

@@ -21,7 +21,7 @@ impl Cache {
     ///
     /// Safe.
     pub async fn versioned(&self, entity: &str) -> Result<String, Error> {
-        let version = self.version_key(entity);
+        let version = version_key(entity);
         self.name(&version)?;
         let token = self.time_to_live(LIFE).get_or_set(&version, async || Ok::<_, Error>(fresh())).await?;
         Ok(format!("{entity}:v{token}"))
@@ -37,12 +37,12 @@ impl Cache {
     ///
     /// Dropped half-way, it may or may not have been done.
     pub async fn renew_version(&self, entity: &str) -> Result<(), Error> {
-        self.delete(&self.version_key(entity)).await.map(drop)
+        self.delete(&version_key(entity)).await.map(drop)
     }
+}
 
-    fn version_key(&self, entity: &str) -> String {
-        format!("version:{entity}")
-    }
+fn version_key(entity: &str) -> String {
+    format!("version:{entity}")
 }
 
 fn fresh() -> String {

@@ -31,6 +31,23 @@ pub enum TimeLeft {
     Left(Duration),
 }
 
+impl From<Option<Duration>> for TimeLeft {
+    fn from(ttl: Option<Duration>) -> Self {
+        ttl.map_or(Self::Endless, Self::Left)
+    }
+}
+
+impl TimeLeft {
+    /// How long; `None` for without end.
+    #[must_use]
+    pub fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Endless => None,
+            Self::Left(left) => Some(left),
+        }
+    }
+}
+
 /// The beginning of a value, and how long it still lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peeked {
@@ -207,4 +224,16 @@ pub(crate) fn frame_of(bytes: &[u8]) -> Option<(u8, [u8; 16])> {
     let rest = bytes.strip_prefix(VALUE_MAGIC)?;
     let id = rest.get(ID_AT - VALUE_MAGIC.len()..)?.first_chunk()?;
     Some((*rest.first()?, *id))
+}
+
+/// Whether this is a claim, and nothing but one.
+pub(crate) fn is_claim(bytes: &[u8]) -> bool {
+    let Some((kind, id)) = frame_of(bytes) else { return false };
+    let (zeros, rest) = (&bytes[VALUE_MAGIC.len() + 1..ID_AT], &bytes[ID_AT + id.len()..]);
+    zeros == [0; 3]
+        && match kind {
+            FILLING => rest.is_empty(),
+            WRITING => (1..=10).contains(&rest.len()) && rest.iter().all(u8::is_ascii_digit),
+            _ => false,
+        }
 }

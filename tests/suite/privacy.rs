@@ -1,0 +1,8 @@
+//! What must not be kept, and what must not be read where it is kept.
+
+mod catalog;
+mod columns;
+mod encrypted;
+mod kit;
+mod settings;
+mod tables;
