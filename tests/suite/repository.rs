@@ -85,11 +85,12 @@ async fn reads_are_given_what_the_last_write_left() {
     for (cache, redis) in caches().await {
         let heroes = Heroes::new(&cache, &[hero("1", "en"), hero("all", "en")]);
         assert_eq!((heroes.check().await, heroes.check().await), (READS, 0));
-        if let Some(redis) = redis {
+        if let Some(redis) = &redis {
             for key in ["kv:hero:1", "kv:hero:all", "kv:hero:lang:en", "kv:hero:%61ll", "kv:hero:lang%3Aen", "kv:hero:%2A"] {
                 assert!(redis.cli::<bool>(&["EXISTS", key]), "{key}");
             }
         }
+        eprintln!("DEBUG {} {:?} {:?}", redis.is_some(), cache.get::<Vec<Hero>>("hero:all").await, cache.ttl_of("hero:all").await);
         let stats = heroes.cached.stats().await.unwrap();
         assert!(stats.entity == "hero" && stats.all_cached && stats.all_remaining.is_some(), "{stats:?}");
 
