@@ -80,7 +80,7 @@ pub fn function<F>(_: &F) -> String {
 }
 
 /// A type as a part of a key.
-#[expect(clippy::unnecessary_wraps, reason = "it stands among the arguments")]
+#[allow(clippy::unnecessary_wraps, reason = "it stands among the arguments")]
 pub fn of_type<T: ?Sized>() -> Option<String> {
     Some(segment(std::any::type_name::<T>()))
 }
@@ -99,7 +99,7 @@ pub fn key<const N: usize>(prefix: String, arguments: [Option<String>; N]) -> Op
 }
 
 /// The key of a call whose arguments are a text already.
-#[expect(clippy::unnecessary_wraps, reason = "as `key`")]
+#[allow(clippy::unnecessary_wraps, reason = "as `key`")]
 pub fn key_of(mut prefix: String, arguments: impl AsRef<str>) -> Option<String> {
     prefix.push(':');
     prefix.push_str(arguments.as_ref());
