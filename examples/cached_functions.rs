@@ -84,7 +84,7 @@ async fn main() -> Result {
     let health = cache.health().await;
     assert_eq!(health.is_healthy(), caching, "{health:?}");
     if let Ok(info) = cache.info().await {
-        println!("{:.1} MB, {} clients, {} commands", info.used_memory as f64 / 1e6, info.connected_clients, info.commands_processed);
+        println!("{} KiB, {} clients, {} commands", info.used_memory >> 10, info.connected_clients, info.commands_processed);
     }
     cache.clear().await;
     Ok(())
