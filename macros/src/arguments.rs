@@ -89,7 +89,8 @@ impl Invalidates {
                     options.tables.extend(names.parse_terminated(<LitStr as Parse>::parse, Token![,])?);
                 }
                 _ => {
-                    let message = format!("there is no option `{name}`: there are \"a key\", \"a pattern:*\", tables(\"...\") and cache = ...");
+                    let message =
+                        format!("there is no option `{name}`: there are \"a key\", \"a pattern:*\", tables(\"...\") and cache = ...");
                     return Err(Error::new(name.span(), message));
                 }
             }
@@ -120,7 +121,8 @@ fn separated(tokens: TokenStream, mut one: impl FnMut(ParseStream) -> Result<()>
 fn prefix(literal: LitStr) -> Result<LitStr> {
     let value = literal.value();
     if value.is_empty() || value.ends_with(':') || value.contains(['{', '}', '^', '*', '?', '[', ']', '\\']) {
-        let message = "a prefix is a text without `{ } ^ * ? [ ] \\` and without a `:` at its end; what depends on the parameters goes into `key`";
+        let message =
+            "a prefix is a text without `{ } ^ * ? [ ] \\` and without a `:` at its end; what depends on the parameters goes into `key`";
         return Err(Error::new(literal.span(), message));
     }
     Ok(literal)

@@ -15,10 +15,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
         return Err(Error::new(span, message));
     }
     let Some(value) = value_of(&function.output) else {
-        return Err(Error::new_spanned(
-            &function.output,
-            "a function that is cached returns a `Result<T, E>`: errors are never stored",
-        ));
+        return Err(Error::new_spanned(&function.output, "a function that is cached returns a `Result<T, E>`: errors are never stored"));
     };
     let optional = argument_of(&value, "Option").is_some();
     if let (Some(none), false) = (&options.none, optional) {
@@ -161,13 +158,26 @@ mod tests {
     fn what_can_be_cached_is() {
         for (options, item) in [
             ("", FIND),
-            ("ttl = \"5m\", prefix = \"user\", key = \"{id}\", depends_on = [\"users\"], cache = db.cache(),", "pub(crate) async fn find(db: &Db, id: i64) -> sqlx::Result<User> { load(id).await }"),
-            ("none = \"30s\", skip(pool)", "async fn find(&self, pool: &Pool, Path(id): Path<i64>) -> Result<Option<User>, Error> { load(id).await }"),
-            ("prefix = \"user\", key = \"{T}:{id}\"", "async fn find<T: Read>(db: &Db, id: i64) -> Result<Vec<T>, Error> { load(id).await }"),
+            (
+                "ttl = \"5m\", prefix = \"user\", key = \"{id}\", depends_on = [\"users\"], cache = db.cache(),",
+                "pub(crate) async fn find(db: &Db, id: i64) -> sqlx::Result<User> { load(id).await }",
+            ),
+            (
+                "none = \"30s\", skip(pool)",
+                "async fn find(&self, pool: &Pool, Path(id): Path<i64>) -> Result<Option<User>, Error> { load(id).await }",
+            ),
+            (
+                "prefix = \"user\", key = \"{T}:{id}\"",
+                "async fn find<T: Read>(db: &Db, id: i64) -> Result<Vec<T>, Error> { load(id).await }",
+            ),
             ("ttl = \"forever\"", "fn find(&self) -> impl Future<Output = Result<User, Error>> + Send { async { load().await } }"),
-            ("ttl = TIMES.user", "fn find<'a, 'async_trait>(&'a self) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Result<User, Error>> + Send + 'async_trait>> { Box::pin(async move { load().await }) }"),
+            (
+                "ttl = TIMES.user",
+                "fn find<'a, 'async_trait>(&'a self) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Result<User, Error>> + Send + 'async_trait>> { Box::pin(async move { load().await }) }",
+            ),
         ] {
-            let expanded = expand(options.parse().unwrap(), item.parse().unwrap()).unwrap_or_else(|error| panic!("{options}: {item}: {error}"));
+            let expanded =
+                expand(options.parse().unwrap(), item.parse().unwrap()).unwrap_or_else(|error| panic!("{options}: {item}: {error}"));
             syn::parse2::<syn::ItemFn>(expanded).unwrap();
         }
     }

@@ -38,7 +38,10 @@ impl Function {
             ReturnType::Default if item.sig.asyncness.is_some() => (syn::parse_quote!(()), Shape::Async),
             ReturnType::Type(_, ty) if item.sig.asyncness.is_some() => ((**ty).clone(), Shape::Async),
             ReturnType::Type(_, ty) if let Some(output) = boxed_output(ty) => (output, Shape::Boxed),
-            ReturnType::Type(_, ty) if let Type::ImplTrait(ty) = &**ty && let Some(output) = future_output(&ty.bounds) => {
+            ReturnType::Type(_, ty)
+                if let Type::ImplTrait(ty) = &**ty
+                    && let Some(output) = future_output(&ty.bounds) =>
+            {
                 (output, Shape::Opaque)
             }
             _ => {

@@ -73,7 +73,11 @@ async fn a_write_deletes_what_it_names_and_nothing_else() {
             users.write(written, "a").await.unwrap();
             for (id, part, run) in before {
                 let again = users.read(id, part).await.unwrap();
-                assert_eq!(again == run, !(id == written && part == "a"), "{written:?} was written, and {id:?} {part} is {again}, was {run}");
+                assert_eq!(
+                    again == run,
+                    !(id == written && part == "a"),
+                    "{written:?} was written, and {id:?} {part} is {again}, was {run}"
+                );
             }
             let runs = users.1.so_far();
             users.write_all(written).await.unwrap();
