@@ -13,6 +13,7 @@ mod tables;
 mod through;
 mod tied;
 mod versions;
+mod write_behind;
 
 pub use self::builder::CacheBuilder;
 pub use self::counts::CacheStats;
@@ -21,6 +22,7 @@ pub use self::names::segment;
 pub use self::pipeline::{Pipeline, Replies};
 pub use self::plain::{CacheHealth, Remaining};
 pub use self::tied::{Dependent, Seen};
+pub use self::write_behind::{Batch, Consumer, DeadLetter, DeadLetters, ItemId, Pushed, WriteBehind, WriteBehindBuilder};
 
 pub(crate) use self::names::prefix;
 pub(crate) use self::tables::{Depends, Tables, Understood, closed};
@@ -96,6 +98,7 @@ pub(crate) struct State {
     names: Names,
     counts: Counts,
     kept: Kept,
+    queues: write_behind::Queues,
 }
 
 /// How one clone stores.
@@ -120,6 +123,7 @@ impl State {
             names: Names::new(&config.prefix, config.max_key),
             counts: Counts::default(),
             kept: Kept::default(),
+            queues: write_behind::Queues::default(),
         }
     }
 }

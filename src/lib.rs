@@ -115,6 +115,7 @@ pub use executor::{CachingExecutor, NearUse, SharedQuery};
 pub use explain::{Explanation, Invalidates, ReadExplanation};
 pub use health::Health;
 pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
+pub use kv::{Batch, Consumer, DeadLetter, DeadLetters, ItemId, Pushed, WriteBehind, WriteBehindBuilder};
 pub use policy::{Admission, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 #[cfg(feature = "redis")]
 pub use redis;

@@ -27,4 +27,5 @@ mod servers;
 mod store_contract;
 mod store_redis;
 mod topology;
+mod write_behind;
 mod write_paths;
