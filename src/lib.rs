@@ -114,8 +114,8 @@ pub use executor::Probe;
 pub use executor::{CachingExecutor, NearUse, SharedQuery};
 pub use explain::{Explanation, Invalidates, ReadExplanation};
 pub use health::Health;
-pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
 pub use kv::{Batch, Consumer, DeadLetter, DeadLetters, ItemId, Pushed, WriteBehind, WriteBehindBuilder};
+pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
 pub use policy::{Admission, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
 #[cfg(feature = "redis")]
 pub use redis;

@@ -7,31 +7,30 @@ mod consumer;
 mod dead;
 mod item;
 mod local;
+mod push;
 #[cfg(feature = "redis")]
 mod stream;
+mod work;
 
 pub use self::batch::Batch;
 pub use self::builder::WriteBehindBuilder;
 pub use self::consumer::Consumer;
 pub use self::dead::{DeadLetter, DeadLetters};
 pub use self::item::ItemId;
+pub use self::push::Pushed;
 
 pub(crate) use self::local::Queues;
 
-use self::backing::{Backing, Fields};
+use self::backing::Backing;
 use super::Cache;
 use crate::error::Error;
 use crate::store::StoreError;
 use futures_util::FutureExt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What one request carries at most, unless it is a single item.
-const AT_ONCE: (usize, usize) = (500, 1 << 20);
 
 /// How often the store is asked whether everything is settled, where it does not tell.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -182,15 +181,6 @@ impl Default for Settings {
     }
 }
 
-/// What became of [`WriteBehind::push_or`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// It is queued.
-    Queued(ItemId),
-    /// It was written directly.
-    Directly(ItemId),
-}
-
 impl Cache {
     /// A durable queue of this name, for writes that are done later. Everybody who asks for the same name, under the same prefix and scope, has the same queue. Its items are written in this
     /// clone's [format](Self::format).
@@ -200,115 +190,6 @@ impl Cache {
 }
 
 impl<T> WriteBehind<T> {
-    /// Queues an item; once this has given back its name, the item is handled at least once. It takes no longer than an operation of the cache's may.
-    ///
-    /// # Errors
-    ///
-    /// An item that can't be written ([`Error::is_value`]), a queue that is full ([`Error::is_full`]), a cache that is switched off ([`Error::is_unsupported`]): nothing was queued. A store that
-    /// fails, or does not answer in time: whether the item was queued is unknown. To push again without a second effect, give it an id of its own: [`push_as`](Self::push_as).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped half-way, it may or may not be queued.
-    pub async fn push(&self, item: &T) -> Result<ItemId, Error>
-    where
-        T: Serialize,
-    {
-        let id = ItemId::fresh();
-        self.push_as(id, item).await?;
-        Ok(id)
-    }
-
-    /// The same under a name of the caller's: that of a push that failed, or one that was made of what the item stands for.
-    ///
-    /// # Errors
-    ///
-    /// As [`push`](Self::push).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`push`](Self::push).
-    pub async fn push_as(&self, id: ItemId, item: &T) -> Result<(), Error>
-    where
-        T: Serialize,
-    {
-        let fields = self.close(id, item)?;
-        self.push_fields(&[fields]).await
-    }
-
-    /// Queues items in their order, up to 500 (or a megabyte) by one request.
-    ///
-    /// # Errors
-    ///
-    /// As [`push`](Self::push). If one of them can't be written, none is queued. Otherwise some may have been queued; use [`push_many_as`](Self::push_many_as) to push them again.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped half-way, some may be queued.
-    pub async fn push_many(&self, items: &[T]) -> Result<Vec<ItemId>, Error>
-    where
-        T: Serialize,
-    {
-        let items: Vec<_> = items.iter().map(|item| (ItemId::fresh(), item)).collect();
-        self.push_many_as(&items).await?;
-        Ok(items.into_iter().map(|(id, _)| id).collect())
-    }
-
-    /// The same under names of the caller's.
-    ///
-    /// # Errors
-    ///
-    /// As [`push_many`](Self::push_many).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`push_many`](Self::push_many).
-    pub async fn push_many_as<I: std::borrow::Borrow<T>>(&self, items: &[(ItemId, I)]) -> Result<(), Error>
-    where
-        T: Serialize,
-    {
-        let items: Vec<Fields> = items.iter().map(|(id, item)| self.close(*id, item.borrow())).collect::<Result<_, _>>()?;
-        let (most, bytes) = AT_ONCE;
-        let mut rest = &items[..];
-        while !rest.is_empty() {
-            let mut size = 0;
-            let fitting = rest.iter().take(most).take_while(|item| {
-                size += item.iter().map(bytes::Bytes::len).sum::<usize>();
-                size <= bytes
-            });
-            let (now, later) = rest.split_at(fitting.count().max(1));
-            self.push_fields(now).await?;
-            rest = later;
-        }
-        Ok(())
-    }
-
-    /// Queues an item, or writes it directly where the queue can't take it: it is full, out of reach, or switched off. `direct` is given the item's name: since a push that failed may have been queued all the
-    /// same, only a write that notes it (see "Each effect once") is done once.
-    ///
-    /// # Errors
-    ///
-    /// Those of `direct`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped half-way, it may be queued, or written as far as `direct` came.
-    pub async fn push_or<E, F, Fut>(&self, item: &T, direct: F) -> Result<Pushed, E>
-    where
-        T: Serialize,
-        F: FnOnce(ItemId) -> Fut,
-        Fut: Future<Output = Result<(), E>>,
-    {
-        let id = ItemId::fresh();
-        match self.push_as(id, item).await {
-            Ok(()) => Ok(Pushed::Queued(id)),
-            Err(error) => {
-                tracing::debug!(queue = self.inner.name, %error, "an item is written directly");
-                direct(id).await.map(|()| Pushed::Directly(id))
-            }
-        }
-    }
-
     /// Starts a consumer on a task of its own. `handler` is given batches, one at a time; `Ok` settles all of its items. What goes wrong otherwise, a panic included, is tried again item by
     /// item. Several consumers, of any number of processes, share the queue.
     ///
@@ -400,22 +281,6 @@ impl<T> WriteBehind<T> {
 
     async fn ask<A>(&self, operation: &'static str, answer: impl Future<Output = Result<A, StoreError>>) -> Result<A, Error> {
         answer.await.map_err(|error| self.inner.cache.store_error(operation, error))
-    }
-
-    fn close(&self, id: ItemId, item: &T) -> Result<Fields, Error>
-    where
-        T: Serialize,
-    {
-        let (engine, _) = self.inner.cache.plain("push")?;
-        item::close(&self.inner, engine, id, item)
-    }
-
-    async fn push_fields(&self, items: &[Fields]) -> Result<(), Error> {
-        let most = self.inner.settings.max_len;
-        match self.ask("push", self.backing("push")?.push(items, most)).await? {
-            true => Ok(()),
-            false => Err(Error::full(&self.inner.name, most.unwrap_or(u64::MAX))),
-        }
     }
 }
 

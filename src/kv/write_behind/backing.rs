@@ -51,8 +51,8 @@ pub(super) trait Backing: Debug + Send + Sync {
     /// Makes up to so many items this consumer's whose consumers gave no sign of life for so long. That does not count as a delivery yet.
     async fn take_over(&self, consumer: &str, silence: Duration, most: usize) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Notes a delivery before it is tried, so that what kills its consumer is counted, too. False where somebody else settled the item meanwhile.
-    async fn begin(&self, consumer: &str, place: &str, deliveries: u64) -> Result<bool, StoreError>;
+    /// Notes a delivery before it is tried, so that what kills its consumer is counted, too. Gives back the places of those that nobody else has settled meanwhile.
+    async fn begin(&self, consumer: &str, places: &[String], deliveries: u64) -> Result<Vec<String>, StoreError>;
 
     /// A sign of life.
     async fn renew(&self, consumer: &str, places: &[String]) -> Result<(), StoreError>;

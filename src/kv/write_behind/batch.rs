@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn an_item_that_was_queued_twice_is_there_once_and_sums_know_their_end() {
-        let mut batch = Batch::new(vec![(id(1), ("a", 1)), (id(2), ("b", i64::MAX)), (id(1), ("a", 1)), (id(3), ("b", 5)), (id(4), ("a", -4))], 1);
+        let mut batch =
+            Batch::new(vec![(id(1), ("a", 1)), (id(2), ("b", i64::MAX)), (id(1), ("a", 1)), (id(3), ("b", 5)), (id(4), ("a", -4))], 1);
         assert_eq!((batch.len(), batch.ids()), (4, &[id(1), id(2), id(3), id(4)][..]));
         assert_eq!(batch.sums(|(key, by)| (*key, *by)), [("a", -3), ("b", i64::MAX)].into());
         batch.retain(|kept, _| kept != id(2));

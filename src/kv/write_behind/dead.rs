@@ -130,7 +130,8 @@ impl<T> DeadLetters<'_, T> {
         let letters = self.0.ask("dead", self.0.backing("dead")?.dead(behind, most)).await?;
         let inner = &self.0.inner;
         let letters = letters.into_iter().map(|(place, fields)| {
-            let reason = field(&fields, b"reason").and_then(|reason| inner.cache.inner.state.wrapping.unwrap(&inner.whole, reason.clone()).ok());
+            let reason =
+                field(&fields, b"reason").and_then(|reason| inner.cache.inner.state.wrapping.unwrap(&inner.whole, reason.clone()).ok());
             let reason = match reason {
                 Some(Stored::Value(written)) => crate::kv::read(&written).ok(),
                 _ => None,

@@ -128,11 +128,16 @@ impl Backing for LocalQueue {
         Ok(taken.collect())
     }
 
-    async fn begin(&self, consumer: &str, place: &str, deliveries: u64) -> Result<bool, StoreError> {
+    async fn begin(&self, consumer: &str, places: &[String], deliveries: u64) -> Result<Vec<String>, StoreError> {
         let mut items = self.items();
-        let Some(pending) = items.pending.get_mut(&number(place)) else { return Ok(false) };
-        (pending.consumer, pending.since, pending.deliveries) = (consumer.to_owned(), Some(Instant::now()), deliveries);
-        Ok(true)
+        let begun = places.iter().filter(|place| {
+            let pending = items.pending.get_mut(&number(place));
+            pending.is_some_and(|pending| {
+                (pending.consumer, pending.since, pending.deliveries) = (consumer.to_owned(), Some(Instant::now()), deliveries);
+                true
+            })
+        });
+        Ok(begun.cloned().collect())
     }
 
     async fn renew(&self, consumer: &str, places: &[String]) -> Result<(), StoreError> {

@@ -154,7 +154,6 @@ fn read(answer: Value) -> Vec<Delivery> {
 #[async_trait]
 impl Backing for StreamQueue {
     async fn push(&self, items: &[Fields], most: Option<u64>) -> Result<bool, StoreError> {
-        self.ask_for_eviction().await;
         let add = |fields: &Fields| {
             let mut add = cmd("XADD");
             add.arg(&self.queue).arg("*");
@@ -167,7 +166,9 @@ impl Backing for StreamQueue {
             ([], _) => {}
             (_, Some(most)) => {
                 let words: Vec<&[u8]> = items.iter().flatten().map(|word| &word[..]).collect();
-                return self.store()?.push_within(&self.queue, most, items[0].len(), &words).await;
+                if !self.store()?.push_within(&self.queue, most, items[0].len(), &words).await? {
+                    return Ok(false);
+                }
             }
             ([item], None) => drop(self.command("XADD", &add(item)).await?),
             (items, None) => {
@@ -178,6 +179,8 @@ impl Backing for StreamQueue {
                 self.store()?.commands("XADD", &self.queue, &pipeline).await?;
             }
         }
+        // After it, so that a Redis that hangs costs no more than one deadline.
+        self.ask_for_eviction().await;
         Ok(true)
     }
 
@@ -257,13 +260,17 @@ impl Backing for StreamQueue {
         Ok(taken)
     }
 
-    async fn begin(&self, consumer: &str, place: &str, deliveries: u64) -> Result<bool, StoreError> {
-        let mut claim = self.of_group("XCLAIM");
-        claim.arg(consumer).arg(0).arg(place).arg("RETRYCOUNT").arg(deliveries).arg("JUSTID");
-        match self.command("XCLAIM", &claim).await {
-            Err(error) if has_code(&error, "NOGROUP") => Ok(false),
-            answer => Ok(matches!(answer?, Value::Array(places) if !places.is_empty())),
+    async fn begin(&self, consumer: &str, places: &[String], deliveries: u64) -> Result<Vec<String>, StoreError> {
+        let mut begun = Vec::with_capacity(places.len());
+        for places in places.chunks(PAGE) {
+            let mut claim = self.of_group("XCLAIM");
+            claim.arg(consumer).arg(0).arg(places).arg("RETRYCOUNT").arg(deliveries).arg("JUSTID");
+            match self.command("XCLAIM", &claim).await {
+                Err(error) if has_code(&error, "NOGROUP") => break,
+                answer => begun.extend(parsed::<Vec<String>>(answer?)?),
+            }
         }
+        Ok(begun)
     }
 
     async fn renew(&self, consumer: &str, places: &[String]) -> Result<(), StoreError> {

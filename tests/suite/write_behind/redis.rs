@@ -109,7 +109,8 @@ async fn a_server_that_may_evict_queues_is_warned_of_once() {
 async fn the_documented_rights_are_enough() {
     let documented = include_str!("../../../src/kv/write_behind.rs").split_once("/// +xadd").expect("the rights").1;
     let rights = documented.split_once("```").unwrap().0;
-    let mut rules: Vec<String> = format!("+xadd{rights}").split_whitespace().filter(|word| word.starts_with('+')).map(str::to_owned).collect();
+    let mut rules: Vec<String> =
+        format!("+xadd{rights}").split_whitespace().filter(|word| word.starts_with('+')).map(str::to_owned).collect();
     assert_eq!(rules.len(), 15, "{rules:?}");
     rules.extend(["on", ">secret", "resetkeys", "~{kv*"].map(str::to_owned));
     let server = Redis::configured().user("queues", &rules.iter().map(String::as_str).collect::<Vec<_>>()).start();
@@ -149,7 +150,11 @@ async fn nothing_of_an_encrypted_item_is_in_redis() {
     let server = Redis::start();
     let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
     let executor = |key: u8| {
-        sqlx_cached::CachingExecutor::builder(pool.clone()).redis_url(&server.url()).redis_timeout(Duration::from_secs(5)).encryption_keys(&[[key; 32]]).build()
+        sqlx_cached::CachingExecutor::builder(pool.clone())
+            .redis_url(&server.url())
+            .redis_timeout(Duration::from_secs(5))
+            .encryption_keys(&[[key; 32]])
+            .build()
     };
     let (with, without) = (executor(1).await.unwrap().cache(), executor(2).await.unwrap().cache());
     let queue = |cache: &Cache| super::kit::queue::<String>(cache).retries(1).build().unwrap();
