@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
 use crate::key::Keyspace;
 use crate::kv;
-use crate::policy::{Admission, Compression, Consistency, Invalidation, UnclearWrites, UnfencedWrites};
+use crate::policy::{Admission, Compression, Consistency, Invalidation, MemoryWatch, UnclearWrites, UnfencedWrites};
 use crate::rows::RowCodec;
 use crate::stats::Counters;
 use crate::store::{CacheStore, MemoryStore, RedisAddress, RedisConfig, RedisTls};
@@ -219,7 +219,7 @@ impl<DB: Backend> Builder<DB> {
 
     /// Encrypts entries on their way to Redis (XChaCha20-Poly1305), and takes none that are not: needs the crate's feature `encryption`. One key, or two: the first encrypts,
     /// both decrypt, so that a new key takes over in two steps, behind the old one in all processes and then in front of it. An entry that neither opens is a miss.
-    /// What stays in this process's memory is not encrypted, nor is what a store of one's own keeps in it. Defaults to no encryption.
+    /// What stays in this process's memory is not encrypted, nor is what a store of one's own keeps in it. Another number of keys is an error of [`build`](Self::build). Defaults to no encryption.
     pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
         self.set(|config| config.encryption = Some(Cipher::new(keys)))
     }
@@ -232,6 +232,11 @@ impl<DB: Backend> Builder<DB> {
     /// Bytes that the embedded store may hold. Defaults to 256 MiB.
     pub fn memory_bytes(self, bytes: u64) -> Self {
         self.set(|config| config.memory = bytes)
+    }
+
+    /// Watches how full Redis' memory is, and fills it more sparingly before it is full. Defaults to no: it is for a Redis that must not evict or that others share.
+    pub fn memory_watch(self, watch: MemoryWatch) -> Self {
+        self.set(|config| config.memory_watch = Some(watch))
     }
 
     /// How a write and the cache keep step. Defaults to [`Consistency::Fenced`].
@@ -368,6 +373,9 @@ impl<DB: Backend> Builder<DB> {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
         shared.look_for_changes();
+        if let Some(watch) = config.memory_watch {
+            shared.watch_memory(watch);
+        }
         if config.external_writers {
             shared.follow_others().await;
         }
@@ -441,6 +449,9 @@ impl Config {
             if duration < Duration::from_millis(30) {
                 return Err(Error::setting(name, format!("{duration:?}"), "is shorter than 30 ms"));
             }
+        }
+        if let Some(Err((setting, value, reason))) = self.memory_watch.as_ref().map(MemoryWatch::check) {
+            return Err(Error::setting(setting, value, reason));
         }
         if self.unfenced == UnfencedWrites::Refuse && self.consistency != Consistency::Fenced {
             // Without a fence nothing can be known before the write is sent.

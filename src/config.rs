@@ -1,5 +1,6 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
+mod memory;
 mod redis;
 
 use crate::analysis::Category;
@@ -7,7 +8,7 @@ use crate::engine::Without;
 use crate::entry::Cipher;
 use crate::error::Error;
 use crate::kv;
-use crate::policy::{Admission, Compression, Consistency, Invalidation, Policy, UnclearWrites, UnfencedWrites};
+use crate::policy::{Admission, Compression, Consistency, Invalidation, MemoryWatch, Policy, UnclearWrites, UnfencedWrites};
 use crate::store::RedisConfig;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) database_id: Option<String>,
     /// Bytes that the embedded store may hold.
     pub(crate) memory: u64,
+    /// Whether the store's memory is watched, and how.
+    pub(crate) memory_watch: Option<MemoryWatch>,
     /// What the store in use suggests, if not set.
     pub(crate) near: Option<u64>,
     /// How long a write's fence stands without renewal.
@@ -70,6 +73,7 @@ impl Default for Config {
             unfenced: UnfencedWrites::default(),
             database_id: None,
             memory: 256 << 20,
+            memory_watch: None,
             near: None,
             lease: Duration::from_secs(10),
             fence_bound: Duration::from_secs(3600),
@@ -145,6 +149,10 @@ const KNOWN: &[&str] = &[
     "CACHE_MAX_ENTRY_BYTES",
     "CACHE_COMPRESSION_THRESHOLD",
     "CACHE_MEMORY_BYTES",
+    "CACHE_MEMORY_WATCH",
+    "CACHE_MEMORY_WATCH_INTERVAL",
+    "CACHE_MEMORY_WATCH_LIMIT",
+    "CACHE_MEMORY_WATCH_FACTOR",
     "CACHE_CONSISTENCY",
     "CACHE_INVALIDATION",
     "CACHE_DATABASE_ID",
@@ -280,6 +288,7 @@ impl Config {
             unfenced: vars.choice("CACHE_UNFENCED_WRITES", &[("proceed", UnfencedWrites::Proceed), ("refuse", UnfencedWrites::Refuse)])?,
             database_id: vars.get("CACHE_DATABASE_ID").map(str::to_owned),
             memory: vars.number("CACHE_MEMORY_BYTES", 1..=u64::MAX)?.unwrap_or(defaults.memory),
+            memory_watch: vars.memory_watch()?,
             near: vars.near()?,
             lease: vars.duration("CACHE_FENCE_LEASE")?.unwrap_or(defaults.lease),
             fence_bound: vars.duration("CACHE_FENCE_BOUND")?.unwrap_or(defaults.fence_bound),
@@ -431,10 +440,10 @@ mod tests {
             ("CACHE_EXTERNAL_WRITERS", "some"),
             ("CACHE_UNFENCED_WRITES", "maybe"),
             ("CACHE_FENCE_GUARD", "perhaps"),
+            ("CACHE_MEMORY_WATCH", "90,80"),
             ("CACHE_NEAR", "far"),
             ("CACHE_NEAR_BYTES", "0"),
             ("CACHE_NEAR_STALENESS", "0"),
-            ("CACHE_DENY_TABLES", ","),
             ("CACHE_DENY_TABLES", "app."),
             ("CACHE_DENY_COLUMNS", "users..x"),
         ] {

@@ -194,8 +194,9 @@ impl<DB: Database> Request<DB> {
     /// [`Error::Encode`] where an argument could not be encoded.
     pub fn new<'q, E: sqlx::Execute<'q, DB>>(mut query: E) -> Result<Self, Error> {
         let statement = query.statement().cloned();
-        let arguments = query.take_arguments().map_err(Error::Encode)?;
+        // Before its arguments are taken: a `Map`, and so what the macros make, tells by whether it still has them.
         let persistent = query.persistent();
+        let arguments = query.take_arguments().map_err(Error::Encode)?;
         Ok(Self { sql: query.sql(), statement, arguments, persistent })
     }
 

@@ -27,6 +27,7 @@ mod fingerprint;
 mod flight;
 mod lapse;
 mod lease;
+mod memory;
 mod orphans;
 mod reclaim;
 mod values;
@@ -117,6 +118,7 @@ pub(crate) struct Engine {
     orphans: orphans::Orphans,
     lapses: lapse::Lapses,
     reclaim: reclaim::Reclaim,
+    gauge: memory::Gauge,
     flights: flight::Flights,
     /// The runtime that it was made in.
     runtime: Handle,
@@ -218,6 +220,7 @@ impl Engine {
             orphans: orphans::Orphans::default(),
             lapses: lapse::Lapses::default(),
             reclaim: reclaim::Reclaim::default(),
+            gauge: memory::Gauge::default(),
             flights: flight::Flights::default(),
             runtime: Handle::current(),
         }
@@ -226,6 +229,11 @@ impl Engine {
     /// Runs this in the background, for those who may be called, or dropped, outside a runtime.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         Handle::try_current().unwrap_or_else(|_| self.runtime.clone()).spawn(work);
+    }
+
+    /// The runtime that it was made in.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
     }
 
     /// Names the database that this engine's writes go to.
@@ -376,8 +384,8 @@ impl Engine {
         }
     }
 
-    /// Stores what the database answered, for as long as it is fresh and `stale` more; says what is to be
-    /// kept in this process, if it did.
+    /// Stores what the database answered, for as long as it is fresh and `stale` more, or for less where memory is short; says what is to be
+    /// kept in this process, if it did, and else why not.
     pub(crate) async fn fill(
         &self,
         key: &str,
@@ -386,7 +394,12 @@ impl Engine {
         facts: Facts,
         rows: &[u8],
         stale: Duration,
-    ) -> Option<Answered> {
+    ) -> Result<Answered, Reason> {
+        let Some(ttl) = self.time_to_keep(facts.fresh_for.saturating_add(stale)) else {
+            // Its reader may have seen more than what is mirrored.
+            self.store.forget_near(tags);
+            return Err(Reason::Memory);
+        };
         let whereabouts = self.store.whereabouts();
         let payload = Payload::bound_for(whereabouts, self.rules.compression, rows);
         if payload.is_compressed() {
@@ -400,14 +413,15 @@ impl Engine {
             Whereabouts::Process => entry.slice(entry::rows(&entry, rows.len())),
             Whereabouts::Machine | Whereabouts::Network => Bytes::copy_from_slice(rows),
         };
-        match self.store.fill(key, tags, entry, facts.fresh_for.saturating_add(stale)).await {
+        match self.store.fill(key, tags, entry, ttl).await {
             Ok(()) => {
                 let Facts { fresh_for, cost } = facts;
-                Some(Answered { rows, generations: permit.generations.clone(), stored: stored?, fresh_for, cost })
+                Ok(Answered { rows, generations: permit.generations.clone(), stored: stored.ok_or(Reason::Store)?, fresh_for, cost })
             }
             Err(error) => {
                 self.failed("fill", &error);
-                None
+                self.gauge.note_refusal(&error);
+                Err(Reason::Store)
             }
         }
     }
@@ -433,10 +447,20 @@ impl Engine {
         self.invalidated(tags);
         if let Err(error) = &invalidated {
             self.failed("invalidate", error);
-            self.distrust.add(tags);
-            self.deliver_later(&tags.into(), None);
+            self.keep(tags);
         }
         invalidated
+    }
+
+    /// The same for those who can't wait: distrusted here from now on, and delivered soon.
+    pub(crate) fn invalidate_later(self: &Arc<Self>, tags: &[Tag]) {
+        self.invalidated(tags);
+        self.keep(tags);
+    }
+
+    fn keep(self: &Arc<Self>, tags: &[Tag]) {
+        self.distrust.add(tags);
+        self.deliver_later(&tags.into(), None);
     }
 
     fn invalidated(self: &Arc<Self>, tags: &[Tag]) {

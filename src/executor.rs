@@ -11,6 +11,7 @@ mod external;
 mod filling;
 mod lead;
 mod lent;
+mod memory;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod read;
@@ -19,6 +20,7 @@ mod recall;
 mod refresh;
 mod schema;
 mod shelf;
+mod warming;
 mod write;
 
 #[cfg(feature = "postgres")]
@@ -29,6 +31,7 @@ pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Plan, Schema};
 pub use shelf::NearUse;
 pub(crate) use shelf::Shelf;
+pub(crate) use warming::{Anchor, Warm};
 pub(crate) use write::{Write, outcome_is_known};
 
 use crate::builder::Builder;
@@ -42,6 +45,7 @@ use crate::policy::Policy;
 use crate::stats::{Counters, Stats};
 use crate::tag::Tag;
 use crate::transaction::CachingTransaction;
+use crate::warm::WarmUp;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use sha2::Sha256;
@@ -82,6 +86,8 @@ struct ReadOptions {
     refresh: bool,
     scope: Option<Arc<str>>,
     stale: Option<Duration>,
+    /// Where to say what became of the answer.
+    report: Option<Arc<warming::Report>>,
 }
 
 /// What the clones of an executor share.
@@ -171,6 +177,26 @@ impl<DB: Backend> CachingExecutor<DB> {
     #[must_use = "a clone is returned"]
     pub fn scope(&self, scope: &str) -> Self {
         self.with(|options| options.scope = Some(scope.into()))
+    }
+
+    /// Begins a warm-up: queries whose answers are to be there before anybody asks for them. They are read as this clone reads.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # async fn example(db: &sqlx_cached::CachingExecutor<sqlx::Sqlite>) {
+    /// let warmed = db
+    ///     .warm()
+    ///     .query(sqlx::query("SELECT id, name FROM products WHERE featured"))
+    ///     .queries((1..100).map(|page| sqlx::query("SELECT * FROM products ORDER BY id LIMIT 20 OFFSET ?").bind(page * 20)))
+    ///     .query_one(sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM products"))
+    ///     .on_progress(|progress| println!("{} of {}", progress.done, progress.total))
+    ///     .run()
+    ///     .await;
+    /// println!("{warmed}"); // 101 filled, ...
+    /// # }
+    /// ```
+    pub fn warm(&self) -> WarmUp<DB> {
+        WarmUp::new(self.clone())
     }
 
     /// Begins a transaction. What it reads comes from the database, what it writes is forgotten when it commits.

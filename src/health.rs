@@ -1,7 +1,10 @@
 //! How the database and the store are.
 
 use crate::database::Backend;
+use crate::engine::Engine;
 use crate::executor::{NearUse, Shared};
+use crate::policy::Pressure;
+use crate::store::{Memory, Whereabouts};
 use futures_util::FutureExt;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
@@ -20,6 +23,8 @@ pub struct Health {
     pub breaker_open: bool,
     /// What this process's memory in front of the store holds; `None` where there is none.
     pub near: Option<NearUse>,
+    /// How much memory the store takes: the embedded one at this moment, Redis as the [`MemoryWatch`](crate::MemoryWatch) saw it last; `None` where nobody watches.
+    pub memory: Option<MemoryUse>,
     /// Whether the catalog has been read, without which nothing is cached.
     pub catalog: bool,
     /// How many relations the catalog knows.
@@ -30,6 +35,29 @@ pub struct Health {
     pub session_changed: bool,
     /// How many tables wait for the delivery of an invalidation and are read from the database until then.
     pub distrusted: usize,
+}
+
+/// How much memory the store takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryUse {
+    /// What is in use. Of a shared Redis also by others, of a cluster by its fullest server.
+    pub used: u64,
+    /// How much there may be; `None` where nobody set a limit.
+    pub limit: Option<u64>,
+    /// What follows from it for fills.
+    pub pressure: Pressure,
+}
+
+impl MemoryUse {
+    async fn of(engine: &Engine) -> Option<Self> {
+        let seen = match engine.store().whereabouts() {
+            // Nobody watches it, and it costs nothing to ask.
+            Whereabouts::Process => engine.store().memory().await.ok().flatten(),
+            Whereabouts::Machine | Whereabouts::Network => engine.memory_seen(),
+        };
+        seen.map(|Memory { used, limit }| Self { used, limit, pressure: engine.pressure() })
+    }
 }
 
 impl Health {
@@ -49,6 +77,10 @@ impl Health {
             store,
             breaker_open: shared.counters.breaker_open.load(Relaxed),
             near: shared.near_use(),
+            memory: match &shared.engine {
+                Some(engine) => MemoryUse::of(engine).await,
+                None => None,
+            },
             catalog: shared.prefix.get().is_some(),
             relations: shared.schema.load().catalog.len(),
             rows: shared.replays.load(Relaxed),

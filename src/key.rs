@@ -46,10 +46,25 @@ impl Keyspace {
         format!("{}-fence:{}", self.namespace, self.segment(tag))
     }
 
+    /// The key of a value that tells whether what was warmed is still there. It is gone with everything below the namespace, and no entry.
+    pub(crate) fn canary(&self, id: u64) -> String {
+        format!("{}:{}:canary:{id:016x}", self.namespace, self.segment(&Tag::table("_warm")))
+    }
+
     /// The key by which processes take turns at the reclaim. No heartbeat is called so: a tag has no colon.
     #[cfg(feature = "redis")]
     pub(crate) fn reclaim(&self) -> String {
         format!("{}-near::reclaim", self.namespace)
+    }
+
+    /// Whether a key of the namespace has the form of an entry's: that of a query's answer, `sql:<table>:<kind>:<64 hex>`.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_entry(&self, key: &[u8]) -> bool {
+        let below = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix(&*self.namespace)?.strip_prefix(':'));
+        let Some((stem, hash)) = below.and_then(|below| below.rsplit_once(':')) else { return false };
+        let kinds = [Category::Data, Category::Schema, Category::Metadata, Category::Count].map(Category::as_str);
+        let kind = stem.split_once(':').map(|(_, kind)| kind);
+        hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && kind.is_some_and(|kind| kinds.contains(&kind))
     }
 
     /// The tag whose generation is kept at this key.
@@ -189,6 +204,29 @@ mod tests {
         }
         assert_eq!((cluster.pattern(&Tag::all()), cluster.pattern(&tag)), ("sql:*".into(), "sql:{a%7Bb%7D%3Ac}:*".into()));
         assert_eq!(stem(&cluster, &tag, Category::Data), "sql:{a%7Bb%7D%3Ac}:data:");
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn entries_are_known_by_their_form() {
+        let hash = "0123456789abcdef".repeat(4);
+        for keyspace in [Keyspace::new("sql"), Keyspace::new("sql").in_cluster()] {
+            let tag = Tag::table("a:b");
+            let key = format!("{}{hash}", stem(&keyspace, &tag, Category::Count));
+            assert!(keyspace.is_entry(key.as_bytes()), "{key}");
+            let segment = keyspace.segment(&tag);
+            for other in [
+                keyspace.generation(&tag),
+                format!("{key}:lease"),
+                format!("sql:{segment}:user:{hash}"),
+                format!("sql:{segment}:x:data:{hash}"),
+                format!("sql:{segment}:data:{}", &hash[1..]),
+                format!("sqlx:{segment}:data:{hash}"),
+                format!("sql:{hash}"),
+            ] {
+                assert!(!keyspace.is_entry(other.as_bytes()), "{other}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Plain values beside the SQL entries: [`Cache`].
 
 mod builder;
+#[cfg(feature = "macros")]
+pub mod calls;
+mod changes;
 mod counts;
+mod fitting;
 mod frame;
 mod kept;
 mod load;
@@ -9,6 +13,8 @@ mod names;
 mod pipeline;
 mod plain;
 mod redis;
+mod repository;
+mod source;
 mod tables;
 mod through;
 mod tied;
@@ -16,11 +22,15 @@ mod versions;
 mod write_behind;
 
 pub use self::builder::CacheBuilder;
+#[cfg(feature = "macros")]
+pub use self::changes::Changes;
 pub use self::counts::CacheStats;
 pub use self::frame::Format;
 pub use self::names::segment;
 pub use self::pipeline::{Pipeline, Replies};
 pub use self::plain::{CacheHealth, Remaining};
+pub use self::repository::{CachedEntity, EntityStats, Repository};
+pub use self::source::CacheSource;
 pub use self::tied::{Dependent, Seen};
 pub use self::write_behind::{Batch, Consumer, DeadLetter, DeadLetters, ItemId, Pushed, WriteBehind, WriteBehindBuilder};
 
@@ -35,6 +45,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::entry::Cipher;
 use crate::error::Error;
+use crate::executor::Alive;
 use crate::store::{StoreError, TimeLeft, ValueStore};
 use bytes::Bytes;
 use serde::Serialize;
@@ -96,9 +107,13 @@ pub(crate) struct State {
     /// How long values live of which nobody says otherwise.
     ttl: Duration,
     names: Names,
+    /// Columns of which nothing is kept, in lower case: nor are fields that are called so.
+    denied: Vec<String>,
     counts: Counts,
     kept: Kept,
     queues: write_behind::Queues,
+    /// Gone with the last clone.
+    alive: Alive,
 }
 
 /// How one clone stores.
@@ -120,10 +135,13 @@ impl State {
         Self {
             wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry, cipher },
             ttl: config.policy.default.unwrap_or(TTL),
-            names: Names::new(&config.prefix, config.max_key),
+            // With or without the colon that ends it, as it was checked.
+            names: Names::new(config.prefix.strip_suffix(':').unwrap_or(&config.prefix), config.max_key),
+            denied: config.policy.deny.columns().map(|(_, column)| column.to_owned()).collect(),
             counts: Counts::default(),
             kept: Kept::default(),
             queues: write_behind::Queues::default(),
+            alive: Alive::default(),
         }
     }
 }
@@ -218,6 +236,12 @@ impl Cache {
 
     /// A value in this clone's format.
     fn write<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<Written, Error> {
+        let denied = &self.inner.state.denied;
+        if !denied.is_empty()
+            && let Some(field) = serde_json::to_value(value).ok().and_then(|value| denied_field(&value, denied))
+        {
+            return Err(Error::value(key, format!("has a field {field:?}, which is not to be kept")));
+        }
         let written = match self.how.format {
             Format::Json => serde_json::to_vec(value).map_err(|error| Error::value(key, format!("can't be written as JSON: {error}")))?,
             #[cfg(feature = "msgpack")]
@@ -235,6 +259,18 @@ impl Cache {
             return Err(Error::value(key, reason));
         }
         Ok(value)
+    }
+}
+
+/// The first field, however deep, that is called like one of these.
+fn denied_field(value: &serde_json::Value, denied: &[String]) -> Option<String> {
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            let is_denied = denied.iter().any(|denied| *denied == name.to_lowercase());
+            if is_denied { Some(name.clone()) } else { denied_field(value, denied) }
+        }),
+        serde_json::Value::Array(values) => values.iter().find_map(|value| denied_field(value, denied)),
+        _ => None,
     }
 }
 

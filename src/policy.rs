@@ -1,8 +1,10 @@
 //! How long answers are kept, how large they may be, and how strictly writes are followed.
 
 mod deny;
+mod memory;
 
 pub(crate) use self::deny::Deny;
+pub use self::memory::{MemoryWatch, Pressure};
 
 use crate::analysis::{Analysis, Category, Dialect};
 use crate::tag::Tag;
@@ -170,6 +172,11 @@ impl Policy {
             };
             own.or(self.default).unwrap_or(Duration::from_secs(built_in))
         })
+    }
+
+    /// How long answers of the category data are kept.
+    pub(crate) fn ttl_of_data(&self) -> Duration {
+        self.data.or(self.default).unwrap_or(Duration::from_secs(300))
     }
 
     /// How long after that it may be served all the same while it is read anew: the comment in the text, else its category's time, else the default.

@@ -56,6 +56,7 @@ reasons! {
     Distrusted "an invalidation could not be delivered yet",
     Store "the store failed",
     Open "the store kept failing and is left alone",
+    Memory "the store's memory is nearly full",
     Rows "the row cache failed its self-test",
     TextProtocol "rows of the text protocol",
     Columns "columns that can't be described exactly",

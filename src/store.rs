@@ -122,6 +122,15 @@ pub enum LeaseFate {
     Alone(Duration),
 }
 
+/// How much memory a store takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// What is in use. Of a shared server also by others, of a cluster by its fullest server.
+    pub used: u64,
+    /// How much there may be; `None` where nobody set a limit.
+    pub limit: Option<u64>,
+}
+
 /// A write's name in the fence: the database it writes to, then a fresh random part. Never one per process: overlapping writes must not release each other.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FenceId(pub String);
@@ -204,6 +213,18 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// Asks for a sign of life and the identity of the server that answers.
     async fn ping(&self) -> Result<ServerIdentity, StoreError>;
+
+    /// How much memory it takes; `None` where it can't tell, or may not.
+    async fn memory(&self) -> Result<Option<Memory>, StoreError> {
+        Ok(None)
+    }
+
+    /// Cuts the time that entries of queries have left, where it is longer than `most`, to that or less (so that they don't end together); returns how many. Nothing else is touched. Nothing is done while another
+    /// process is at it, nor by a store that makes room by itself.
+    async fn shorten(&self, most: Duration) -> Result<u64, StoreError> {
+        let _ = most;
+        Ok(0)
+    }
 
     /// Where it keeps its entries: it decides whether they are compressed.
     fn whereabouts(&self) -> Whereabouts;

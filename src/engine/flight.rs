@@ -102,13 +102,30 @@ impl Engine {
         if let Some(aloft) = flights.get(&course).and_then(Weak::upgrade)
             && aloft.since.elapsed() <= ttl
         {
-            let patience = if aloft.runtime == runtime { Duration::MAX } else { PATIENCE };
-            return Boarded::Follows(Following { landing: aloft.landing.subscribe(), patience });
+            return Boarded::Follows(aloft.join(runtime));
         }
         let aloft = Arc::new(Aloft { since: Instant::now(), runtime, landing: watch::Sender::new(None) });
         // One that is too old goes on for those who are in it.
         flights.insert(course.clone(), Arc::downgrade(&aloft));
         Boarded::Leads(Flight { engine: Arc::clone(self), course, aloft })
+    }
+}
+
+impl Engine {
+    /// Joins the flight of this entry under these generations, if there is one.
+    pub(crate) fn join(&self, key: &str, generations: &[Generation]) -> Option<Following> {
+        let course = Course { key: key.into(), generations: generations.into() };
+        let runtime = Handle::try_current().ok().map(|handle| handle.id());
+        let flights = self.flights.lock();
+        Some(flights.get(&course)?.upgrade()?.join(runtime))
+    }
+}
+
+impl Aloft {
+    /// A place for somebody of this runtime.
+    fn join(&self, runtime: Option<runtime::Id>) -> Following {
+        let patience = if self.runtime == runtime { Duration::MAX } else { PATIENCE };
+        Following { landing: self.landing.subscribe(), patience }
     }
 }
 

@@ -8,6 +8,7 @@
 
 use super::{Engine, Permit};
 use crate::entry::{self, Verdict};
+use crate::policy::Pressure;
 use crate::store::{Label, Lease, LeaseFate, Wish};
 use crate::tag::Tag;
 use bytes::Bytes;
@@ -52,6 +53,10 @@ pub(crate) enum Leave {
 impl Engine {
     /// Asks for leave to read the database for an entry's answer, which may be up to `ttl` old. Waits, if it may, while another process reads it.
     pub(crate) async fn ask_leave(self: &Arc<Self>, key: &str, tags: &[Tag], permit: &Permit, ttl: Duration, wait: bool) -> Leave {
+        if self.pressure() == Pressure::Full {
+            // What nobody will store, others would wait for in vain.
+            return Leave::Unleased;
+        }
         let mut holder = [0; 16];
         rand::fill(&mut holder);
         let wish = Wish { head: entry::head(&permit.generations), except: permit.except, holder };
@@ -68,7 +73,7 @@ impl Engine {
                     match entry::judge(key, &entry, tags, &labels, self.rules.max_entry, self.rules.cipher.as_ref()) {
                         Ok(Verdict::Valid { rows, age, fresh_for, .. }) if age <= ttl.min(fresh_for) => return Leave::Answered(rows),
                         Ok(Verdict::Valid { stored, .. } | Verdict::Undecryptable { stored }) if leasing.wish.except != Some(stored) => {
-                            leasing.wish.except = Some(stored)
+                            leasing.wish.except = Some(stored);
                         }
                         _ => return Leave::Unleased,
                     }

@@ -1,6 +1,6 @@
 //! The protocol for values that depend on tables, and for whoever reads what belongs at a plain key.
 
-use super::{Boarded, Engine, Found, Permit};
+use super::{Boarded, Engine, Following, Found, Permit};
 use crate::entry::Cipher;
 use crate::stats::Reason;
 use crate::store::{Claim, Label, Purpose, Sight, StoreError, Whereabouts};
@@ -38,10 +38,12 @@ impl Engine {
     /// Joins whoever reads under this claim and saw the same generations, or opens the flight. Nobody who came after the key was deleted finds that claim there, so nobody joins a
     /// read that began before.
     pub(crate) fn board_claimed(self: &Arc<Self>, name: &str, claim: [u8; 16], seen: &[Generation]) -> Boarded {
-        let mut generation = [0; Generation::LEN];
-        generation[..claim.len()].copy_from_slice(&claim);
-        let generations = [Generation(generation)].iter().chain(seen).copied().collect();
-        self.board(name, &Permit { generations, except: None }, Duration::MAX)
+        self.board(name, &Permit { generations: under_claim(claim, seen), except: None }, Duration::MAX)
+    }
+
+    /// The same, for whoever only joins.
+    pub(crate) fn join_claimed(&self, name: &str, claim: [u8; 16], seen: &[Generation]) -> Option<Following> {
+        self.join(name, &under_claim(claim, seen))
     }
 
     pub(crate) fn whereabouts(&self) -> Whereabouts {
@@ -57,6 +59,13 @@ impl Engine {
     pub(crate) fn value_failed(&self, operation: &'static str, error: &StoreError) {
         self.failed(operation, error);
     }
+}
+
+/// What names a flight under this claim.
+fn under_claim(claim: [u8; 16], seen: &[Generation]) -> Vec<Generation> {
+    let mut generation = [0; Generation::LEN];
+    generation[..claim.len()].copy_from_slice(&claim);
+    [Generation(generation)].iter().chain(seen).copied().collect()
 }
 
 /// The generations that these labels are, if all of them stand.

@@ -9,7 +9,7 @@ use crate::database::{Backend, Request, Step};
 use crate::engine::{Engine, Permit};
 use crate::entry::Facts;
 use crate::rows::{Recording, RowCodec};
-use crate::stats::{Reason, count};
+use crate::stats::Reason;
 use bytes::Bytes;
 use either::Either;
 use futures_util::TryStreamExt;
@@ -93,7 +93,7 @@ impl<DB: Backend> Filling<DB> {
     fn push(&mut self, row: &DB::Row) {
         let Some(open) = self.open.as_mut().filter(|open| !open.astray) else { return };
         if let Err(reason) = open.push(row) {
-            open.miss.executor.shared.counters.not_stored(reason);
+            open.miss.executor.note_not_stored(reason);
             open.miss.plan.experience.note_kept(false);
             if reason == Reason::Origin {
                 open.astray = true;
@@ -191,12 +191,12 @@ impl<DB: Backend> Filling<DB> {
             return Finished::Unkept;
         }
         if !open.complete {
-            shared.counters.not_stored(Reason::Unfinished);
+            open.miss.executor.note_not_stored(Reason::Unfinished);
             return Finished::Refused;
         }
         // What the statement means may have changed while the database answered: by a reload, a temporary table, a changed session.
         if !open.miss.still_holds(sql) {
-            shared.counters.not_stored(Reason::Session);
+            open.miss.executor.note_not_stored(Reason::Session);
             return Finished::Refused;
         }
         let Open { miss, recording, .. } = open;
@@ -208,7 +208,7 @@ impl<DB: Backend> Filling<DB> {
             }
             Err(unreplayable) => {
                 miss.plan.experience.note_kept(false);
-                shared.counters.not_stored(unreplayable.into());
+                miss.executor.note_not_stored(unreplayable.into());
                 Finished::Unkept
             }
         }
@@ -219,7 +219,7 @@ impl<DB: Backend> Filling<DB> {
 impl<DB: Backend> Drop for Filling<DB> {
     fn drop(&mut self) {
         if let Some(open) = self.open.as_ref().filter(|open| !open.astray) {
-            open.miss.executor.shared.counters.not_stored(Reason::Unfinished);
+            open.miss.executor.note_not_stored(Reason::Unfinished);
         }
     }
 }
@@ -261,11 +261,11 @@ impl<DB: Backend> Kept<DB> {
         let shared = &miss.executor.shared;
         let facts = Facts { fresh_for: shared.policy.jittered(miss.ttl), cost };
         match miss.engine.fill(&miss.key, &miss.plan.reads, &miss.permit, facts, &rows, miss.stale).await {
-            Some(answered) => {
-                count(&miss.plan.counters.fills);
+            Ok(answered) => {
+                miss.executor.note_filled(&miss.plan.counters.fills);
                 shared.shelve(&miss.engine, &miss.plan, miss.question, answered);
             }
-            None => shared.counters.not_stored(Reason::Store),
+            Err(reason) => miss.executor.note_not_stored(reason),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::schema::Plan;
 use super::shelf::Question;
 use crate::database::{Backend, Request};
 use crate::engine::{Ages, Answered, Boarded, Engine, Found, Landing, Permit, Renewal};
+use crate::policy::Pressure;
 use crate::rows::{ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
 use bytes::Bytes;
@@ -62,6 +63,10 @@ impl<DB: Backend> CachingExecutor<DB> {
             Looked::Hit(replayed) => Ok(Answer::Whole(replayed)),
             Looked::Miss(miss) if self.options.refresh || miss.plan.experience.is_unkept() => Ok(Self::alone(miss, request)),
             Looked::Miss(miss) => self.fly(miss, request).await,
+            Looked::Nothing if self.only_warms() => {
+                self.note_unreadable();
+                Ok(Answer::Whole(Replayed { rows: Vec::new(), result: DB::QueryResult::default() }))
+            }
             Looked::Nothing => Ok(Answer::Alone(request, Filling::none(self.shared.engine.clone(), plan))),
         }
     }
@@ -123,7 +128,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                     Err(_) => None,
                 };
                 looked.unwrap_or_else(|| {
-                    self.shared.counters.bypass(Reason::Schema);
+                    self.note_bypass(Reason::Schema);
                     Looked::Nothing
                 })
             }
@@ -140,7 +145,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             }
             Recall::Unknown(question) => question,
             Recall::Refused(reason) => {
-                shared.counters.bypass(reason);
+                self.note_bypass(reason);
                 return Some(Looked::Nothing);
             }
         };
@@ -165,7 +170,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                 if reason == Reason::Fenced {
                     plan.worth.note_miss(None);
                 }
-                shared.counters.not_stored(reason);
+                self.note_not_stored(reason);
                 count(&plan.counters.misses);
                 tracing::debug!(%key, "miss");
                 return Some(Looked::Nothing);
@@ -245,6 +250,10 @@ impl<DB: Backend> CachingExecutor<DB> {
         let counters = &self.shared.counters;
         if stale {
             count(&counters.served_stale);
+        }
+        if miss.engine.pressure() == Pressure::Full {
+            // What is read anew could not be kept.
+            return;
         }
         if let Boarded::Leads(flight) = miss.engine.board(&miss.key, &miss.permit, Duration::MAX) {
             if !stale {

@@ -1,13 +1,14 @@
 //! Putting a cache together that needs no database.
 
 use super::tables::Literally;
-use super::{Cache, State};
+use super::{Cache, State, TTL};
 use crate::config::Config;
 use crate::database::Running;
 use crate::engine::{Engine, Rules, Witness};
+use crate::entry::Cipher;
 use crate::error::Error;
 use crate::key::Keyspace;
-use crate::policy::Compression;
+use crate::policy::{Compression, MemoryWatch};
 use crate::stats::Counters;
 use crate::store::{CacheStore, RedisAddress, RedisConfig};
 use async_trait::async_trait;
@@ -101,6 +102,21 @@ impl CacheBuilder {
         self.set(|config| config.policy.compression = bytes.map_or(Compression::Never, Compression::From))
     }
 
+    /// Watches the memory of the store, and stores less of what can be loaded again before it is full. Defaults to no.
+    pub fn memory_watch(self, watch: MemoryWatch) -> Self {
+        self.set(|config| config.memory_watch = Some(watch))
+    }
+
+    /// Encrypts what goes to Redis, with one key or two: see [`Builder::encryption_keys`](crate::Builder::encryption_keys). Defaults to no.
+    pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
+        self.set(|config| config.encryption = Some(Cipher::new(keys)))
+    }
+
+    /// Stores no value that has a field called like one of these columns, however deep. Defaults to none.
+    pub fn deny_columns(self, columns: &[&str]) -> Self {
+        self.set(|config| config.policy.deny.deny_columns(columns.iter().copied()))
+    }
+
     /// Bytes that the embedded store may hold. Defaults to 256 MiB.
     pub fn memory_bytes(self, bytes: u64) -> Self {
         self.set(|config| config.memory = bytes)
@@ -133,6 +149,15 @@ impl CacheBuilder {
             None
         };
         let state = Arc::new(State::new(&config, engine.as_deref().and_then(Engine::cipher)));
+        if let (Some(engine), Some(watch)) = (&engine, config.memory_watch) {
+            let (engine, gone) = (Arc::clone(engine), state.alive.gone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = gone => {}
+                    () = engine.watch_memory(watch, config.policy.default.unwrap_or(TTL)) => {}
+                }
+            });
+        }
         Ok(Cache::new(engine, state, Arc::new(Literally)))
     }
 }

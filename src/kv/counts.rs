@@ -21,6 +21,10 @@ macro_rules! counts {
                 self.$name.fetch_add(1, Relaxed);
             })*
 
+            pub(super) fn set_many(&self, values: u64) {
+                self.sets.fetch_add(values, Relaxed);
+            }
+
             pub(super) fn snapshot(&self) -> CacheStats {
                 CacheStats { $($name: self.$name.load(Relaxed),)* }
             }

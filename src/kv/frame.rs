@@ -20,7 +20,7 @@
 use crate::entry::{self, Cipher, Cursor, Malformed, Payload};
 use crate::policy::Compression;
 use crate::store::Whereabouts;
-use crate::store::values::{ID_AT, VALUE_MAGIC, frame_of};
+use crate::store::values::{ID_AT, VALUE_MAGIC, frame_of, is_claim};
 use crate::tag::{Generation, Tag};
 use bytes::Bytes;
 
@@ -121,6 +121,18 @@ pub(super) enum Stored {
     },
 }
 
+impl Written {
+    /// Whether it is written as what says that there is no value.
+    pub(super) fn is_null(&self) -> bool {
+        match self.form {
+            Form::Json => &self.bytes[..] == b"null",
+            #[cfg(feature = "msgpack")]
+            Form::MessagePack => &self.bytes[..] == b"\xc0",
+            Form::Bytes => false,
+        }
+    }
+}
+
 impl Wrapping {
     pub(super) fn wrap(&self, whereabouts: Whereabouts, name: &str, value: &Written, tied: Tied<'_>) -> Bytes {
         let payload = Payload::bound_for(whereabouts, self.compression, &value.bytes);
@@ -163,7 +175,8 @@ impl Wrapping {
             });
         };
         if kind != 0 {
-            return Ok(Stored::Claimed { kind, id });
+            // Byte for byte as the stores' scripts take it: what they don't know, nobody would ever settle.
+            return if is_claim(&bytes) { Ok(Stored::Claimed { kind, id }) } else { Err(Malformed("claim")) };
         }
         let frame = entry::intact(&bytes)?;
         let (form, flags) = (Form::of(frame[5]).ok_or(Malformed("form"))?, frame[6]);

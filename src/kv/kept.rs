@@ -30,7 +30,7 @@ struct Waiting {
     delivering: bool,
 }
 
-/// The task that delivers. Should its runtime end before it does, the next one may start.
+/// The task that delivers. Should its runtime end before it does, whoever looks next starts another.
 struct Delivering {
     state: Weak<State>,
     engine: Weak<Engine>,
@@ -54,12 +54,19 @@ impl Kept {
     }
 
     /// Whether what is stored at this name counts as deleted.
-    pub(super) fn covers(&self, name: &str) -> bool {
+    pub(super) fn covers(&self, inner: &Inner, name: &str) -> bool {
         if self.len() == 0 {
             return false;
         }
         let waiting = self.lock();
-        waiting.names.contains_key(name) || waiting.patterns.keys().any(|pattern| matches_glob(pattern, name))
+        let covers = waiting.names.contains_key(name) || waiting.patterns.keys().any(|pattern| matches_glob(pattern, name));
+        let stranded = !waiting.delivering;
+        drop(waiting);
+        if stranded {
+            // The runtime of the task that delivered has ended.
+            self.deliver_later(inner);
+        }
+        covers
     }
 
     /// What is stored at this name was overwritten. A pattern's deletion still takes it along: a miss.
@@ -70,11 +77,24 @@ impl Kept {
     }
 
     pub(super) fn keep_names(&self, inner: &Inner, names: impl IntoIterator<Item = String>) {
-        self.change(|waiting| {
+        self.keep(inner, |waiting| {
             for name in names {
                 waiting.numbers += 1;
                 waiting.names.insert(name, waiting.numbers);
             }
+        });
+    }
+
+    pub(super) fn keep_pattern(&self, inner: &Inner, pattern: String) {
+        self.keep(inner, |waiting| {
+            waiting.numbers += 1;
+            waiting.patterns.insert(pattern, waiting.numbers);
+        });
+    }
+
+    fn keep(&self, inner: &Inner, keep: impl FnOnce(&mut Waiting)) {
+        self.change(|waiting| {
+            keep(waiting);
             if waiting.names.len() + waiting.patterns.len() > MOST {
                 tracing::warn!("too many deletions can't be delivered: every value counts as deleted until they are");
                 waiting.names.clear();
@@ -84,14 +104,6 @@ impl Kept {
                     waiting.patterns.insert(pattern, waiting.numbers);
                 }
             }
-        });
-        self.deliver_later(inner);
-    }
-
-    pub(super) fn keep_pattern(&self, inner: &Inner, pattern: String) {
-        self.change(|waiting| {
-            waiting.numbers += 1;
-            waiting.patterns.insert(pattern, waiting.numbers);
         });
         self.deliver_later(inner);
     }

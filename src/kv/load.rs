@@ -8,6 +8,7 @@
 use super::frame::{Form, Stored, Written};
 use super::{Cache, Depends, Inner, read};
 use crate::engine::{Boarded, Engine, Flight, Landing, stand};
+use crate::policy::Pressure;
 use crate::store::values::FILLING;
 use crate::store::{Claim, Claimed, Purpose, Settled, TimeLeft};
 use crate::tag::Generation;
@@ -28,6 +29,9 @@ const PAUSE: Range<u64> = 10..40;
 
 /// How long somebody waits for another process before he loads for himself.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long somebody waits for a load of this process. Loads that wait for each other, each asking for what the other one loads, would never end.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// What a look-up found.
 enum Looked {
@@ -65,8 +69,9 @@ struct Holding {
 impl Holding {
     /// Stores the value; returns whether the claim still stood.
     async fn store(mut self, inner: &Inner, value: Bytes, ttl: Option<Duration>) -> bool {
-        self.settled = true;
         let stored = self.engine.store().plain().settle_claim(&self.name, &self.claim, &Settled::Value(value, ttl)).await;
+        // Not before the answer: a claim that nobody holds any more would make others wait for it.
+        self.settled = stored.is_ok();
         inner.tolerate("settle_claim", stored).unwrap_or(false)
     }
 
@@ -107,7 +112,7 @@ impl Cache {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.load(key, None, load, |_| Some(self.ttl().into())).await
+        self.load(key, None, load, |_| Keep::Any(self.ttl().into())).await
     }
 
     /// The same for a value that may not be there. That there is none is remembered only by a clone that [`negative`](Self::negative) says so of, and for that time.
@@ -121,7 +126,7 @@ impl Cache {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Option<T>, E>>,
     {
-        self.load(key, None, load, |value| self.optional_ttl(value.is_some())).await
+        self.load(key, None, load, |value| self.keep_optional(value.is_some())).await
     }
 
     /// Loads a value whatever is stored, and stores it: what was deleted or overwritten meanwhile by somebody else's hand is not overwritten again.
@@ -139,8 +144,8 @@ impl Cache {
         self.get_or_set(key, load).await
     }
 
-    pub(super) fn optional_ttl(&self, is_there: bool) -> Option<TimeLeft> {
-        if is_there { Some(self.ttl().into()) } else { self.how.negative.map(TimeLeft::Left) }
+    pub(super) fn keep_optional(&self, is_there: bool) -> Keep {
+        if is_there { Keep::There(self.ttl().into()) } else { Keep::None(self.how.negative.map(TimeLeft::Left)) }
     }
 
     pub(super) async fn drop_before_load(&self, key: &str) {
@@ -149,14 +154,8 @@ impl Cache {
         }
     }
 
-    /// `keep` says for how long a value is to be stored, if at all.
-    pub(super) async fn load<T, E, F, Fut>(
-        &self,
-        key: &str,
-        depends: Option<&Depends>,
-        load: F,
-        keep: impl Fn(&T) -> Option<TimeLeft>,
-    ) -> Result<T, E>
+    /// `keep` says whether a value is to be stored, and for how long.
+    pub(super) async fn load<T, E, F, Fut>(&self, key: &str, depends: Option<&Depends>, load: F, keep: impl Fn(&T) -> Keep) -> Result<T, E>
     where
         T: Serialize + DeserializeOwned,
         F: FnOnce() -> Fut,
@@ -184,7 +183,7 @@ impl Cache {
         let Some((engine, store)) = self.inner.plain() else { return Ok(Found::Alone) };
         let counts = &self.inner.state.counts;
         let since = Instant::now();
-        while since.elapsed() < PATIENCE && !self.inner.state.kept.covers(&name) {
+        while since.elapsed() < PATIENCE && !self.inner.state.kept.covers(&self.inner, &name) {
             let joined = match self.look(&name, depends).await {
                 Looked::Failed => return Ok(Found::Alone),
                 Looked::Value(value) => match self.inner.read(&name, &value) {
@@ -201,14 +200,16 @@ impl Cache {
                 Looked::Claimed { kind, id, generations } => self.join(&name, kind, id, &generations, depends).await,
                 Looked::Nothing { except } => {
                     let claim = Claim::fresh(Purpose::Fill { except });
+                    // From here on: whose answer is lost, or not waited for, may stand all the same.
+                    let mut holding = Holding { engine: Arc::clone(engine), name: name.clone(), claim, settled: false };
                     let claimed = store.claim(&name, &claim, LEASE).await;
                     match self.inner.tolerate("claim", claimed) {
                         None => return Ok(Found::Alone),
-                        Some(Claimed::There(_)) => Joined::Again,
-                        Some(Claimed::Yes) => {
-                            let holding = Holding { engine: Arc::clone(engine), name, claim, settled: false };
-                            return Ok(self.claimed(holding, depends).await);
+                        Some(Claimed::There(_)) => {
+                            holding.settled = true;
+                            Joined::Again
                         }
+                        Some(Claimed::Yes) => return Ok(self.claimed(holding, depends).await),
                     }
                 }
             };
@@ -309,6 +310,18 @@ impl Cache {
         }
     }
 
+    /// What can be had again is kept for shorter, or not at all, where the store's memory is nearly full.
+    fn time_to_keep(&self, engine: &Engine, ttl: TimeLeft) -> Option<TimeLeft> {
+        let kept = match ttl {
+            TimeLeft::Left(ttl) => engine.time_to_keep(ttl).map(TimeLeft::Left),
+            TimeLeft::Endless => (engine.pressure() != Pressure::Full).then_some(ttl),
+        };
+        if kept.is_none() {
+            self.inner.state.counts.not_store();
+        }
+        kept
+    }
+
     /// Joins whoever loads under this claim.
     async fn join<T: DeserializeOwned>(
         &self,
@@ -331,22 +344,18 @@ impl Cache {
             },
             _ => seen,
         };
-        let landing = match engine.board_claimed(name, id, generations) {
-            Boarded::Follows(mut following) => following.landed().await,
-            Boarded::Leads(flight) => {
-                // Somebody else's, in another process or not aloft yet.
-                drop(flight);
-                tokio::time::sleep(Duration::from_millis(rand::random_range(PAUSE))).await;
-                return Joined::Again;
-            }
+        let Some(mut following) = engine.join_claimed(name, id, generations) else {
+            // Somebody else's, in another process or not aloft yet.
+            tokio::time::sleep(Duration::from_millis(rand::random_range(PAUSE))).await;
+            return Joined::Again;
         };
-        match landing {
-            Some(Landing::Rows(bytes)) => match unpack(&bytes).and_then(|value| read(&value).ok()) {
+        match tokio::time::timeout(LONGEST_WAIT, following.landed()).await {
+            Ok(Some(Landing::Rows(bytes))) => match unpack(&bytes).and_then(|value| read(&value).ok()) {
                 Some(value) => Joined::Value(value),
                 None => Joined::Alone,
             },
-            Some(_) => Joined::Alone,
-            None => Joined::Again,
+            Ok(Some(_)) | Err(_) => Joined::Alone,
+            Ok(None) => Joined::Again,
         }
     }
 
@@ -357,7 +366,7 @@ impl Cache {
         flight: Flight,
         tied: Option<(&Depends, &[Generation])>,
         load: F,
-        keep: impl Fn(&T) -> Option<TimeLeft>,
+        keep: impl Fn(&T) -> Keep,
     ) -> Result<T, E>
     where
         T: Serialize,
@@ -379,7 +388,17 @@ impl Cache {
                 return Ok(value);
             }
         };
-        if let Some(ttl) = keep(&value) {
+        let kept = match keep(&value) {
+            // There is a value, and it is written as what says that there is none: `Some(())`, `Some(None)`.
+            Keep::There(_) if written.is_null() => {
+                self.inner.state.counts.not_store();
+                flight.land(Landing::Alone);
+                return Ok(value);
+            }
+            Keep::Any(ttl) | Keep::There(ttl) => Some(ttl),
+            Keep::None(ttl) => ttl,
+        };
+        if let Some(ttl) = kept.and_then(|ttl| self.time_to_keep(&holding.engine, ttl)) {
             let tied = tied.map(|(depends, generations)| (&*depends.tags, generations));
             let bytes = self.inner.state.wrapping.wrap(holding.engine.whereabouts(), &holding.name, &written, tied);
             let counts = &self.inner.state.counts;
@@ -388,6 +407,15 @@ impl Cache {
         flight.land(Landing::Rows(pack(&written)));
         Ok(value)
     }
+}
+
+/// Whether a loaded value is stored, and for how long.
+pub(super) enum Keep {
+    Any(TimeLeft),
+    /// One that may be missing is there.
+    There(TimeLeft),
+    /// It is missing.
+    None(Option<TimeLeft>),
 }
 
 /// How a value's look-up ended.

@@ -95,7 +95,7 @@ impl Cache {
     /// The valid value at a name.
     async fn value(&self, name: &str) -> Option<Written> {
         let (_, store) = self.inner.plain()?;
-        if self.inner.state.kept.covers(name) {
+        if self.inner.state.kept.covers(&self.inner, name) {
             return None;
         }
         let found = store.values(&[name.to_owned()]).await;
@@ -163,7 +163,7 @@ impl Cache {
         let mut found = found.unwrap_or_default().into_iter();
         let mut values = Vec::with_capacity(names.len());
         for name in &names {
-            let bytes = found.next().flatten().filter(|_| !self.inner.state.kept.covers(name));
+            let bytes = found.next().flatten().filter(|_| !self.inner.state.kept.covers(&self.inner, name));
             let value = match bytes {
                 Some(bytes) => self.inner.valid(name, bytes).await,
                 None => None,
@@ -210,8 +210,8 @@ impl Cache {
                 for (name, _) in &values {
                     // What was to be deleted is overwritten.
                     state.kept.forget(name);
-                    state.counts.set();
                 }
+                state.counts.set_many(stored);
                 stored
             }
             None => {
@@ -281,7 +281,7 @@ impl Cache {
         Ok(self.delete_matching(pattern).await)
     }
 
-    async fn delete_matching(&self, pattern: String) -> u64 {
+    pub(super) async fn delete_matching(&self, pattern: String) -> u64 {
         let Some((_, store)) = self.inner.plain() else { return 0 };
         self.inner.state.counts.delete();
         let deleted = store.delete_names(&pattern).await;
@@ -339,7 +339,7 @@ impl Cache {
 
     async fn peek(&self, name: &str) -> Option<Peeked> {
         let (_, store) = self.inner.plain()?;
-        if self.inner.state.kept.covers(name) {
+        if self.inner.state.kept.covers(&self.inner, name) {
             return None;
         }
         let peeked = store.peek(name).await;

@@ -48,7 +48,7 @@ impl Cache {
 
     /// Refuses what would build on a value that counts as deleted.
     pub(super) fn deliver(&self, operation: &'static str, name: &str) -> Result<(), Error> {
-        if self.inner.state.kept.covers(name) {
+        if self.inner.state.kept.covers(&self.inner, name) {
             return Err(Error::store(operation, StoreError::Open("a deletion of this key waits for the store to answer".into())));
         }
         Ok(())

@@ -37,9 +37,12 @@ impl Cache {
         let claim = Claim::fresh(Purpose::Write);
         let claimed = store.claim(&name, &claim, LEASE).await;
         if self.inner.tolerate("claim", claimed).is_none() {
-            // Readers of this process know at once, others as soon as it can be delivered.
-            self.inner.state.kept.keep_names(&self.inner, [name.clone()]);
+            // Readers of this process know at once, others as soon as it can be delivered. Once more at the end, also of a write that is dropped: somebody may have
+            // read in between.
+            let mut deletion = Deletion { cache: self, name: Some(name.clone()) };
+            deletion.keep();
             let written = write.await;
+            deletion.name = None;
             self.delete_names(vec![name]).await;
             return written;
         }
@@ -72,5 +75,25 @@ impl Cache {
             None => self.inner.state.kept.keep_names(&self.inner, [name]),
         }
         written
+    }
+}
+
+/// Deletes a key when it is dropped: as soon as the store answers, and for this process at once.
+struct Deletion<'a> {
+    cache: &'a Cache,
+    name: Option<String>,
+}
+
+impl Deletion<'_> {
+    fn keep(&self) {
+        self.cache.inner.state.kept.keep_names(&self.cache.inner, self.name.clone());
+    }
+}
+
+impl Drop for Deletion<'_> {
+    fn drop(&mut self) {
+        if self.name.is_some() {
+            self.keep();
+        }
     }
 }

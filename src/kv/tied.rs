@@ -1,8 +1,9 @@
 //! Values that depend on tables.
 
-use super::{Cache, Depends};
+use super::load::Keep;
+use super::{Cache, Depends, closed};
 use crate::error::Error;
-use crate::tag::Generation;
+use crate::tag::{Generation, Tag};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct Dependent {
     cache: Cache,
     tables: Arc<[Box<str>]>,
+    /// What is no table's.
+    tag: Option<Tag>,
 }
 
 /// The generations of tables at a moment, under which a value may be stored that is read from now on.
@@ -26,15 +29,26 @@ pub struct Seen {
 
 impl Dependent {
     pub(super) fn new(cache: Cache, tables: Arc<[Box<str>]>) -> Self {
-        Self { cache, tables }
+        Self { cache, tables, tag: None }
+    }
+
+    /// The same, and depends on a tag that no table's name stands for. Then there need be no tables.
+    pub(super) fn and_on(self, tag: Tag) -> Self {
+        Self { tag: Some(tag), ..self }
     }
 
     /// What the tables stand for; nothing, and a line in the log, where that can't be followed.
     fn depends(&self) -> Option<Depends> {
-        self.cache
-            .inner
-            .tables
-            .depends(&self.tables)
+        let of_tables = if self.tables.is_empty() && self.tag.is_some() {
+            Ok(Depends { tags: closed([].into_iter()), understood: None })
+        } else {
+            self.cache.inner.tables.depends(&self.tables)
+        };
+        of_tables
+            .map(|depends| match &self.tag {
+                Some(tag) => Depends { tags: closed(depends.tags.iter().chain([tag]).cloned()), ..depends },
+                None => depends,
+            })
             .inspect_err(|reason| tracing::warn!(tables = ?self.tables, reason, "a value that depends on these tables is not cached"))
             .ok()
     }
@@ -64,7 +78,7 @@ impl Dependent {
         Fut: Future<Output = Result<T, E>>,
     {
         match self.depends() {
-            Some(depends) => self.cache.load(key, Some(&depends), load, |_| Some(self.cache.ttl().into())).await,
+            Some(depends) => self.cache.load(key, Some(&depends), load, |_| Keep::Any(self.cache.ttl().into())).await,
             None => load().await,
         }
     }
@@ -81,7 +95,7 @@ impl Dependent {
         Fut: Future<Output = Result<Option<T>, E>>,
     {
         match self.depends() {
-            Some(depends) => self.cache.load(key, Some(&depends), load, |value| self.cache.optional_ttl(value.is_some())).await,
+            Some(depends) => self.cache.load(key, Some(&depends), load, |value| self.cache.keep_optional(value.is_some())).await,
             None => load().await,
         }
     }

@@ -13,8 +13,8 @@
 mod values;
 
 use super::{
-    CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, ServerIdentity, Sight, StoreError, Tag, ValueStore,
-    Whereabouts, Wish,
+    CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, Memory, ServerIdentity, Sight, StoreError, Tag,
+    ValueStore, Whereabouts, Wish,
 };
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
@@ -293,6 +293,14 @@ impl CacheStore for Breaker {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         self.pass(|| self.0.inner.ping()).await
+    }
+
+    async fn memory(&self) -> Result<Option<Memory>, StoreError> {
+        self.pass(|| self.0.inner.memory()).await
+    }
+
+    async fn shorten(&self, most: Duration) -> Result<u64, StoreError> {
+        self.pass(|| self.0.inner.shorten(most)).await
     }
 
     fn whereabouts(&self) -> Whereabouts {

@@ -4,8 +4,8 @@ mod values;
 
 use super::bounded::Bounded;
 use super::{
-    ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Sight, StoreError, TABLE_GENERATION, ValueStore,
-    Whereabouts, glob,
+    ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Memory, Sight, StoreError, TABLE_GENERATION,
+    ValueStore, Whereabouts, glob,
 };
 use super::{Lease, LeaseFate, Wish};
 use crate::key::Keyspace;
@@ -206,6 +206,10 @@ impl CacheStore for MemoryStore {
 
     async fn ping(&self) -> Result<ServerIdentity, StoreError> {
         Ok(ServerIdentity::default())
+    }
+
+    async fn memory(&self) -> Result<Option<Memory>, StoreError> {
+        Ok(Some(Memory { used: self.entries.weight(), limit: Some(self.entries.budget()) }))
     }
 
     fn whereabouts(&self) -> Whereabouts {

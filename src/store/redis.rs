@@ -11,6 +11,7 @@
 //! plain values:    +get +incrby +pexpire +persist +exists +dbsize +multi +exec, on keys `~<prefix>:*` and `~<prefix>/*`
 //! near cache:      +hello +client|tracking +client|caching
 //! in a cluster:    +cluster|slots +asking +zrem
+//! memory watch:    +pttl +pexpire (within a script)
 //! within scripts:  +time +get +set +del +unlink +getrange +type +pttl +pexpire +zcount +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zrevrange
 //! ```
 //!
@@ -22,6 +23,7 @@ mod answer;
 mod cluster;
 mod config;
 mod connection;
+mod memory;
 mod mirror;
 mod reclaim;
 mod request;
@@ -42,7 +44,7 @@ use self::request::{Packet, Place, Request, backend};
 use self::sentinel::Sentinels;
 use self::tracking::Tracking;
 use super::near::Near;
-use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, RedisConfig, Sight, StoreError, ValueStore};
+use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, Memory, RedisConfig, Sight, StoreError, ValueStore};
 use super::{Lease, LeaseFate, Whereabouts, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
@@ -82,6 +84,7 @@ script!(BEGIN_ALONE, "begin_alone.lua");
 script!(END, "end.lua");
 script!(CLEAR_LAPSED, "clear_lapsed.lua");
 script!(RECLAIM, "reclaim.lua");
+script!(SHORTEN, "shorten.lua");
 script!(LEASE, "lease.lua");
 script!(SETTLE_LEASE, "settle_lease.lua");
 script!(CLAIM, "claim.lua");
@@ -396,6 +399,14 @@ impl CacheStore for RedisStore {
             }
         }
         Ok(answered)
+    }
+
+    async fn memory(&self) -> Result<Option<Memory>, StoreError> {
+        self.memory_in_use().await
+    }
+
+    async fn shorten(&self, most: Duration) -> Result<u64, StoreError> {
+        self.shorten_standing(most).await
     }
 
     fn whereabouts(&self) -> Whereabouts {

@@ -225,3 +225,15 @@ pub(crate) fn frame_of(bytes: &[u8]) -> Option<(u8, [u8; 16])> {
     let id = rest.get(ID_AT - VALUE_MAGIC.len()..)?.first_chunk()?;
     Some((*rest.first()?, *id))
 }
+
+/// Whether this is a claim, and nothing but one.
+pub(crate) fn is_claim(bytes: &[u8]) -> bool {
+    let Some((kind, id)) = frame_of(bytes) else { return false };
+    let (zeros, rest) = (&bytes[VALUE_MAGIC.len() + 1..ID_AT], &bytes[ID_AT + id.len()..]);
+    zeros == [0; 3]
+        && match kind {
+            FILLING => rest.is_empty(),
+            WRITING => (1..=10).contains(&rest.len()) && rest.iter().all(u8::is_ascii_digit),
+            _ => false,
+        }
+}

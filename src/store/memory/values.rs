@@ -3,7 +3,7 @@
 use super::MemoryStore;
 #[cfg(feature = "redis")]
 use crate::store::RedisStore;
-use crate::store::values::{FILLING, WRITING, claim_bytes, frame_of};
+use crate::store::values::{FILLING, WRITING, claim_bytes, frame_of, is_claim};
 use crate::store::{Claim, Claimed, Operation, Outcome, Peeked, Purpose, Settled, StoreError, StoreInfo, TimeLeft, ValueStore, glob};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +21,15 @@ impl MemoryStore {
     /// The other functions of this kind are called with [`Self::change`] held.
     fn put(&self, key: &str, value: Bytes, ttl: Option<Duration>) -> bool {
         self.entries.insert(key, value, ttl.unwrap_or(Duration::MAX))
+    }
+
+    /// One that is too large leaves nothing: the old value must not pass for the new one.
+    fn replace(&self, key: &str, value: &Bytes, ttl: Option<Duration>) -> bool {
+        let kept = self.put(key, value.clone(), ttl);
+        if !kept {
+            self.entries.remove(key);
+        }
+        kept
     }
 
     fn delete(&self, key: &str) -> bool {
@@ -54,7 +63,7 @@ impl MemoryStore {
         let (value, left) = self.entries.get_with_time(key)?;
         let (kind, id) = frame_of(&value)?;
         let writers = value.get(24..).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(1);
-        (kind != 0).then_some((kind, id, writers, left))
+        is_claim(&value).then_some((kind, id, writers, left))
     }
 }
 
@@ -66,16 +75,7 @@ impl ValueStore for MemoryStore {
 
     async fn set_values(&self, values: &[(String, Bytes)], ttl: Option<Duration>) -> Result<u64, StoreError> {
         let _changing = self.change();
-        let mut kept = 0;
-        for (key, value) in values {
-            if self.put(key, value.clone(), ttl) {
-                kept += 1;
-            } else {
-                // The old value must not pass for the new one.
-                self.entries.remove(key);
-            }
-        }
-        Ok(kept)
+        Ok(values.iter().map(|(key, value)| u64::from(self.replace(key, value, ttl))).sum())
     }
 
     async fn delete_values(&self, keys: &[String]) -> Result<u64, StoreError> {
@@ -107,7 +107,7 @@ impl ValueStore for MemoryStore {
         for operation in operations {
             outcomes.push(match operation {
                 Operation::Get(key) => Outcome::Value(self.entries.get(key)),
-                Operation::Set(key, value, ttl) => Outcome::Done(self.put(key, value.clone(), *ttl)),
+                Operation::Set(key, value, ttl) => Outcome::Done(self.replace(key, value, *ttl)),
                 Operation::Delete(key) => Outcome::Done(self.delete(key)),
                 Operation::Expire(key, ttl) => Outcome::Done(self.give_time(key, *ttl)),
                 Operation::Increment(key, by, ttl) => match self.add(key, *by, *ttl) {
@@ -152,7 +152,7 @@ impl ValueStore for MemoryStore {
         let among = claim.purpose == Purpose::Write && matches!(claimed, Some((WRITING, NOBODY, ..)));
         match settled {
             Settled::Renewed(time) => return Ok((ours || among) && self.give_time(key, Some(*time))),
-            Settled::Value(value, ttl) if ours => return Ok(self.put(key, value.clone(), *ttl) || !self.delete(key)),
+            Settled::Value(value, ttl) if ours => return Ok(self.replace(key, value, *ttl)),
             Settled::Nothing if ours => return Ok(self.delete(key)),
             Settled::Value(..) | Settled::Nothing => {}
         }

@@ -1,9 +1,9 @@
-//! Unlinking dead entries, in turn with other processes.
+//! What walks over the entries to make room: unlinking dead ones, and cutting the time of those that stand. In turn with other processes.
 
 use super::cluster::{is_between, slot};
 use super::connection::Connection;
 use super::scan::number;
-use super::{Place, RECLAIM, RedisStore, Request, Route, millis};
+use super::{Place, RECLAIM, RedisStore, Request, Route, SHORTEN, millis};
 use crate::store::{ALL_GENERATION, ENTRY_MAGIC, Label, StoreError, TABLE_GENERATION, glob};
 use crate::tag::Tag;
 use redis::{Cmd, Value};
@@ -12,6 +12,15 @@ use tokio::time::Instant;
 
 /// How many keys one script judges: Redis does nothing else meanwhile, and 200 take well under a millisecond.
 const BATCH: usize = 200;
+
+/// What is done with the keys of a step.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// Of this tag, and where it is not beside them, with its generation.
+    Unlink(&'a Tag, Option<&'a [u8]>),
+    /// To this time at most.
+    Shorten(Duration),
+}
 
 /// A reclaim pauses so many times as long as its steps take: no more than a tenth of the server's time goes into it. It is nobody's hurry.
 const PAUSES: u32 = 9;
@@ -37,13 +46,13 @@ impl RedisStore {
     async fn unlink_dead_in_turn(&self, tag: &Tag) -> Result<u64, StoreError> {
         let generation = self.keyspace.generation(tag);
         let Route::Cluster(cluster) = &self.route else {
-            return self.unlink_dead_at(Place::Key(generation.as_bytes()), tag, None).await;
+            return self.walk(Place::Key(generation.as_bytes()), tag, Work::Unlink(tag, None)).await;
         };
         let topology = cluster.topology_within(self.timeout).await?;
         if *tag != Tag::all() {
             // All of its keys are where its generation is. What a moving slot hides dies of its TTL.
             let Some(node) = topology.owner(slot(generation.as_bytes())) else { return Ok(0) };
-            return self.unlink_dead_at(Place::Node(node), tag, None).await;
+            return self.walk(Place::Node(node), tag, Work::Unlink(tag, None)).await;
         }
         // The entries are elsewhere than this generation. Should it change meanwhile, what is filled under the next one may be unlinked, too: a miss.
         let token = match self.label_of(tag).await? {
@@ -52,30 +61,76 @@ impl RedisStore {
         };
         let mut unlinked = 0;
         for node in topology.nodes() {
-            unlinked += self.unlink_dead_at(Place::Node(node), tag, Some(&token)).await?;
+            unlinked += self.walk(Place::Node(node), tag, Work::Unlink(tag, Some(&token))).await?;
         }
         Ok(unlinked)
     }
 
-    /// Walks over one server's keys.
-    async fn unlink_dead_at(&self, at: Place<'_>, tag: &Tag, token: Option<&[u8]>) -> Result<u64, StoreError> {
+    pub(super) async fn shorten_standing(&self, most: Duration) -> Result<u64, StoreError> {
+        // Whoever has the turn makes room, too; the next call sees what is left to do.
+        if matches!(self.take_turn(true).await, Ok(Value::Nil)) {
+            return Ok(0);
+        }
+        let shortened = self.shorten_in_turn(most).await;
+        // Should this get lost, the turn runs out.
+        let _ = self.delete(&self.keyspace.reclaim()).await;
+        shortened
+    }
+
+    async fn shorten_in_turn(&self, most: Duration) -> Result<u64, StoreError> {
+        let Route::Cluster(cluster) = &self.route else {
+            return self.walk(Place::Key(b""), &Tag::all(), Work::Shorten(most)).await;
+        };
+        let topology = cluster.topology_within(self.timeout).await?;
+        let mut shortened = 0;
+        for node in topology.nodes() {
+            shortened += self.walk(Place::Node(node), &Tag::all(), Work::Shorten(most)).await?;
+        }
+        Ok(shortened)
+    }
+
+    /// Walks over one server's keys of a tag; returns with how many the work did something.
+    async fn walk(&self, at: Place<'_>, tag: &Tag, work: Work<'_>) -> Result<u64, StoreError> {
         let pattern = glob::within(&self.keyspace, &self.keyspace.pattern(tag))?;
-        let (mut unlinked, mut cursor) = (0, 0);
+        let (mut done, mut cursor) = (0, 0);
         let mut turn = Instant::now();
         loop {
             let began = Instant::now();
             let (next, keys) = self.step(at, &pattern, cursor).await?;
-            unlinked += self.unlink_dead_among(tag, token, keys).await?;
+            done += match work {
+                Work::Unlink(tag, token) => self.unlink_dead_among(tag, token, keys).await?,
+                Work::Shorten(most) => self.shorten_among(most, keys).await?,
+            };
             if next == 0 {
-                return Ok(unlinked);
+                return Ok(done);
             }
             cursor = next;
             if turn.elapsed() > TURN / 4 {
                 turn = Instant::now();
-                self.take_turn(false).await?;
+                match self.take_turn(false).await {
+                    // A memory that is full refuses this, and the work makes room in it.
+                    Ok(_) | Err(StoreError::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
             }
             tokio::time::sleep(began.elapsed() * PAUSES).await;
         }
+    }
+
+    async fn shorten_among(&self, most: Duration, mut keys: Vec<Vec<u8>>) -> Result<u64, StoreError> {
+        // What the program keeps under keys of its own has another form, and the time that it was given.
+        keys.retain(|key| self.keyspace.is_entry(key));
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(ENTRY_MAGIC).arg(millis(most)).arg(rand::random::<u16>());
+        let mut shortened = 0;
+        for batch in self.by_slot(keys).iter().flat_map(|keys| keys.chunks(BATCH)) {
+            match self.ask(&Request::script(&SHORTEN, batch, &arguments)).await {
+                Ok((answer, _)) => shortened += number(answer)?,
+                // Their slot is moving.
+                Err(error) if is_between(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(shortened)
     }
 
     /// The generation that the entries must have is looked up beside them, unless it is given.

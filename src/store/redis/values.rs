@@ -179,7 +179,12 @@ impl ValueStore for RedisStore {
     }
 
     async fn expire(&self, key: &str, ttl: Option<Duration>) -> Result<bool, StoreError> {
-        let (answer, _) = self.ask(&Request::new("PEXPIRE", Place::Key(key.as_bytes()), |_| Packet::Pipeline(expire(key, ttl)))).await?;
+        let build = |_: &Connection| {
+            let mut pipeline = redis::pipe();
+            expire(&mut pipeline, key, ttl);
+            Packet::Pipeline(pipeline)
+        };
+        let (answer, _) = self.ask(&Request::new("PEXPIRE", Place::Key(key.as_bytes()), build)).await?;
         Ok(matches!(array(answer)?.next(), Some(Value::Int(1))))
     }
 
@@ -211,7 +216,7 @@ impl ValueStore for RedisStore {
                     Operation::Get(key) => _ = pipeline.cmd("GET").arg(key),
                     Operation::Set(key, value, ttl) => _ = pipeline.add_command(set(key, value, *ttl)),
                     Operation::Delete(key) => _ = pipeline.cmd("UNLINK").arg(key),
-                    Operation::Expire(key, ttl) => _ = pipeline.add_command(expire_command(key, *ttl)),
+                    Operation::Expire(key, ttl) => expire(&mut pipeline, key, *ttl),
                     Operation::Increment(key, by, ttl) => increment(&mut pipeline, key, *by, *ttl),
                 }
             }
@@ -320,30 +325,12 @@ fn text(value: Value) -> Option<Bytes> {
     }
 }
 
-fn expire_command(key: &str, ttl: Option<Duration>) -> Cmd {
-    match ttl {
-        Some(ttl) => {
-            let mut command = redis::cmd("PEXPIRE");
-            command.arg(key).arg(millis(ttl));
-            command
-        }
-        None => {
-            let mut command = redis::cmd("PERSIST");
-            command.arg(key);
-            command
-        }
-    }
-}
-
 /// PERSIST answers 0 where there was no end to take away; whether there is such a key, EXISTS says.
-fn expire(key: &str, ttl: Option<Duration>) -> Pipeline {
-    let mut pipeline = redis::pipe();
-    if ttl.is_some() {
-        pipeline.add_command(expire_command(key, ttl));
-    } else {
-        pipeline.add_command(expire_command(key, ttl)).ignore().cmd("EXISTS").arg(key);
+fn expire(pipeline: &mut Pipeline, key: &str, ttl: Option<Duration>) {
+    match ttl {
+        Some(ttl) => _ = pipeline.cmd("PEXPIRE").arg(key).arg(millis(ttl)),
+        None => _ = pipeline.cmd("PERSIST").arg(key).ignore().cmd("EXISTS").arg(key),
     }
-    pipeline
 }
 
 fn increment(pipeline: &mut Pipeline, key: &str, by: i64, ttl: Option<Duration>) {

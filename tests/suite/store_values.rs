@@ -1,0 +1,575 @@
+//! What every store must do with plain values: one suite, run over each of them.
+
+use crate::store_contract::{keyspace, redis_store, redis_store_at};
+use crate::support::Redis;
+use crate::support::redis_cluster::RedisCluster;
+use bytes::Bytes;
+use sqlx_cached::store::{
+    CacheStore, Claim, Claimed, MemoryStore, Operation, Outcome, Peeked, Purpose, RedisAddress, Settled, StoreError, TimeLeft, ValueStore,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const SHORT: Duration = Duration::from_millis(30);
+
+fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+async fn get(store: &dyn ValueStore, key: &str) -> Option<Bytes> {
+    store.values(&[key.to_owned()]).await.unwrap().remove(0)
+}
+
+async fn set(store: &dyn ValueStore, key: &str, value: &str) {
+    assert_eq!(store.set_values(&[(key.to_owned(), text(value))], Some(MINUTE)).await.unwrap(), 1);
+}
+
+async fn delete(store: &dyn ValueStore, key: &str) -> bool {
+    store.delete_values(&[key.to_owned()]).await.unwrap() == 1
+}
+
+async fn left(store: &dyn ValueStore, key: &str) -> Option<TimeLeft> {
+    store.peek(key).await.unwrap().map(|peeked| peeked.left)
+}
+
+fn about(left: Option<TimeLeft>, time: Duration) -> bool {
+    matches!(left, Some(TimeLeft::Left(left)) if left <= time && left > time / 2)
+}
+
+/// Everything that doesn't depend on where the store keeps it.
+async fn contract(store: &dyn ValueStore) {
+    values_are_bytes(store).await;
+    many_at_once(store).await;
+    times_to_live(store).await;
+    numbers(store).await;
+    batches(store).await;
+    a_load_is_stored_while_its_claim_stands(store).await;
+    of_writers_that_overlap_none_stores(store).await;
+    a_write_and_a_load(store).await;
+    claims_run_out(store).await;
+    names_and_patterns(store).await;
+    set(store, "info", "x").await;
+    let info = store.info().await.unwrap();
+    assert!(info.keys > 0 && info.used_memory > 0, "{info:?}");
+}
+
+async fn values_are_bytes(store: &dyn ValueStore) {
+    let keys = ["v:1", "v: \n\r\0", "v:{x}%*?[a]\\", "v:ü", "v:$-1\r\n"];
+    let all: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    for value in [Bytes::new(), Bytes::from_static(b"\0\r\n\xff$-1\r\n"), all.into()] {
+        for key in keys {
+            assert_eq!(store.set_values(&[(key.to_owned(), value.clone())], None).await.unwrap(), 1);
+            assert_eq!(get(store, key).await, Some(value.clone()), "{key:?}");
+            let head = value.slice(..value.len().min(8));
+            assert_eq!(store.peek(key).await.unwrap(), Some(Peeked { head, left: TimeLeft::Endless }), "{key:?}");
+        }
+    }
+    for key in keys {
+        assert!(delete(store, key).await, "{key:?}");
+        assert!(!delete(store, key).await, "{key:?}");
+        assert_eq!((get(store, key).await, store.peek(key).await.unwrap()), (None, None), "{key:?}");
+    }
+    assert_eq!(store.values(&[]).await.unwrap(), []);
+    assert_eq!(store.set_values(&[], None).await.unwrap(), 0);
+    assert_eq!(store.delete_values(&[]).await.unwrap(), 0);
+}
+
+async fn many_at_once(store: &dyn ValueStore) {
+    let key = |index: usize| format!("many:{index}");
+    let values: Vec<_> = (0..2000).map(|index| (key(index), text(&index.to_string()))).collect();
+    assert_eq!(store.set_values(&values, Some(MINUTE)).await.unwrap(), 2000);
+    // In the order asked for, what is missing in its place, and one of them twice.
+    let keys: Vec<_> = (0..2100).rev().chain([7]).map(key).collect();
+    let found = store.values(&keys).await.unwrap();
+    assert_eq!(found.len(), 2101);
+    for (key, value) in keys.iter().zip(&found) {
+        let index: usize = key["many:".len()..].parse().unwrap();
+        assert_eq!(value.as_deref(), (index < 2000).then(|| index.to_string()).as_deref().map(str::as_bytes), "{key}");
+    }
+    assert_eq!(store.delete_values(&keys[..2100]).await.unwrap(), 2000);
+    assert!(store.values(&keys).await.unwrap().iter().all(Option::is_none));
+}
+
+async fn times_to_live(store: &dyn ValueStore) {
+    for ttl in [Some(MINUTE), None] {
+        assert!(!store.expire("ttl", ttl).await.unwrap(), "there is none");
+    }
+    set(store, "ttl", "x").await;
+    assert!(about(left(store, "ttl").await, MINUTE));
+    assert!(store.expire("ttl", Some(10 * MINUTE)).await.unwrap());
+    assert!(about(left(store, "ttl").await, 10 * MINUTE));
+    for _ in 0..2 {
+        assert!(store.expire("ttl", None).await.unwrap(), "also where there is no end to take away");
+        assert_eq!(left(store, "ttl").await, Some(TimeLeft::Endless));
+    }
+    assert!(store.expire("ttl", Some(Duration::MAX)).await.unwrap());
+    assert_eq!(get(store, "ttl").await, Some(text("x")), "longer than clocks reach");
+    for ttl in [Duration::ZERO, Duration::from_nanos(1), SHORT] {
+        assert_eq!(store.set_values(&[("ttl".to_owned(), text("x"))], Some(ttl)).await.unwrap(), 1);
+        tokio::time::sleep(ttl + Duration::from_millis(5)).await;
+        assert_eq!((get(store, "ttl").await, left(store, "ttl").await), (None, None), "{ttl:?}");
+        set(store, "ttl", "x").await;
+        assert!(store.expire("ttl", Some(ttl)).await.unwrap());
+        tokio::time::sleep(ttl + Duration::from_millis(5)).await;
+        assert!(!delete(store, "ttl").await, "{ttl:?}");
+    }
+    assert_eq!(store.set_values(&[("ttl".to_owned(), text("x"))], Some(Duration::MAX)).await.unwrap(), 1);
+    assert!(delete(store, "ttl").await);
+}
+
+async fn numbers(store: &dyn ValueStore) {
+    assert_eq!(store.increment("n", 5, None).await.unwrap(), 5);
+    assert_eq!(left(store, "n").await, Some(TimeLeft::Endless));
+    assert_eq!(store.increment("n", -7, Some(MINUTE)).await.unwrap(), -2);
+    assert_eq!(left(store, "n").await, Some(TimeLeft::Endless), "the time is for one that is created");
+    assert_eq!(get(store, "n").await, Some(text("-2")));
+    assert!(delete(store, "n").await);
+    assert_eq!(store.increment("n", 1, Some(MINUTE)).await.unwrap(), 1);
+    assert_eq!(store.increment("n", 1, Some(10 * MINUTE)).await.unwrap(), 2);
+    assert_eq!(store.increment("n", 1, None).await.unwrap(), 3);
+    assert!(about(left(store, "n").await, MINUTE), "kept when added to");
+
+    for (value, by) in [(i64::MAX, 1), (i64::MIN, -1)] {
+        set(store, "n", &value.to_string()).await;
+        assert!(matches!(store.increment("n", by, None).await, Err(StoreError::Refused(_))), "{value} {by}");
+        assert_eq!(get(store, "n").await, Some(text(&value.to_string())), "and nothing changed");
+        assert_eq!(store.increment("n", -by, None).await.unwrap(), value - by);
+    }
+    for value in ["", "x", "1.0", " 1", "1 ", "\"1\"", "9223372036854775808"] {
+        set(store, "n", value).await;
+        let refused = store.increment("n", 1, Some(MINUTE)).await;
+        assert!(matches!(refused, Err(StoreError::Refused(_))), "{value:?}: {refused:?}");
+        assert_eq!(get(store, "n").await, Some(text(value)));
+    }
+    assert!(delete(store, "n").await);
+    let sums = futures_util::future::join_all((0..100).map(|_| store.increment("n", 1, None))).await;
+    let mut sums: Vec<_> = sums.into_iter().map(Result::unwrap).collect();
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=100).collect::<Vec<_>>(), "each sum once");
+}
+
+async fn batches(store: &dyn ValueStore) {
+    // Braces, so that a cluster keeps them together.
+    let key = |name: &str| format!("{{batch}}:{name}");
+    set(store, &key("old"), "x").await;
+    let operations = [
+        Operation::Get(key("a")),
+        Operation::Set(key("a"), text("1"), Some(MINUTE)),
+        Operation::Get(key("a")),
+        Operation::Increment(key("a"), 4, Some(10 * MINUTE)),
+        Operation::Increment(key("n"), 4, Some(MINUTE)),
+        Operation::Expire(key("a"), None),
+        Operation::Expire(key("a"), None),
+        Operation::Expire(key("none"), None),
+        Operation::Expire(key("none"), Some(MINUTE)),
+        Operation::Expire(key("a"), Some(MINUTE)),
+        Operation::Delete(key("old")),
+        Operation::Delete(key("old")),
+        Operation::Get(key("old")),
+    ];
+    let outcomes = [
+        Outcome::Value(None),
+        Outcome::Done(true),
+        Outcome::Value(Some(text("1"))),
+        Outcome::Number(5),
+        Outcome::Number(4),
+        Outcome::Done(true),
+        Outcome::Done(true),
+        Outcome::Done(false),
+        Outcome::Done(false),
+        Outcome::Done(true),
+        Outcome::Done(true),
+        Outcome::Done(false),
+        Outcome::Value(None),
+    ];
+    assert_eq!(store.batch(&operations).await.unwrap(), outcomes);
+    assert!(about(left(store, &key("a")).await, MINUTE));
+    assert!(about(left(store, &key("n")).await, MINUTE));
+    assert_eq!(store.batch(&[]).await.unwrap(), []);
+
+    // A step that is refused refuses the answer, not the other steps.
+    set(store, &key("word"), "word").await;
+    let refused = store
+        .batch(&[
+            Operation::Set(key("before"), text("1"), None),
+            Operation::Increment(key("word"), 1, None),
+            Operation::Set(key("after"), text("2"), None),
+        ])
+        .await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    let keys = ["before", "word", "after"].map(key);
+    assert_eq!(store.values(&keys).await.unwrap(), [Some(text("1")), Some(text("word")), Some(text("2"))]);
+
+    nobody_sees_half_of_it(store, &key("one"), &key("two")).await;
+}
+
+/// Two keys that are always written together are never seen apart.
+async fn nobody_sees_half_of_it(store: &dyn ValueStore, one: &str, two: &str) {
+    let done = AtomicBool::new(false);
+    let write = async {
+        for round in 0..200 {
+            let value = text(&round.to_string());
+            let set = |key: &str| Operation::Set(key.to_owned(), value.clone(), None);
+            let _ = store.batch(&[set(one), Operation::Get(one.to_owned()), set(two)]).await.unwrap();
+        }
+        done.store(true, SeqCst);
+    };
+    let read = async {
+        while !done.load(SeqCst) {
+            let outcomes = store.batch(&[Operation::Get(one.to_owned()), Operation::Get(two.to_owned())]).await.unwrap();
+            assert_eq!(outcomes[0], outcomes[1]);
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(write, read);
+}
+
+fn fill() -> Claim {
+    fill_except(None)
+}
+
+fn fill_except(except: Option<[u8; 16]>) -> Claim {
+    Claim { id: rand::random(), purpose: Purpose::Fill { except } }
+}
+
+fn write() -> Claim {
+    Claim { id: rand::random(), purpose: Purpose::Write }
+}
+
+fn value(value: &str) -> Settled {
+    Settled::Value(text(value), Some(MINUTE))
+}
+
+async fn claim(store: &dyn ValueStore, key: &str, claim: &Claim) -> Claimed {
+    store.claim(key, claim, MINUTE).await.unwrap()
+}
+
+async fn settle(store: &dyn ValueStore, key: &str, claim: &Claim, settled: &Settled) -> bool {
+    store.settle_claim(key, claim, settled).await.unwrap()
+}
+
+/// What stands at the key is nobody's value.
+async fn is_claimed(store: &dyn ValueStore, key: &str) -> bool {
+    get(store, key).await.is_some_and(|bytes| bytes.starts_with(b"SQV1"))
+}
+
+async fn a_load_is_stored_while_its_claim_stands(store: &dyn ValueStore) {
+    let key = "claim:load";
+    let (first, second) = (fill(), fill());
+    assert_eq!(claim(store, key, &first).await, Claimed::Yes);
+    assert!(is_claimed(store, key).await);
+    let Claimed::There(there) = claim(store, key, &second).await else { panic!("claimed twice") };
+    assert_eq!(Some(there), get(store, key).await, "whoever finds a claim is shown it");
+    assert!(!settle(store, key, &second, &value("second")).await && !settle(store, key, &second, &Settled::Nothing).await);
+    assert!(!settle(store, key, &second, &Settled::Renewed(MINUTE)).await);
+    assert!(settle(store, key, &first, &Settled::Renewed(10 * MINUTE)).await);
+    assert!(about(left(store, key).await, 10 * MINUTE));
+    assert!(settle(store, key, &first, &value("first")).await);
+    assert_eq!(get(store, key).await, Some(text("first")));
+    assert!(about(left(store, key).await, MINUTE));
+    // The same requests once more, as after a connection that broke.
+    assert!(!settle(store, key, &first, &value("again")).await && !settle(store, key, &first, &Settled::Nothing).await);
+    assert_eq!(get(store, key).await, Some(text("first")));
+    assert_eq!(claim(store, key, &second).await, Claimed::There(text("first")), "a value is not overwritten");
+
+    // Without end, and given up.
+    for (settled, found, time) in
+        [(Settled::Value(text("x"), None), Some(text("x")), Some(TimeLeft::Endless)), (Settled::Nothing, None, None)]
+    {
+        delete(store, key).await;
+        assert_eq!(claim(store, key, &first).await, Claimed::Yes);
+        assert!(settle(store, key, &first, &settled).await);
+        assert_eq!((get(store, key).await, left(store, key).await), (found, time));
+    }
+
+    // Deleted by its name, by a pattern, overwritten: what was read is not stored.
+    for fate in 0..3 {
+        delete(store, key).await;
+        assert_eq!(claim(store, key, &first).await, Claimed::Yes);
+        match fate {
+            0 => assert!(delete(store, key).await),
+            1 => assert_eq!(store.delete_names("claim:l*").await.unwrap(), 1),
+            _ => set(store, key, "theirs").await,
+        }
+        assert!(!settle(store, key, &first, &value("stale")).await);
+        assert!(!settle(store, key, &first, &Settled::Renewed(MINUTE)).await);
+        assert_eq!(get(store, key).await, (fate == 2).then(|| text("theirs")));
+    }
+
+    // A framed value may be named that is no answer; any other is.
+    let id: [u8; 16] = rand::random();
+    let frame = Bytes::from([&b"SQV1\0\0\0\0"[..], &id, b"whatever is in it"].concat());
+    store.set_values(&[(key.to_owned(), frame.clone())], None).await.unwrap();
+    for other in [None, Some([0; 16]), Some(rand::random())] {
+        assert_eq!(claim(store, key, &fill_except(other)).await, Claimed::There(frame.clone()));
+    }
+    let again = fill_except(Some(id));
+    assert_eq!(claim(store, key, &again).await, Claimed::Yes);
+    assert_eq!(claim(store, key, &fill_except(Some(id))).await, Claimed::There(get(store, key).await.unwrap()));
+    assert!(settle(store, key, &again, &value("fresh")).await);
+    set(store, key, "").await;
+    assert_eq!(claim(store, key, &fill_except(Some([0; 16]))).await, Claimed::There(Bytes::new()), "nothing is a value, too");
+    delete(store, key).await;
+}
+
+async fn of_writers_that_overlap_none_stores(store: &dyn ValueStore) {
+    let key = "claim:writers";
+    // Alone, over whatever is there.
+    set(store, key, "old").await;
+    let alone = write();
+    assert_eq!(claim(store, key, &alone).await, Claimed::Yes);
+    assert_eq!(claim(store, key, &alone).await, Claimed::Yes, "repeated");
+    assert!(settle(store, key, &alone, &value("new")).await);
+    assert_eq!(get(store, key).await, Some(text("new")));
+    assert_eq!(claim(store, key, &alone).await, Claimed::Yes);
+    assert!(settle(store, key, &alone, &Settled::Nothing).await);
+    assert_eq!(get(store, key).await, None);
+
+    // Two or three at once, ending in each order.
+    for order in [vec![0, 1], vec![1, 0], vec![0, 1, 2], vec![2, 0, 1], vec![1, 2, 0]] {
+        let writers: Vec<_> = order.iter().map(|_| write()).collect();
+        for writer in &writers {
+            assert_eq!(claim(store, key, writer).await, Claimed::Yes);
+        }
+        for (ended, place) in order.iter().enumerate() {
+            assert!(is_claimed(store, key).await, "{order:?}: until the last one is done nothing is known");
+            assert!(matches!(claim(store, key, &fill()).await, Claimed::There(_)));
+            assert!(settle(store, key, &writers[*place], &Settled::Renewed(MINUTE)).await, "each of them keeps it");
+            assert!(about(left(store, key).await, MINUTE));
+            assert!(!settle(store, key, &writers[*place], &value("whose?")).await, "{order:?} {ended}");
+        }
+        assert_eq!(get(store, key).await, None, "{order:?}");
+    }
+
+    // One more comes while the first of two is done: still none.
+    let [a, b, c] = [write(), write(), write()];
+    claim(store, key, &a).await;
+    claim(store, key, &b).await;
+    assert!(!settle(store, key, &a, &value("a")).await);
+    claim(store, key, &c).await;
+    assert!(!settle(store, key, &b, &value("b")).await && is_claimed(store, key).await);
+    assert!(!settle(store, key, &c, &value("c")).await);
+    assert_eq!(get(store, key).await, None);
+
+    // The claim was deleted under its writer: whoever read since may have read too early.
+    for meanwhile in ["", "read too early"] {
+        claim(store, key, &a).await;
+        delete(store, key).await;
+        if !meanwhile.is_empty() {
+            let reader = fill();
+            claim(store, key, &reader).await;
+            assert!(settle(store, key, &reader, &value(meanwhile)).await);
+        }
+        assert!(!settle(store, key, &a, &value("a")).await);
+        assert_eq!(get(store, key).await, None);
+    }
+    // Deleted under the first of two, and the other one claims: they overlap all the same.
+    claim(store, key, &a).await;
+    delete(store, key).await;
+    claim(store, key, &b).await;
+    assert!(!settle(store, key, &a, &value("a")).await && is_claimed(store, key).await);
+    assert!(!settle(store, key, &b, &value("b")).await);
+    assert_eq!(get(store, key).await, None);
+}
+
+async fn a_write_and_a_load(store: &dyn ValueStore) {
+    let key = "claim:both";
+    // The write takes the load's claim along, in each order of their ends.
+    for write_first in [true, false] {
+        let (load, writer) = (fill(), write());
+        assert_eq!(claim(store, key, &load).await, Claimed::Yes);
+        assert_eq!(claim(store, key, &writer).await, Claimed::Yes);
+        assert!(!settle(store, key, &load, &Settled::Renewed(MINUTE)).await);
+        if write_first {
+            assert!(settle(store, key, &writer, &value("new")).await);
+            assert!(!settle(store, key, &load, &value("old")).await);
+            assert_eq!(get(store, key).await, Some(text("new")));
+        } else {
+            assert!(!settle(store, key, &load, &value("old")).await);
+            assert!(!settle(store, key, &load, &Settled::Nothing).await);
+            assert!(is_claimed(store, key).await, "a load that ends leaves the write's claim");
+            assert!(settle(store, key, &writer, &value("new")).await);
+        }
+        delete(store, key).await;
+    }
+    // A load under way when a write ends whose claim was deleted: it may have begun before the commit.
+    let (load, writer) = (fill(), write());
+    claim(store, key, &writer).await;
+    delete(store, key).await;
+    claim(store, key, &load).await;
+    assert!(!settle(store, key, &writer, &value("new")).await);
+    assert!(!settle(store, key, &load, &value("old")).await);
+    assert_eq!(get(store, key).await, None);
+}
+
+async fn claims_run_out(store: &dyn ValueStore) {
+    let key = "claim:time";
+    let (load, writer) = (fill(), write());
+    store.claim(key, &load, SHORT).await.unwrap();
+    tokio::time::sleep(SHORT + Duration::from_millis(5)).await;
+    assert!(!settle(store, key, &load, &Settled::Renewed(MINUTE)).await, "one that ran out does not come back");
+    assert!(!settle(store, key, &load, &value("late")).await);
+    assert_eq!(get(store, key).await, None);
+    store.claim(key, &writer, SHORT).await.unwrap();
+    tokio::time::sleep(SHORT + Duration::from_millis(5)).await;
+    claim(store, key, &load).await;
+    assert!(settle(store, key, &load, &value("read too early")).await);
+    assert!(!settle(store, key, &writer, &value("late")).await);
+    assert_eq!(get(store, key).await, None);
+}
+
+async fn names_and_patterns(store: &dyn ValueStore) {
+    let keys = ["p:a", "p:b", "p:*", "p:?", "p:[a]", "p:\\", "p:ü", "p:\n", "p:", "q:a", "{p}:a"];
+    let patterns = [
+        "p:*",
+        "p:?",
+        "p:\\*",
+        "p:\\?",
+        "p:[ab]",
+        "p:[^a]",
+        "p:\\[a\\]",
+        "p:\\\\",
+        "p:",
+        "*a",
+        "p:[",
+        "p:[a",
+        "p:\\",
+        "[",
+        "p:??",
+        "p:**",
+        "{p}*",
+        "x*",
+    ];
+    let found = async |pattern: &str| {
+        let mut names = store.names(pattern, 1000).await.unwrap();
+        names.retain(|name| keys.contains(&name.as_str()));
+        names.sort();
+        names
+    };
+    // What the others left.
+    store.delete_names("*").await.unwrap();
+    for pattern in patterns {
+        for key in keys {
+            set(store, key, "x").await;
+        }
+        let names = found(pattern).await;
+        assert_eq!(store.delete_names(pattern).await.unwrap() as usize, names.len(), "{pattern}");
+        let left: Vec<_> = keys.iter().filter(|key| !names.iter().any(|name| name == **key)).collect();
+        for key in keys {
+            assert_eq!(get(store, key).await.is_some(), left.contains(&&key), "{pattern} {key}");
+        }
+    }
+    for key in keys {
+        set(store, key, "x").await;
+    }
+    assert_eq!(found("p:?").await, ["p:\n", "p:*", "p:?", "p:\\", "p:a", "p:b"]);
+    assert_eq!((found("p:\\*").await, found("p:\\\\").await), (vec!["p:*".to_owned()], vec!["p:\\".to_owned()]));
+    assert_eq!(store.names("p:*", 3).await.unwrap().len(), 3);
+    assert!(store.names("p:*", 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract() {
+    let store = MemoryStore::new(keyspace(), 64 << 20);
+    contract(store.plain()).await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_memory_leaves_nothing_old_behind() {
+    let store = MemoryStore::new(keyspace(), 1 << 20);
+    let (store, large) = (store.plain(), Bytes::from(vec![b'x'; 1 << 20]));
+    set(store, "k", "old").await;
+    assert_eq!(store.set_values(&[("k".to_owned(), large.clone()), ("l".to_owned(), text("x"))], None).await.unwrap(), 1);
+    assert_eq!((get(store, "k").await, get(store, "l").await), (None, Some(text("x"))));
+    set(store, "k", "old").await;
+    let outcomes = store.batch(&[Operation::Set("k".to_owned(), large.clone(), None), Operation::Get("k".to_owned())]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Done(false), Outcome::Value(None)]);
+    for claim in [fill(), write()] {
+        assert_eq!(store.claim("k", &claim, MINUTE).await.unwrap(), Claimed::Yes);
+        assert!(!settle(store, "k", &claim, &Settled::Value(large.clone(), None)).await);
+        assert_eq!(get(store, "k").await, None);
+    }
+}
+
+#[tokio::test]
+async fn redis_keeps_the_contract_over_a_socket() {
+    contract(redis_store(&Redis::start()).plain()).await;
+}
+
+#[tokio::test]
+async fn redis_keeps_the_contract_over_tcp_with_several_connections() {
+    let redis = Redis::configured().tcp().password("secret").start();
+    let address = RedisAddress::Host("127.0.0.1".into(), redis.port());
+    let store = redis_store_at(address, |config| {
+        config.password = Some("secret".into());
+        config.db = Some(5);
+        config.connections = 3;
+    });
+    contract(store.plain()).await;
+    assert_eq!(redis.cli::<i64>(&["DBSIZE"]), 0, "nothing outside its database");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_keeps_the_contract_and_batches_within_a_slot() {
+    let cluster = RedisCluster::start().await;
+    let store = crate::topology::kit::store(&cluster);
+    let store = store.plain();
+    contract(store).await;
+    let apart = store.batch(&[Operation::Set("a".to_owned(), text("1"), None), Operation::Set("b".to_owned(), text("2"), None)]).await;
+    let Err(StoreError::Refused(reason)) = apart else { panic!("{apart:?}") };
+    assert!(reason.to_string().contains("slot"), "{reason}");
+    assert_eq!((get(store, "a").await, get(store, "b").await), (None, None), "nothing of it was done");
+}
+
+/// Whatever other programs put there.
+#[tokio::test]
+async fn values_of_other_types_are_none_and_are_replaced_or_refused() {
+    let redis = Redis::start();
+    let store = redis_store(&redis);
+    let store = store.plain();
+    let plant: [&[&str]; 5] =
+        [&["HSET", "k", "a", "b"], &["RPUSH", "k", "x"], &["SADD", "k", "x"], &["ZADD", "k", "1", "x"], &["XADD", "k", "*", "a", "b"]];
+    for command in plant {
+        let again = || {
+            redis.cli::<()>(&["DEL", "k"]);
+            redis.cli::<redis::Value>(command);
+        };
+        again();
+        assert_eq!(get(store, "k").await, None, "{command:?}");
+        assert_eq!(store.peek("k").await.unwrap(), Some(Peeked { head: Bytes::new(), left: TimeLeft::Endless }));
+        assert!(store.expire("k", Some(MINUTE)).await.unwrap());
+        for ttl in [None, Some(MINUTE)] {
+            assert!(matches!(store.increment("k", 1, ttl).await, Err(StoreError::Refused(_))), "{command:?}");
+        }
+        assert!(matches!(store.batch(&[Operation::Get("k".to_owned())]).await, Err(StoreError::Refused(_))), "{command:?}");
+        assert!(!settle(store, "k", &fill(), &value("x")).await);
+        assert_eq!(get(store, "k").await, None, "it is left alone");
+        assert!(delete(store, "k").await);
+        again();
+        let load = fill();
+        assert_eq!(claim(store, "k", &load).await, Claimed::Yes, "{command:?}");
+        assert!(settle(store, "k", &load, &value("x")).await);
+        again();
+        set(store, "k", "x").await;
+        assert_eq!(get(store, "k").await, Some(text("x")));
+        assert_eq!(store.delete_names("k*").await.unwrap(), 1);
+    }
+}
+
+/// By hand, a claim goes as any key does.
+#[tokio::test]
+async fn a_claim_that_is_deleted_by_hand_stores_nothing() {
+    let redis = Redis::start();
+    let store: Arc<dyn CacheStore> = Arc::new(redis_store(&redis));
+    let store = store.plain();
+    for command in [&["DEL", "k"][..], &["UNLINK", "k"], &["FLUSHALL"], &["RENAME", "k", "elsewhere"], &["SET", "k", "theirs"]] {
+        let load = fill();
+        assert_eq!(claim(store, "k", &load).await, Claimed::Yes);
+        redis.cli::<redis::Value>(command);
+        assert!(!settle(store, "k", &load, &value("stale")).await, "{command:?}");
+        assert_ne!(get(store, "k").await, Some(text("stale")));
+        delete(store, "k").await;
+    }
+}
