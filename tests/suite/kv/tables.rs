@@ -209,7 +209,20 @@ async fn names_of_every_kind<DB: Server>(cache: Cache) {
         assert_eq!(values.get::<i64>("k").await.unwrap(), None, "{}: {name}", DB::NAME);
     }
     // What can't be followed is not kept, and what is no name does nothing.
-    let hostile = ["nope", "", " ", ".", "a.b.c.d", "\0", "counters; DROP TABLE counters", "counters WHERE 1 = 0 --", "counters, others", "(SELECT 1)", "*", "_all"];
+    let hostile = [
+        "nope",
+        "",
+        " ",
+        ".",
+        "a.b.c.d",
+        "\0",
+        "counters; DROP TABLE counters",
+        "counters WHERE 1 = 0 --",
+        "counters, others",
+        "(SELECT 1)",
+        "*",
+        "_all",
+    ];
     for name in hostile {
         for tables in [vec![name], vec!["counters", name]] {
             let dependent = values.depends_on(&tables);
