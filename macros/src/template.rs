@@ -110,7 +110,7 @@ impl Template {
                 quote_spanned!(span=> ::sqlx_cached::segment(&#value))
             }
         });
-        quote_spanned!(span=> ::sqlx_cached::__private::text([#(#parts),*]))
+        quote_spanned!(span=> ::sqlx_cached::__private::text(&[#(#parts),*]))
     }
 }
 

@@ -93,7 +93,7 @@ pub fn argument<T: Serialize + ?Sized>(argument: &T) -> Option<String> {
 }
 
 /// A key or a pattern with its arguments in it.
-pub fn text<const N: usize>(parts: [String; N]) -> String {
+pub fn text(parts: &[String]) -> String {
     parts.concat()
 }
 
