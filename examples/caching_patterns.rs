@@ -55,7 +55,10 @@ async fn main() -> Result {
     warming_up(&db, caching).await?;
     keeping_secrets(&db, &cache, caching).await?;
     let (sql, values) = (db.stats(), cache.stats());
-    println!("SQL: {} hits, {} misses. Values: {} hits, {} misses, {} store errors.", sql.hits, sql.misses, values.hits, values.misses, values.store_errors);
+    println!(
+        "SQL: {} hits, {} misses. Values: {} hits, {} misses, {} store errors.",
+        sql.hits, sql.misses, values.hits, values.misses, values.store_errors
+    );
     cache.clear().await;
     Ok(())
 }
@@ -84,7 +87,8 @@ async fn loading_on_demand(db: &Db, caching: bool) -> Result {
 }
 
 async fn preferences(db: &Db, user: i64) -> sqlx::Result<Preferences> {
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT name, value FROM preferences WHERE user_id = ?").bind(user).fetch_all(&db.uncached()).await?;
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("SELECT name, value FROM preferences WHERE user_id = ?").bind(user).fetch_all(&db.uncached()).await?;
     Ok(rows.into_iter().collect())
 }
 
@@ -143,13 +147,20 @@ async fn ending_by_event(db: &Db, cache: &Cache, caching: bool) -> Result {
         cache
             .time_to_live(24 * HOUR)
             .get_or_set(&key, || async {
-                sqlx::query_scalar::<_, String>("SELECT title FROM books WHERE title LIKE ? ORDER BY id").bind(&pattern).fetch_all(&db.uncached()).await
+                sqlx::query_scalar::<_, String>("SELECT title FROM books WHERE title LIKE ? ORDER BY id")
+                    .bind(&pattern)
+                    .fetch_all(&db.uncached())
+                    .await
             })
             .await
     };
     assert_eq!(search("o").await?, ["Robots", "Oceans"].map(str::to_owned).to_vec());
     sqlx::query("UPDATE books SET title = 'Seas' WHERE id = 3").execute(db).await?;
-    assert_eq!(search("o").await?.len(), if caching { 2 } else { 1 }, "nothing ties this value to the table, so it is as old as it may get");
+    assert_eq!(
+        search("o").await?.len(),
+        if caching { 2 } else { 1 },
+        "nothing ties this value to the table, so it is as old as it may get"
+    );
     cache.delete("book:metadata:3").await?;
     cache.delete_pattern("search:results:*").await?;
     assert_eq!(search("o").await?, ["Robots"]);
@@ -185,16 +196,40 @@ async fn structures_of_redis(cache: &Cache) -> Result {
                 return Ok(());
             }
         };
-        let [popular, recent, genres, health] = ["books:popular", "searches:recent:7", "user:genres:favorite:7", "health:indexers"].map(|key| cache.name(key));
+        let [popular, recent, genres, health] =
+            ["books:popular", "searches:recent:7", "user:genres:favorite:7", "health:indexers"].map(|key| cache.name(key));
         let (popular, recent, genres, health) = (popular?, recent?, genres?, health?);
         pipe()
             .atomic()
-            .cmd("ZADD").arg(&popular).arg(4.5).arg(1).arg(4.25).arg(2).ignore()
-            .cmd("EXPIRE").arg(&popular).arg(HOUR.as_secs()).ignore()
-            .cmd("LPUSH").arg(&recent).arg("planets").ignore()
-            .cmd("LTRIM").arg(&recent).arg(0).arg(99).ignore()
-            .cmd("SADD").arg(&genres).arg("science").ignore()
-            .cmd("HSET").arg(&health).arg("indexer-1").arg(r#"{"up":true}"#).ignore()
+            .cmd("ZADD")
+            .arg(&popular)
+            .arg(4.5)
+            .arg(1)
+            .arg(4.25)
+            .arg(2)
+            .ignore()
+            .cmd("EXPIRE")
+            .arg(&popular)
+            .arg(HOUR.as_secs())
+            .ignore()
+            .cmd("LPUSH")
+            .arg(&recent)
+            .arg("planets")
+            .ignore()
+            .cmd("LTRIM")
+            .arg(&recent)
+            .arg(0)
+            .arg(99)
+            .ignore()
+            .cmd("SADD")
+            .arg(&genres)
+            .arg("science")
+            .ignore()
+            .cmd("HSET")
+            .arg(&health)
+            .arg("indexer-1")
+            .arg(r#"{"up":true}"#)
+            .ignore()
             .exec_async(&mut redis)
             .await?;
         let ranking: Vec<i64> = cmd("ZREVRANGE").arg(&popular).arg(0).arg(-1).query_async(&mut redis).await?;

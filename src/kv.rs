@@ -132,7 +132,8 @@ impl State {
         Self {
             wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry, cipher },
             ttl: config.policy.default.unwrap_or(TTL),
-            names: Names::new(&config.prefix, config.max_key),
+            // With or without the colon that ends it, as it was checked.
+            names: Names::new(config.prefix.strip_suffix(':').unwrap_or(&config.prefix), config.max_key),
             denied: config.policy.deny.columns().map(|(_, column)| column.to_owned()).collect(),
             counts: Counts::default(),
             kept: Kept::default(),

@@ -495,4 +495,4 @@ macro_rules! each_on_redis {
     )*};
 }
 
-pub(super) use {each, each_on_redis};
+pub(crate) use {each, each_on_redis};

@@ -1,0 +1,10 @@
+//! The cache of plain values: one contract over every store, what becomes of faults, and of races.
+
+mod contract;
+mod degraded;
+mod gated;
+mod hostile;
+mod kit;
+mod races;
+mod random;
+mod tables;
