@@ -136,5 +136,5 @@ pub use warm::{Progress, WarmKeeper, WarmUp, Warmed};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::kv::Changes;
-    pub use crate::kv::calls::{Call, argument, function, key, key_of, of_type};
+    pub use crate::kv::calls::{Call, argument, function, key, key_of, of_type, text};
 }
