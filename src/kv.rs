@@ -3,6 +3,7 @@
 mod builder;
 mod counts;
 mod frame;
+mod holding;
 mod kept;
 mod load;
 mod names;

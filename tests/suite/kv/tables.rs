@@ -95,7 +95,7 @@ async fn what_was_read_before_a_write_is_never_given_after_it<DB: Server>(cache:
         let since = Instant::now();
         let value = counters.get_or_set("k", async || DB::number(&here, READ).await).await.unwrap();
         assert_eq!(value, before + 1, "{}", DB::NAME);
-        assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+        assert!(since.elapsed() < Duration::from_secs(3), "nobody waits for what will be dead: {:?}", since.elapsed());
         go.send(()).unwrap();
         assert_eq!(loading.await.unwrap(), before);
         for _ in 0..3 {
@@ -209,7 +209,20 @@ async fn names_of_every_kind<DB: Server>(cache: Cache) {
         assert_eq!(values.get::<i64>("k").await.unwrap(), None, "{}: {name}", DB::NAME);
     }
     // What can't be followed is not kept, and what is no name does nothing.
-    let hostile = ["nope", "", " ", ".", "a.b.c.d", "\0", "counters; DROP TABLE counters", "counters WHERE 1 = 0 --", "counters, others", "(SELECT 1)", "*", "_all"];
+    let hostile = [
+        "nope",
+        "",
+        " ",
+        ".",
+        "a.b.c.d",
+        "\0",
+        "counters; DROP TABLE counters",
+        "counters WHERE 1 = 0 --",
+        "counters, others",
+        "(SELECT 1)",
+        "*",
+        "_all",
+    ];
     for name in hostile {
         for tables in [vec![name], vec!["counters", name]] {
             let dependent = values.depends_on(&tables);
