@@ -78,7 +78,7 @@ fn app(db: Db) -> Router {
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct Wanted {
     page: i64,
     per_page: i64,
     sort_by: String,
@@ -93,7 +93,7 @@ struct Title {
 }
 
 /// The key names whatever the answer depends on; each part that a caller gives is one part of it.
-async fn paged(State(db): State<Db>, Query(page): Query<Page>) -> Result<Response, Failed> {
+async fn paged(State(db): State<Db>, Query(page): Query<Wanted>) -> Result<Response, Failed> {
     let (column, descending) = (if page.sort_by == "size" { "size" } else { "name" }, page.order == "desc");
     let key = format!("library_paged:{}:{}:{}:{}", page.page, page.per_page, segment(&page.sort_by), segment(&page.order));
     let mut hit = true;

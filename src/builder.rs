@@ -219,7 +219,7 @@ impl<DB: Backend> Builder<DB> {
 
     /// Encrypts entries on their way to Redis (XChaCha20-Poly1305), and takes none that are not: needs the crate's feature `encryption`. One key, or two: the first encrypts,
     /// both decrypt, so that a new key takes over in two steps, behind the old one in all processes and then in front of it. An entry that neither opens is a miss.
-    /// What stays in this process's memory is not encrypted, nor is what a store of one's own keeps in it. Defaults to no encryption.
+    /// What stays in this process's memory is not encrypted, nor is what a store of one's own keeps in it. Another number of keys is an error of [`build`](Self::build). Defaults to no encryption.
     pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
         self.set(|config| config.encryption = Some(Cipher::new(keys)))
     }

@@ -444,7 +444,6 @@ mod tests {
             ("CACHE_NEAR", "far"),
             ("CACHE_NEAR_BYTES", "0"),
             ("CACHE_NEAR_STALENESS", "0"),
-            ("CACHE_DENY_TABLES", ","),
             ("CACHE_DENY_TABLES", "app."),
             ("CACHE_DENY_COLUMNS", "users..x"),
         ] {

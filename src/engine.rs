@@ -447,10 +447,20 @@ impl Engine {
         self.invalidated(tags);
         if let Err(error) = &invalidated {
             self.failed("invalidate", error);
-            self.distrust.add(tags);
-            self.deliver_later(&tags.into(), None);
+            self.keep(tags);
         }
         invalidated
+    }
+
+    /// The same for those who can't wait: distrusted here from now on, and delivered soon.
+    pub(crate) fn invalidate_later(self: &Arc<Self>, tags: &[Tag]) {
+        self.invalidated(tags);
+        self.keep(tags);
+    }
+
+    fn keep(self: &Arc<Self>, tags: &[Tag]) {
+        self.distrust.add(tags);
+        self.deliver_later(&tags.into(), None);
     }
 
     fn invalidated(self: &Arc<Self>, tags: &[Tag]) {

@@ -1,7 +1,11 @@
 //! Plain values beside the SQL entries: [`Cache`].
 
 mod builder;
+#[cfg(feature = "macros")]
+pub mod calls;
+mod changes;
 mod counts;
+mod fitting;
 mod frame;
 mod holding;
 mod kept;
@@ -10,17 +14,23 @@ mod names;
 mod pipeline;
 mod plain;
 mod redis;
+mod repository;
+mod source;
 mod tables;
 mod through;
 mod tied;
 mod versions;
 
 pub use self::builder::CacheBuilder;
+#[cfg(feature = "macros")]
+pub use self::changes::Changes;
 pub use self::counts::CacheStats;
 pub use self::frame::Format;
 pub use self::names::segment;
 pub use self::pipeline::{Pipeline, Replies};
 pub use self::plain::{CacheHealth, Remaining};
+pub use self::repository::{CachedEntity, EntityStats, Repository};
+pub use self::source::CacheSource;
 pub use self::tied::{Dependent, Seen};
 
 pub(crate) use self::names::prefix;

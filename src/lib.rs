@@ -74,7 +74,9 @@
 //! | `mysql` | MySQL and MariaDB | sqlx's driver |
 //! | `redis` (default) | the store that processes share | the `redis` crate |
 //! | `tls` | TLS to Redis | rustls with ring, which builds C |
+//! | `macros` (default) | [`cached`](macro@cached) and [`invalidates`](macro@invalidates) | a macro crate on what sqlx's own macros need |
 //! | `msgpack` | MessagePack as a format of plain values | the `rmp-serde` crate |
+//! | `encryption` | entries in Redis that only a key opens | `chacha20poly1305` |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
@@ -90,6 +92,8 @@ mod entry;
 mod error;
 mod executor;
 mod explain;
+#[cfg(feature = "macros")]
+mod functions;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -114,11 +118,22 @@ pub use executor::CachingCopyIn;
 pub use executor::Probe;
 pub use executor::{CachingExecutor, NearUse, SharedQuery};
 pub use explain::{Explanation, Invalidates, ReadExplanation};
+#[cfg(feature = "macros")]
+pub use functions::{cached, invalidates};
 pub use health::{Health, MemoryUse};
 pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
+pub use kv::{CacheSource, CachedEntity, EntityStats, Repository};
 pub use policy::{Admission, Consistency, Invalidation, MemoryWatch, Pressure, UnclearWrites, UnfencedWrites};
 #[cfg(feature = "redis")]
 pub use redis;
 pub use stats::{Reason, Stats, TableStats};
 pub use transaction::{CachingConnection, CachingTransaction};
 pub use warm::{Progress, WarmKeeper, WarmUp, Warmed};
+
+/// What the macros' functions call.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::kv::Changes;
+    pub use crate::kv::calls::{Call, argument, function, key, key_of, of_type};
+}

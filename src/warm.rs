@@ -100,7 +100,7 @@ impl<DB: Backend> WarmUp<DB> {
         queries.into_iter().fold(self, Self::query)
     }
 
-    /// Whatever else is to be done, such as to fill entries of one's own. It may be called again and again. Should it hold a clone of the executor, a
+    /// Whatever else is to be done, such as to fill entries of one's own. It may be called again and again. Should it hold a clone of the executor or its cache, a
     /// [`WarmKeeper`] does not end with the executor, but when it is dropped or the pool is closed.
     pub fn task<F, Fut, E>(self, name: &str, task: F) -> Self
     where

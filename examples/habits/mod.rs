@@ -25,7 +25,7 @@ pub async fn caching(cache: &Cache) -> bool {
     let health = cache.health().await;
     match (&health.store, cache.info().await) {
         (Some(Ok(took)), Ok(info)) => {
-            println!("Values are kept in {}, which answers in {took:.0?}.", info.server.as_deref().unwrap_or("this process's memory"))
+            println!("Values are kept in {}, which answers in {took:.0?}.", info.server.as_deref().unwrap_or("this process's memory"));
         }
         (store, _) => println!("No cache at the moment ({store:?}): everything comes from the database."),
     }

@@ -39,7 +39,7 @@ pub(super) fn guarded(dialect: Dialect, catalog: &Catalog, query: &Query, tables
     let whole = |called: Option<&str>| {
         let known = called.is_some_and(|called| sources.iter().any(|source| source.called == called));
         let of = sources.iter().filter(|source| !known || Some(source.called.as_str()) == called);
-        of.flat_map(|source| denied.columns_of(&source.tag)).flatten().min().map_or(Ok(()), |column| Err(shown(column)))
+        of.filter_map(|source| denied.columns_of(&source.tag)).flatten().min().map_or(Ok(()), |column| Err(shown(column)))
     };
     for item in projection {
         match item {

@@ -109,7 +109,7 @@ impl Catalog {
             if named.is_empty() {
                 denied.unknown.push(name.clone());
             }
-            denied.tables.extend(self.same_rows(named).iter().filter_map(|key| self.tag_of(key)));
+            denied.tables.extend(self.same_rows(&named).iter().filter_map(|key| self.tag_of(key)));
         }
         let mut guarded: HashMap<Key, HashSet<String>> = HashMap::new();
         for (table, column) in deny.columns() {
@@ -125,7 +125,7 @@ impl Catalog {
             if !named.iter().any(|key| has(&key)) {
                 denied.unknown.push(table.map_or_else(|| column.to_owned(), |table| format!("{table}.{column}")));
             }
-            for key in self.same_rows(named) {
+            for key in self.same_rows(&named) {
                 guarded.entry(key).or_default().insert(column.to_owned());
             }
         }
@@ -173,23 +173,26 @@ impl Catalog {
     }
 
     /// These, the wholes that they are parts of, and their own parts.
-    fn same_rows(&self, keys: Vec<Key>) -> HashSet<Key> {
+    fn same_rows(&self, keys: &[Key]) -> HashSet<Key> {
         let mut parts: HashMap<&Key, Vec<&Key>> = HashMap::new();
         for (part, wholes) in &self.wholes {
-            wholes.iter().for_each(|whole| parts.entry(whole).or_default().push(part));
-        }
-        let mut all: HashSet<Key> = keys.iter().cloned().collect();
-        let up = |key: &Key| self.wholes.get(key).into_iter().flatten().cloned().collect::<Vec<_>>();
-        let down = |key: &Key| parts.get(key).into_iter().flatten().map(|key| (*key).clone()).collect::<Vec<_>>();
-        for next in [&up as &dyn Fn(&Key) -> Vec<Key>, &down] {
-            let (mut left, mut seen) = (keys.clone(), HashSet::new());
-            while let Some(key) = left.pop() {
-                if seen.insert(key.clone()) {
-                    left.extend(next(&key));
-                }
+            for whole in wholes {
+                parts.entry(whole).or_default().push(part);
             }
-            all.extend(seen);
         }
-        all
+        let mut all = reached(keys, |key| self.wholes.get(key).into_iter().flatten());
+        all.extend(reached(keys, |key| parts.get(key).into_iter().flatten().copied()));
+        all.into_iter().cloned().collect()
     }
+}
+
+/// These and whatever lies beyond them in one direction.
+fn reached<'a, I: Iterator<Item = &'a Key>>(keys: &'a [Key], next: impl Fn(&Key) -> I) -> HashSet<&'a Key> {
+    let (mut left, mut seen): (Vec<&Key>, _) = (keys.iter().collect(), HashSet::new());
+    while let Some(key) = left.pop() {
+        if seen.insert(key) {
+            left.extend(next(key));
+        }
+    }
+    seen
 }

@@ -73,7 +73,7 @@ impl Engine {
                     match entry::judge(key, &entry, tags, &labels, self.rules.max_entry, self.rules.cipher.as_ref()) {
                         Ok(Verdict::Valid { rows, age, fresh_for, .. }) if age <= ttl.min(fresh_for) => return Leave::Answered(rows),
                         Ok(Verdict::Valid { stored, .. } | Verdict::Undecryptable { stored }) if leasing.wish.except != Some(stored) => {
-                            leasing.wish.except = Some(stored)
+                            leasing.wish.except = Some(stored);
                         }
                         _ => return Leave::Unleased,
                     }

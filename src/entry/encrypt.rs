@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_and_shows_nothing() {
         let cipher = cipher(&[1]);
-        for plain in [&b""[..], b"x", b"a marker in plain sight", &[0; 100_000]] {
+        for plain in [&b""[..], b"x", b"a marker in plain sight", &[0; 10_000]] {
             let sealed = cipher.seal(BOUND, plain);
             assert_eq!(sealed.len(), plain.len() + with::NONCE + with::TAG);
             assert!(plain.len() < 8 || !sealed.windows(8).any(|window| window == &plain[..8]));

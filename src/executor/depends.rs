@@ -4,6 +4,7 @@ use super::Shared;
 use crate::analysis::Dialect;
 use crate::database::Backend;
 use crate::kv::{Depends, Tables, Understood, closed};
+use crate::tag::Tag;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use std::fmt;
@@ -44,6 +45,10 @@ impl<DB: Backend> Tables for Catalogued<DB> {
             tags.extend(plan.reads.iter().cloned());
         }
         Ok(Depends { tags: closed(tags.into_iter()), understood })
+    }
+
+    fn reached(&self, table: &str) -> Vec<Tag> {
+        self.0.schema.load().reached_from(table)
     }
 
     async fn learn_anew(&self, version: u64) {

@@ -24,6 +24,11 @@ impl Names {
         Self { prefix: format!("{}/{}", self.prefix, segment(scope)).into(), longest: self.longest }
     }
 
+    /// Bytes of the longest key.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// The prefix of every name, without its colon.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix

@@ -281,7 +281,7 @@ impl Cache {
         Ok(self.delete_matching(pattern).await)
     }
 
-    async fn delete_matching(&self, pattern: String) -> u64 {
+    pub(super) async fn delete_matching(&self, pattern: String) -> u64 {
         let Some((_, store)) = self.inner.plain() else { return 0 };
         self.inner.state.counts.delete();
         let deleted = store.delete_names(&pattern).await;

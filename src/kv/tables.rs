@@ -31,6 +31,9 @@ pub(crate) trait Tables: Debug + Send + Sync {
     /// Which of them can't be followed, and why.
     fn depends(&self, tables: &[Box<str>]) -> Result<Depends, String>;
 
+    /// What a write to this table may change.
+    fn reached(&self, table: &str) -> Vec<Tag>;
+
     /// The schema turned out to be another than the one of this version.
     async fn learn_anew(&self, version: u64);
 }
@@ -44,6 +47,10 @@ impl Tables for Literally {
     fn depends(&self, tables: &[Box<str>]) -> Result<Depends, String> {
         let tags = tables.iter().map(|table| Tag::table(table));
         Ok(Depends { tags: closed(tags), understood: None })
+    }
+
+    fn reached(&self, table: &str) -> Vec<Tag> {
+        vec![Tag::table(table)]
     }
 
     async fn learn_anew(&self, _: u64) {}

@@ -1,9 +1,9 @@
 //! Values that depend on tables.
 
 use super::load::Keep;
-use super::{Cache, Depends};
+use super::{Cache, Depends, closed};
 use crate::error::Error;
-use crate::tag::Generation;
+use crate::tag::{Generation, Tag};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Dependent {
     cache: Cache,
     tables: Arc<[Box<str>]>,
+    /// What is no table's.
+    tag: Option<Tag>,
 }
 
 /// The generations of tables at a moment, under which a value may be stored that is read from now on.
@@ -27,15 +29,26 @@ pub struct Seen {
 
 impl Dependent {
     pub(super) fn new(cache: Cache, tables: Arc<[Box<str>]>) -> Self {
-        Self { cache, tables }
+        Self { cache, tables, tag: None }
+    }
+
+    /// The same, and depends on a tag that no table's name stands for. Then there need be no tables.
+    pub(super) fn and_on(self, tag: Tag) -> Self {
+        Self { tag: Some(tag), ..self }
     }
 
     /// What the tables stand for; nothing, and a line in the log, where that can't be followed.
     fn depends(&self) -> Option<Depends> {
-        self.cache
-            .inner
-            .tables
-            .depends(&self.tables)
+        let of_tables = if self.tables.is_empty() && self.tag.is_some() {
+            Ok(Depends { tags: closed([].into_iter()), understood: None })
+        } else {
+            self.cache.inner.tables.depends(&self.tables)
+        };
+        of_tables
+            .map(|depends| match &self.tag {
+                Some(tag) => Depends { tags: closed(depends.tags.iter().chain([tag]).cloned()), ..depends },
+                None => depends,
+            })
             .inspect_err(|reason| tracing::warn!(tables = ?self.tables, reason, "a value that depends on these tables is not cached"))
             .ok()
     }

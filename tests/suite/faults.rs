@@ -14,7 +14,7 @@ mod handed_out;
 mod identities;
 pub mod killed;
 pub mod kit;
-mod late;
+pub mod late;
 mod lost;
 mod races;
 mod runtimes;

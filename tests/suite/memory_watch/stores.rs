@@ -2,11 +2,12 @@
 
 use crate::store_contract::{TTL, entry_of, keyspace, redis_store, redis_store_at, standing, table};
 use crate::support::Redis;
+use crate::support::proxy::Proxy;
 use crate::support::redis_cluster::RedisCluster;
 use crate::topology::kit::{names, store};
 use bytes::Bytes;
 use sqlx_cached::store::{CacheStore, ENTRY_MAGIC, Keyspace, MemoryStore, RedisAddress, RedisStore, Tag};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_secs(5);
 
@@ -113,6 +114,22 @@ async fn a_memory_that_is_full_can_be_relieved() {
     assert_eq!(store.shorten(SHORT).await.unwrap(), 50);
     store.invalidate(&[Tag::all()]).await.unwrap();
     assert_eq!(store.reclaim(&Tag::all()).await.unwrap(), 50);
+}
+
+/// A walk that takes so long that its turn has to be taken anew, which a full memory refuses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_walk_over_a_full_memory_comes_to_its_end() {
+    let redis = Redis::configured().arguments(&["--maxmemory-policy", "noeviction"]).start();
+    let proxy = Proxy::start(&redis.socket());
+    let store = redis_store_at(RedisAddress::Socket(proxy.socket()), |_| ());
+    let tag = table("users");
+    fill(&store, &keyspace(), &tag, 0..2500, TTL).await;
+    redis.cli::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    proxy.delay(Duration::from_millis(15));
+    let since = Instant::now();
+    assert_eq!(store.shorten(SHORT).await.unwrap(), 2500);
+    println!("{:?}", since.elapsed());
+    assert!(since.elapsed() > Duration::from_millis(2500), "it was too quick to need another turn");
 }
 
 #[tokio::test]

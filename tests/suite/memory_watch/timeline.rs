@@ -15,7 +15,7 @@ async fn crosses_both_thresholds_and_comes_back(near: u64) {
     // What the program keeps under a key of its own, and somebody else's.
     let own = ["sql:documents:user:1", "sql:notes", "other"];
     for key in own {
-        redis.cli::<()>(&["SET", key, "SQC2 or so", "EX", "1000"]);
+        redis.cli::<()>(&["SET", key, "what somebody keeps", "EX", "1000"]);
     }
 
     let mut next = 1;

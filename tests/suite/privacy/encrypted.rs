@@ -1,9 +1,11 @@
 //! Entries that are encrypted on their way to Redis.
 
 use super::kit::{Asked, MARKER, Place};
-use crate::faults::kit::Server;
+use crate::faults::kit::{Server, eventually};
+use crate::faults::late::{Blocking, blocked};
 use sqlx::{MySql, Postgres, Sqlite};
 use sqlx_cached::CachingExecutor;
+use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 const SQL: &str = "SELECT password_hash FROM users WHERE id = 1";
@@ -128,6 +130,27 @@ async fn who_can_not_read_it_misses() {
         let reads_it = reader.first().is_some_and(|key| writer.contains(key));
         assert_eq!(Place::answers(&writing, SQL, MARKER, reads_it).await, (u64::from(!reads_it), 0));
     }
+}
+
+/// Who waited for another process's read, and can't read what came of it, asks for leave of his own, and shares what he reads with those who can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_what_he_can_not_read() {
+    let place = Place::<Postgres>::new().await;
+    let executors = [place.keyed(&[OLD]).await, place.keyed(&[NEW]).await, place.keyed(&[NEW]).await];
+    let lock = Postgres::locked(&place.home, &["LOCK TABLE users IN ACCESS EXCLUSIVE MODE"]).await;
+    place.redis.cli::<()>(&["CONFIG", "RESETSTAT"]);
+    let first = tokio::spawn(Postgres::text(&executors[0], SQL));
+    blocked(&place.home).await;
+    let waiting = [1, 2].map(|number| tokio::spawn(Postgres::text(&executors[number], SQL)));
+    let looked_up = async || place.redis.cli::<String>(&["INFO", "commandstats"]).contains("cmdstat_mget:calls=3");
+    eventually("everybody has looked up", looked_up).await;
+    assert_eq!(place.home.direct(Postgres::WAITING).await, 1, "the others wait for the store");
+    Postgres::finish(lock, "SELECT 1").await;
+    for read in [first].into_iter().chain(waiting) {
+        assert_eq!(tokio::time::timeout(Duration::from_secs(4), read).await.expect("nobody is stuck").unwrap(), MARKER);
+    }
+    let stats = executors.each_ref().map(CachingExecutor::stats);
+    assert_eq!((stats[0].misses, stats[1].misses + stats[2].misses, stats[1].joined + stats[2].joined), (1, 1, 1), "{stats:?}");
 }
 
 /// A copy under another key, an old answer under the generations of now: without encryption whoever may write to Redis can give them out.

@@ -123,14 +123,13 @@ impl<DB: Asked> Place<DB> {
         let mut wrong = String::new();
         for sql in statements {
             for one in [false, true] {
-                for (executor, expected) in [(&denying, kept), (&usual, true)] {
+                for (who, executor, expected) in [("denying", &denying, kept), ("usual", &usual, true)] {
                     self.redis.cli::<()>(&["FLUSHALL"]);
                     executor.reset_stats();
                     let is_kept = Self::is_kept(executor, sql, one).await;
                     let stats = executor.stats();
                     let denials = [&stats.bypasses, &stats.not_stored].iter().filter_map(|of| of.get(&Reason::Denied)).sum::<u64>();
                     if is_kept != expected || (denials == 0) != expected || (!expected && !self.entries().is_empty()) {
-                        let who = if std::ptr::eq(executor, &denying) { "denying" } else { "usual" };
                         let _ = writeln!(wrong, "{who}, one: {one}: {sql}: {}; {stats}", executor.explain(sql));
                     }
                     if !expected && !self.told().is_empty() {

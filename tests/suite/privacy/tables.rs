@@ -122,3 +122,22 @@ async fn of_one_schema() {
         place.denies(|builder| builder.deny_tables(&[name]), &[kept], true).await;
     }
 }
+
+/// What a database notes of values to plan its queries by is kept of no table.
+async fn notes<DB: Asked>(analyze: &str, sql: &str) {
+    let place = Place::<DB>::new().await;
+    place.home.run(analyze).await;
+    let executor = place.executor(|builder| builder).await;
+    assert!(!Place::is_kept(&executor, sql, false).await && place.told().is_empty(), "{}: {}", DB::NAME, executor.explain(sql));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn are_not_kept_by_their_statistics() {
+    let copies = "INSERT INTO secrets SELECT id + 1, v FROM secrets; ANALYZE secrets";
+    notes::<Postgres>(copies, "SELECT most_common_vals::text FROM pg_stats WHERE tablename = 'secrets' AND attname = 'v'").await;
+    notes::<MySql>("ANALYZE TABLE secrets PERSISTENT FOR ALL", "SELECT min_value FROM mysql.column_stats WHERE table_name = 'secrets'")
+        .await;
+    // Which names no table, but reads one.
+    notes::<Postgres>("SELECT 1", "SELECT table_to_xml('secrets', true, false, '')::text FROM orders").await;
+    notes::<Sqlite>("CREATE INDEX by_v ON secrets (v); ANALYZE", "SELECT * FROM sqlite_stat1").await;
+}

@@ -62,6 +62,28 @@ async fn after_flushall() {
     keeper.stop().await;
 }
 
+/// Values of the program's own come back by a task.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_program_keeps_itself_is_a_task() {
+    let (home, redis) = (Sqlite::home().await, Redis::start());
+    let db = executor(&home, &redis).await;
+    let cache = db.cache();
+    let loaded = {
+        let cache = cache.clone();
+        move || {
+            let cache = cache.clone();
+            async move { cache.get_or_set("rates", || async { Ok::<_, sqlx::Error>(7_u64) }).await.map(drop) }
+        }
+    };
+    let mut keeper = db.warm().task("rates", loaded).look_every(SOON).keep();
+    for _ in 0..2 {
+        let warmed = next(&mut keeper).await;
+        assert_eq!((warmed.tasks, warmed.total()), (1, 1), "{warmed:?}");
+        assert_eq!(cache.get::<u64>("rates").await.unwrap(), Some(7));
+        redis.cli::<()>(&["FLUSHALL"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_crash_and_a_restart_empty() {
     let (home, mut redis) = (Sqlite::home().await, Redis::start());
