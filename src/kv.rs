@@ -10,6 +10,7 @@ mod frame;
 mod holding;
 mod kept;
 mod load;
+mod look;
 mod names;
 mod pipeline;
 mod plain;

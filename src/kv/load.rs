@@ -5,10 +5,11 @@
 //! from another. He who finds a claim came after it and before it ended, so what its holder reads is as good for him as what he would have read himself; where tables matter too, both must have seen the same
 //! generations (see `engine/flight.rs`). A claim tells by its name which ones its holder saw before he claimed: whoever saw others would be given nothing by him, and takes the claim over.
 
-use super::frame::{Form, Stored, Written};
+use super::frame::{Form, Written};
 use super::holding::{Holding, LEASE, MARK, mark};
+use super::look::Looked;
 use super::{Cache, Depends, read};
-use crate::engine::{Boarded, Engine, Flight, Landing, stand};
+use crate::engine::{Boarded, Engine, Flight, Landing};
 use crate::policy::Pressure;
 use crate::store::values::FILLING;
 use crate::store::{Claim, Claimed, Purpose, TimeLeft};
@@ -29,22 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long somebody waits for a load of this process. Loads that wait for each other, each asking for what the other one loads, would never end.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// What a look-up found.
-enum Looked {
-    Value(Written),
-    Claimed {
-        kind: u8,
-        id: [u8; 16],
-        generations: Vec<Generation>,
-    },
-    /// Nothing, or a dead value of this name.
-    Nothing {
-        except: Option<[u8; 16]>,
-    },
-    /// The store can't be asked.
-    Failed,
-}
 
 /// What became of joining another one's load.
 enum Joined<T> {
@@ -224,57 +209,6 @@ impl Cache {
                 None
             }
             _ => Some(generations),
-        }
-    }
-
-    /// One round trip; two for a value that depends on tables which the caller did not name.
-    async fn look(&self, name: &str, depends: Option<&Depends>) -> Looked {
-        let Some((engine, store)) = self.inner.plain() else { return Looked::Failed };
-        let (bytes, labels) = match depends {
-            Some(depends) if !engine.trusts(&depends.tags) => return Looked::Failed,
-            Some(depends) => match self.inner.tolerate("look_up", engine.store().look_up(name, &depends.tags).await) {
-                Some(lookup) => (lookup.entry, lookup.labels),
-                None => return Looked::Failed,
-            },
-            None => match self.inner.tolerate("get", store.values(&[name.to_owned()]).await) {
-                Some(values) => (values.into_iter().next().flatten(), Vec::new()),
-                None => return Looked::Failed,
-            },
-        };
-        let nothing = Looked::Nothing { except: None };
-        let Some(bytes) = bytes else { return nothing };
-        let Some(stored) = self.inner.unwrap(name, bytes.clone()) else {
-            // Nothing that is anybody's.
-            self.delete_names(vec![name.to_owned()]).await;
-            return nothing;
-        };
-        match (stored, depends) {
-            (Stored::Claimed { kind, id }, _) => {
-                let standing = crate::engine::generations_of(&labels).unwrap_or_default();
-                Looked::Claimed { kind, id, generations: standing }
-            }
-            (Stored::Value(value), None) => Looked::Value(value),
-            (Stored::Closed { id: Some(id) }, _) => Looked::Nothing { except: Some(id) },
-            (Stored::Tied { value, tags, generations, id }, None) => match engine.stand(name, &tags, &generations).await {
-                Ok(true) => Looked::Value(value),
-                Ok(false) => Looked::Nothing { except: Some(id) },
-                Err(error) => {
-                    self.inner.failed("look_up", &error);
-                    Looked::Failed
-                }
-            },
-            // Written by somebody who knows less of what it depends on; or by nobody who has a key.
-            (Stored::Value(_), Some(_)) | (Stored::Closed { id: None }, _) => {
-                self.delete_names(vec![name.to_owned()]).await;
-                nothing
-            }
-            (Stored::Tied { value, tags, generations, id }, Some(depends)) => {
-                if *tags == *depends.tags && stand(&labels, &generations) {
-                    Looked::Value(value)
-                } else {
-                    Looked::Nothing { except: Some(id) }
-                }
-            }
         }
     }
 
