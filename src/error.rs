@@ -23,6 +23,8 @@ enum Kind {
     Value { key: String, reason: String },
     #[error("{what} {reason}")]
     Unsupported { what: &'static str, reason: String },
+    #[error("the queue {queue:?} is full: it may have {most} items")]
+    Full { queue: String, most: u64 },
 }
 
 /// Bytes of a key that an error shows at most.
@@ -58,6 +60,11 @@ impl Error {
         Self(Kind::Unsupported { what, reason: reason.into() })
     }
 
+    /// A queue that takes no more.
+    pub(crate) fn full(queue: &str, most: u64) -> Self {
+        Self(Kind::Full { queue: beginning(queue), most })
+    }
+
     /// Whether a setting is at fault; the message names it and its value.
     pub fn is_setting(&self) -> bool {
         matches!(self.0, Kind::Setting { .. } | Kind::SecretSetting { .. })
@@ -81,6 +88,11 @@ impl Error {
     /// Whether the store in use can't do this at all, such as give a connection to Redis where there is none.
     pub fn is_unsupported(&self) -> bool {
         matches!(self.0, Kind::Unsupported { .. })
+    }
+
+    /// Whether a queue has as many items as it may have. Nothing was queued.
+    pub fn is_full(&self) -> bool {
+        matches!(self.0, Kind::Full { .. })
     }
 }
 

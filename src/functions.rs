@@ -12,7 +12,7 @@
 ///     sqlx::query_scalar("SELECT name FROM users WHERE id = ?").bind(id).fetch_optional(db).await
 /// }
 ///
-/// #[invalidates("user:{id}")]
+/// #[invalidates(tables("users"))] // or "user:{id}", if no SQL answer were cached
 /// async fn rename(db: &CachingExecutor<Sqlite>, id: i64, name: &str) -> Result<(), sqlx::Error> {
 ///     let rename = sqlx::query("UPDATE users SET name = ? WHERE id = ?").bind(name.to_owned()).bind(id);
 ///     rename.execute(db.pool()).await.map(drop) // past the executor, which sees nothing of it

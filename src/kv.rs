@@ -21,6 +21,7 @@ mod tables;
 mod through;
 mod tied;
 mod versions;
+mod write_behind;
 
 pub use self::builder::CacheBuilder;
 #[cfg(feature = "macros")]
@@ -33,6 +34,7 @@ pub use self::plain::{CacheHealth, Remaining};
 pub use self::repository::{CachedEntity, EntityStats, Repository};
 pub use self::source::CacheSource;
 pub use self::tied::{Dependent, Seen};
+pub use self::write_behind::{Batch, Consumer, DeadLetter, DeadLetters, ItemId, Pushed, WriteBehind, WriteBehindBuilder};
 
 pub(crate) use self::names::prefix;
 pub(crate) use self::tables::{Depends, Tables, Understood, closed};
@@ -111,6 +113,7 @@ pub(crate) struct State {
     denied: Vec<String>,
     counts: Counts,
     kept: Kept,
+    queues: write_behind::Queues,
     /// Gone with the last clone.
     alive: Alive,
 }
@@ -139,6 +142,7 @@ impl State {
             denied: config.policy.deny.columns().map(|(_, column)| column.to_owned()).collect(),
             counts: Counts::default(),
             kept: Kept::default(),
+            queues: write_behind::Queues::default(),
             alive: Alive::default(),
         }
     }

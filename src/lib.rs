@@ -121,6 +121,7 @@ pub use explain::{Explanation, Invalidates, ReadExplanation};
 #[cfg(feature = "macros")]
 pub use functions::{cached, invalidates};
 pub use health::{Health, MemoryUse};
+pub use kv::{Batch, Consumer, DeadLetter, DeadLetters, ItemId, Pushed, WriteBehind, WriteBehindBuilder};
 pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
 pub use kv::{CacheSource, CachedEntity, EntityStats, Repository};
 pub use policy::{Admission, Consistency, Invalidation, MemoryWatch, Pressure, UnclearWrites, UnfencedWrites};
@@ -135,5 +136,5 @@ pub use warm::{Progress, WarmKeeper, WarmUp, Warmed};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::kv::Changes;
-    pub use crate::kv::calls::{Call, argument, function, key, key_of, of_type};
+    pub use crate::kv::calls::{Call, argument, function, key, key_of, of_type, text};
 }

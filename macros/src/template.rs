@@ -103,18 +103,14 @@ impl Template {
     /// An expression for the text with every argument escaped, so that it is one part of a key, and matches nothing but itself in a pattern.
     pub fn text(&self, is_type: impl Fn(&str) -> bool) -> TokenStream {
         let span = self.span;
-        let pushes = self.parts.iter().map(|part| match part {
-            Part::Literal(text) => quote_spanned!(span=> __text.push_str(#text);),
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Literal(text) => quote_spanned!(span=> ::std::string::String::from(#text)),
             Part::Argument(argument) => {
                 let value = argument.expression(&is_type, span);
-                quote_spanned!(span=> __text.push_str(&::sqlx_cached::segment(&#value));)
+                quote_spanned!(span=> ::sqlx_cached::segment(&#value))
             }
         });
-        quote_spanned!(span=> {
-            let mut __text = ::std::string::String::new();
-            #(#pushes)*
-            __text
-        })
+        quote_spanned!(span=> ::sqlx_cached::__private::text(&[#(#parts),*]))
     }
 }
 

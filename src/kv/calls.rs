@@ -80,7 +80,6 @@ pub fn function<F>(_: &F) -> String {
 }
 
 /// A type as a part of a key.
-#[allow(clippy::unnecessary_wraps, reason = "it stands among the arguments")]
 pub fn of_type<T: ?Sized>() -> Option<String> {
     Some(segment(std::any::type_name::<T>()))
 }
@@ -93,13 +92,17 @@ pub fn argument<T: Serialize + ?Sized>(argument: &T) -> Option<String> {
         .map(|json| segment(&json))
 }
 
+/// A key or a pattern with its arguments in it.
+pub fn text(parts: &[String]) -> String {
+    parts.concat()
+}
+
 /// The key of a call.
 pub fn key<const N: usize>(prefix: String, arguments: [Option<String>; N]) -> Option<String> {
     key_of(prefix, arguments.into_iter().collect::<Option<Vec<_>>>()?.join(":"))
 }
 
 /// The key of a call whose arguments are a text already.
-#[allow(clippy::unnecessary_wraps, reason = "as `key`")]
 pub fn key_of(mut prefix: String, arguments: impl AsRef<str>) -> Option<String> {
     prefix.push(':');
     prefix.push_str(arguments.as_ref());

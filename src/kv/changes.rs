@@ -72,6 +72,7 @@ impl Changes {
     }
 
     /// What depends on these tables.
+    #[cfg(feature = "macros")]
     pub fn tables(mut self, tables: &[&str]) -> Self {
         self.tables.extend(tables.iter().map(|table| Box::from(*table)));
         self

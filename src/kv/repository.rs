@@ -54,7 +54,7 @@ pub trait CachedEntity: Serialize + DeserializeOwned {
 /// # let database = async |_: &str| Ok::<_, sqlx::Error>(vec![hero.clone()]);
 /// # let write = async |hero: &Hero| Ok::<_, sqlx::Error>(hero.clone());
 /// let heroes = Repository::<Hero>::new(&cache);
-/// let one = heroes.find(&7, async || Ok(database("id = 7").await?.pop())).await?;
+/// let one = heroes.find(&7, async || Ok::<_, sqlx::Error>(database("id = 7").await?.pop())).await?;
 /// let english = heroes.find_by("lang", &[&"en"], async || database("language = 'en'").await).await?;
 /// assert_eq!(one, english.first().cloned());
 /// heroes.update(&7, write(&Hero { language: "ru".to_owned(), ..hero.clone() })).await?; // ends both lists, and `hero:all`

@@ -29,6 +29,7 @@ mod reclaim;
 mod request;
 mod scan;
 mod sentinel;
+mod streams;
 mod tls;
 mod tracking;
 mod values;

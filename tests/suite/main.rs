@@ -33,4 +33,5 @@ mod store_redis;
 mod store_values;
 mod topology;
 mod warm;
+mod write_behind;
 mod write_paths;

@@ -90,7 +90,6 @@ async fn reads_are_given_what_the_last_write_left() {
                 assert!(redis.cli::<bool>(&["EXISTS", key]), "{key}");
             }
         }
-        eprintln!("DEBUG {} {:?} {:?}", redis.is_some(), cache.get::<Vec<Hero>>("hero:all").await, cache.ttl_of("hero:all").await);
         let stats = heroes.cached.stats().await.unwrap();
         assert!(stats.entity == "hero" && stats.all_cached && stats.all_remaining.is_some(), "{stats:?}");
 
