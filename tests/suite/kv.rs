@@ -5,6 +5,8 @@ mod degraded;
 mod gated;
 mod hostile;
 mod kit;
+mod planted;
 mod races;
 mod random;
 mod tables;
+mod through;
