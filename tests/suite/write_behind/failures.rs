@@ -141,7 +141,7 @@ async fn what_cannot_be_read_is_dead_as_it_is(home: &Home) {
 async fn consumer_that_dies(home: &Home, batch: usize) -> impl FnOnce() {
     let (begun, die) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let told = (Arc::clone(&begun), Arc::clone(&die));
-    let (memory, server) = (home.cache.clone(), home.server.as_ref().map(|server| server.socket()));
+    let (memory, server) = (home.cache.clone(), home.server.as_ref().map(crate::support::Redis::socket));
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let consumer = runtime.block_on(async {
