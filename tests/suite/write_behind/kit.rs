@@ -4,6 +4,7 @@ use crate::support::Redis;
 use sqlx_cached::store::{RedisAddress, RedisConfig};
 use sqlx_cached::{Batch, Cache, WriteBehind, WriteBehindBuilder};
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -39,6 +40,13 @@ impl Home {
 
 pub async fn cache(server: &Redis) -> Cache {
     cache_with(server, |_| {}).await
+}
+
+pub async fn cache_at(socket: &Path) -> Cache {
+    let mut config = RedisConfig::new(RedisAddress::Socket(socket.to_owned()));
+    config.timeout = Duration::from_secs(5);
+    config.connect_timeout = Duration::from_secs(5);
+    Cache::builder().redis(config).build().await.unwrap()
 }
 
 pub async fn cache_with(server: &Redis, change: impl FnOnce(&mut RedisConfig)) -> Cache {
