@@ -7,7 +7,7 @@
 
 use super::frame::{Form, Stored, Written};
 use super::{Cache, Depends, Inner, read};
-use crate::engine::{Boarded, Engine, Flight, Landing, stand};
+use crate::engine::{Boarded, Engine, Flight, Landing, is_within, loading, stand};
 use crate::policy::Pressure;
 use crate::store::values::FILLING;
 use crate::store::{Claim, Claimed, Purpose, Settled, TimeLeft};
@@ -333,6 +333,10 @@ impl Cache {
     ) -> Joined<T> {
         // A writer stores what he wrote when he is done; until then nothing is known.
         let Some((engine, _)) = self.inner.plain().filter(|_| kind == FILLING) else { return Joined::Alone };
+        if is_within(id) {
+            // A load that asks for what it is loading.
+            return Joined::Alone;
+        }
         let observed;
         let generations = match depends {
             Some(depends) if seen.len() != depends.tags.len() => match self.observe(engine, depends).await {
@@ -375,7 +379,7 @@ impl Cache {
     {
         let loaded = tokio::select! {
             biased;
-            loaded = load() => loaded,
+            loaded = loading(holding.claim.id, async { load().await }) => loaded,
             never = holding.renewed() => match never {},
         };
         let value = loaded.inspect_err(|_| flight.land(Landing::Alone))?;

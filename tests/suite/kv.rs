@@ -5,6 +5,7 @@ mod degraded;
 mod gated;
 mod hostile;
 mod kit;
+mod near;
 mod races;
 mod random;
 mod tables;
