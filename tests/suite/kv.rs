@@ -8,4 +8,5 @@ mod kit;
 mod near;
 mod races;
 mod random;
+mod spelling;
 mod tables;
