@@ -6,3 +6,4 @@ mod encrypted;
 mod kit;
 mod settings;
 mod tables;
+mod values;
