@@ -31,7 +31,7 @@ const ENCRYPTED: u8 = 2;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// JSON, which every program reads.
+    /// JSON, which every program reads. Floats come back to the last bit, but for NaN and the infinities: JSON writes them as `null`, which is no number, but passes for a `None`.
     #[default]
     Json,
     /// `MessagePack` with the names of fields: about two thirds of JSON's size, and as ready for fields that come and go.

@@ -3,26 +3,24 @@
 //! Who misses claims the key, then asks for the value, then stores it if the claim still stands. So whatever ends the value meanwhile, a deletion by name, by pattern or by hand,
 //! ends the claim as well, and what was read before is not stored after. Whoever finds a claim joins the flight of its holder in this process, or waits for the value
 //! from another. He who finds a claim came after it and before it ended, so what its holder reads is as good for him as what he would have read himself; where tables matter too, both must have seen the same
-//! generations (see `engine/flight.rs`).
+//! generations (see `engine/flight.rs`). A claim tells by its name which ones its holder saw before he claimed: whoever saw others would be given nothing by him, and takes the claim over.
 
-use super::frame::{Form, Stored, Written};
-use super::{Cache, Depends, Inner, read};
-use crate::engine::{Boarded, Engine, Flight, Landing, is_within, loading, stand};
+use super::frame::{Form, Written};
+use super::holding::{Holding, LEASE, MARK, mark};
+use super::look::Looked;
+use super::{Cache, Depends, read};
+use crate::engine::{Boarded, Engine, Flight, Landing, is_within, loading};
 use crate::policy::Pressure;
 use crate::store::values::FILLING;
-use crate::store::{Claim, Claimed, Purpose, Settled, TimeLeft};
+use crate::store::{Claim, Claimed, Purpose, TimeLeft};
 use crate::tag::Generation;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How long a claim stands without renewal.
-const LEASE: Duration = Duration::from_secs(10);
 
 /// How often another process's claim is looked at, in ms.
 const PAUSE: Range<u64> = 10..40;
@@ -33,69 +31,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long somebody waits for a load of this process. Loads that wait for each other, each asking for what the other one loads, would never end.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// What a look-up found.
-enum Looked {
-    Value(Written),
-    Claimed {
-        kind: u8,
-        id: [u8; 16],
-        generations: Vec<Generation>,
-    },
-    /// Nothing, or a dead value of this name.
-    Nothing {
-        except: Option<[u8; 16]>,
-    },
-    /// The store can't be asked.
-    Failed,
-}
-
 /// What became of joining another one's load.
 enum Joined<T> {
     Value(T),
     /// Look again.
     Again,
+    /// Nobody loads what the caller could be given: what stands there was begun under other generations, and will be stored dead.
+    Free {
+        except: Option<[u8; 16]>,
+    },
     /// Load, and store nothing.
     Alone,
 }
 
-/// A claim that is given up where it is dropped.
-struct Holding {
-    engine: Arc<Engine>,
-    name: String,
-    claim: Claim,
-    settled: bool,
-}
-
-impl Holding {
-    /// Stores the value; returns whether the claim still stood.
-    async fn store(mut self, inner: &Inner, value: Bytes, ttl: Option<Duration>) -> bool {
-        let stored = self.engine.store().plain().settle_claim(&self.name, &self.claim, &Settled::Value(value, ttl)).await;
-        // Not before the answer: a claim that nobody holds any more would make others wait for it.
-        self.settled = stored.is_ok();
-        inner.tolerate("settle_claim", stored).unwrap_or(false)
-    }
-
-    /// Keeps the claim until it is dropped.
-    async fn renewed(&self) -> Infallible {
-        loop {
-            tokio::time::sleep(LEASE / 3).await;
-            // Whatever becomes of it: a claim that is lost stores nothing.
-            let _ = self.engine.store().plain().settle_claim(&self.name, &self.claim, &Settled::Renewed(LEASE)).await;
-        }
-    }
-}
-
-impl Drop for Holding {
-    fn drop(&mut self) {
-        if !self.settled {
-            let (engine, name, claim) = (Arc::clone(&self.engine), std::mem::take(&mut self.name), self.claim);
-            self.engine.spawn(async move {
-                // Should it get lost, the claim runs out.
-                let _ = engine.store().plain().settle_claim(&name, &claim, &Settled::Nothing).await;
-            });
-        }
-    }
-}
+/// Somebody else was faster.
+struct Taken;
 
 impl Cache {
     /// The value at a key, or what `load` gives, which is then stored for this clone's time to live. Those who miss at the same time share one load, in this process and in others. An
@@ -180,7 +130,9 @@ impl Cache {
 
     async fn look_or_claim<T: DeserializeOwned>(&self, key: &str, depends: Option<&Depends>) -> Result<Found<T>, crate::error::Error> {
         let name = self.names.of(key)?;
-        let Some((engine, store)) = self.inner.plain() else { return Ok(Found::Alone) };
+        if self.inner.engine.is_none() {
+            return Ok(Found::Alone);
+        }
         let counts = &self.inner.state.counts;
         let since = Instant::now();
         while since.elapsed() < PATIENCE && !self.inner.state.kept.covers(&self.inner, &name) {
@@ -198,20 +150,7 @@ impl Cache {
                     }
                 },
                 Looked::Claimed { kind, id, generations } => self.join(&name, kind, id, &generations, depends).await,
-                Looked::Nothing { except } => {
-                    let claim = Claim::fresh(Purpose::Fill { except });
-                    // From here on: whose answer is lost, or not waited for, may stand all the same.
-                    let mut holding = Holding { engine: Arc::clone(engine), name: name.clone(), claim, settled: false };
-                    let claimed = store.claim(&name, &claim, LEASE).await;
-                    match self.inner.tolerate("claim", claimed) {
-                        None => return Ok(Found::Alone),
-                        Some(Claimed::There(_)) => {
-                            holding.settled = true;
-                            Joined::Again
-                        }
-                        Some(Claimed::Yes) => return Ok(self.claimed(holding, depends).await),
-                    }
-                }
+                Looked::Nothing { except } => Joined::Free { except },
             };
             match joined {
                 Joined::Value(value) => {
@@ -220,23 +159,37 @@ impl Cache {
                 }
                 Joined::Alone => return Ok(Found::Alone),
                 Joined::Again => {}
+                Joined::Free { except } => match self.claim(&name, except, depends).await {
+                    Some(Ok(found)) => return Ok(found),
+                    Some(Err(Taken)) => {}
+                    None => return Ok(Found::Alone),
+                },
             }
         }
         Ok(Found::Alone)
     }
 
-    /// What is needed to store under this claim: the generations, and a flight for others to join.
-    async fn claimed<T>(&self, holding: Holding, depends: Option<&Depends>) -> Found<T> {
+    /// Claims a key to load what belongs there; nothing where that can't be stored. The tables' generations are looked at first, so that the claim can tell them.
+    async fn claim<T>(&self, name: &str, except: Option<[u8; 16]>, depends: Option<&Depends>) -> Option<Result<Found<T>, Taken>> {
+        let (engine, store) = self.inner.plain()?;
         let generations = match depends {
             None => None,
-            Some(depends) => match self.observe(&holding.engine, depends).await {
-                Some(generations) => Some(generations),
-                None => return Found::Alone,
-            },
+            Some(depends) => Some(self.observe(engine, depends).await?),
         };
-        match holding.engine.board_claimed(&holding.name, holding.claim.id, generations.as_deref().unwrap_or_default()) {
-            Boarded::Leads(flight) => Found::Claim(holding, flight, generations),
-            Boarded::Follows(_) => Found::Alone,
+        let mut claim = Claim::fresh(Purpose::Fill { except });
+        if let Some(generations) = &generations {
+            claim.id[MARK].copy_from_slice(&mark(generations));
+        }
+        // From here on: whose answer is lost, or not waited for, may stand all the same.
+        let mut holding = Holding { engine: Arc::clone(engine), name: name.to_owned(), claim, settled: false };
+        let claimed = store.claim(name, &claim, LEASE).await;
+        if let Claimed::There(_) = self.inner.tolerate("claim", claimed)? {
+            holding.settled = true;
+            return Some(Err(Taken));
+        }
+        match engine.board_claimed(name, claim.id, generations.as_deref().unwrap_or_default()) {
+            Boarded::Leads(flight) => Some(Ok(Found::Claim(holding, flight, generations))),
+            Boarded::Follows(_) => None,
         }
     }
 
@@ -256,65 +209,6 @@ impl Cache {
                 None
             }
             _ => Some(generations),
-        }
-    }
-
-    /// One round trip; two for a value that depends on tables which the caller did not name.
-    async fn look(&self, name: &str, depends: Option<&Depends>) -> Looked {
-        let Some((engine, store)) = self.inner.plain() else { return Looked::Failed };
-        let (bytes, labels) = match depends {
-            Some(depends) if !engine.trusts(&depends.tags) => return Looked::Failed,
-            Some(depends) => match self.inner.tolerate("look_up", engine.store().look_up(name, &depends.tags).await) {
-                Some(lookup) => (lookup.entry, lookup.labels),
-                None => return Looked::Failed,
-            },
-            None => match self.inner.tolerate("get", store.values(&[name.to_owned()]).await) {
-                Some(values) => (values.into_iter().next().flatten(), Vec::new()),
-                None => return Looked::Failed,
-            },
-        };
-        let nothing = Looked::Nothing { except: None };
-        let Some(bytes) = bytes else { return nothing };
-        let Some(stored) = self.inner.unwrap(name, bytes.clone()) else {
-            // Nothing that is anybody's.
-            self.delete_names(vec![name.to_owned()]).await;
-            return nothing;
-        };
-        match (stored, depends) {
-            (Stored::Claimed { kind, id }, _) => {
-                let standing = crate::engine::generations_of(&labels).unwrap_or_default();
-                Looked::Claimed { kind, id, generations: standing }
-            }
-            (Stored::Value(value), None) => Looked::Value(value),
-            (Stored::Closed { id: Some(id) }, _) => Looked::Nothing { except: Some(id) },
-            (Stored::Tied { value, tags, generations, id }, None) => match engine.stand(name, &tags, &generations).await {
-                Ok(true) => Looked::Value(value),
-                Ok(false) => Looked::Nothing { except: Some(id) },
-                Err(error) => {
-                    self.inner.failed("look_up", &error);
-                    Looked::Failed
-                }
-            },
-            // Written by somebody who knows less of what it depends on; or by nobody who has a key.
-            (Stored::Value(_), Some(_)) | (Stored::Closed { id: None }, _) => {
-                self.delete_names(vec![name.to_owned()]).await;
-                nothing
-            }
-            (Stored::Tied { value, tags, generations, id }, Some(depends)) => {
-                let stands = if *tags == *depends.tags {
-                    Ok(stand(&labels, &generations))
-                } else if depends.tags.iter().all(|tag| tags.contains(tag)) {
-                    // Somebody knows of more.
-                    engine.stand(name, &tags, &generations).await
-                } else {
-                    Ok(false)
-                };
-                match self.inner.tolerate("look_up", stands) {
-                    Some(true) => Looked::Value(value),
-                    Some(false) => Looked::Nothing { except: Some(id) },
-                    None => Looked::Failed,
-                }
-            }
         }
     }
 
@@ -356,6 +250,9 @@ impl Cache {
             },
             _ => seen,
         };
+        if depends.is_some() && id[MARK] != mark(generations) {
+            return Joined::Free { except: Some(id) };
+        }
         let Some(mut following) = engine.join_claimed(name, id, generations) else {
             // Somebody else's, in another process or not aloft yet.
             tokio::time::sleep(Duration::from_millis(rand::random_range(PAUSE))).await;

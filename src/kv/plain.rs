@@ -111,7 +111,7 @@ impl Cache {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, it may or may not have been stored.
+    /// Dropped half-way, it may or may not have been stored; as after a time that was up, even later, over what was stored meanwhile.
     pub async fn set<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<bool, Error> {
         self.set_for(key, value, self.ttl()).await
     }

@@ -11,7 +11,8 @@ const LEASE: Duration = Duration::from_secs(30);
 
 impl Cache {
     /// Runs a write and then stores what it gives: the new value. From before the write until its end nobody is given a value from the cache, and nobody's load is stored. Of
-    /// writers of one key that overlap none stores anything, since nobody knows whose commit came last; the next reader loads. A write that fails leaves no value either.
+    /// writers of one key that overlap none stores anything, since nobody knows whose commit came last; the next reader loads. A write that fails leaves no value either: since it may have been
+    /// committed all the same, or be committed later, the key stays claimed for half a minute, in which readers load for themselves.
     ///
     /// Whoever writes to the same place by other means must [`delete`](Self::delete) the key, or read it by [`depends_on`](Self::depends_on), whose values SQL writes end by themselves: then use
     /// [`refresh`](super::Dependent::refresh) after the write.
@@ -20,7 +21,7 @@ impl Cache {
     ///
     /// # Cancel safety
     ///
-    /// As `write`'s. Since its outcome is not known then, the key stays claimed for half a minute, and readers load for themselves.
+    /// As `write`'s; it then counts as one that failed.
     pub async fn write_through<T, E, Fut>(&self, key: &str, write: Fut) -> Result<T, E>
     where
         T: Serialize,
@@ -57,16 +58,20 @@ impl Cache {
             written = write => written,
             never = renewed => { let never: Infallible = never; match never {} }
         };
-        let settled = match written.as_ref().ok().map(|value| self.write(key, value)) {
-            Some(Ok(value)) => {
+        let Ok(value) = &written else {
+            // An error may be a lost answer to a COMMIT, which the database carries out later. The claim runs out by itself.
+            self.inner.state.counts.not_store();
+            return written;
+        };
+        let settled = match self.write(key, value) {
+            Ok(value) => {
                 let bytes = self.inner.state.wrapping.wrap(engine.whereabouts(), &name, &value, None);
                 Settled::Value(bytes, self.ttl())
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 tracing::warn!(%error, "a value is not cached");
                 Settled::Nothing
             }
-            None => Settled::Nothing,
         };
         let done = store.settle_claim(&name, &claim, &settled).await;
         match self.inner.tolerate("settle_claim", done) {

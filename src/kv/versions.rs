@@ -15,7 +15,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// A key that is empty or too long; a store that can't be asked.
+    /// A key that is empty or too long. With a store that can't be asked the version is one that nobody else has: what is stored under it is lost.
     ///
     /// # Cancel safety
     ///

@@ -41,13 +41,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// again, alone and with growing pauses, and is a [dead letter](Self::dead) after so many [deliveries](WriteBehindBuilder::retries). So every queued item is handled **at least once**,
 /// and in order as far as nothing fails and there is one consumer.
 ///
-/// ```
+#[cfg_attr(feature = "sqlite", doc = "```")]
+#[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
 /// use sqlx_cached::{Batch, Cache};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let cache = Cache::builder().build().await?;
-/// # let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().in_memory(true)).await?;
+/// # let directory = tempfile::tempdir()?;
+/// # let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}?mode=rwc", directory.path().join("shop.db").display())).await?;
 /// # sqlx::raw_sql("CREATE TABLE books (id INTEGER PRIMARY KEY, downloads INTEGER NOT NULL); INSERT INTO books VALUES (7, 0)").execute(&pool).await?;
 /// let downloads = cache.write_behind::<(i64, i64)>("downloads").build()?;
 /// let database = pool.clone();
@@ -75,7 +77,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A handler is given an item again if its consumer, or Redis, died between the effect and its settlement, and an item is queued twice if the answer to its push was lost. Each has an
 /// [`ItemId`] that stays the same through all of that. Write the ids to a table in the transaction of the effect, and leave out those that are there:
 ///
-/// ```
+#[cfg_attr(feature = "sqlite", doc = "```")]
+#[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
 /// # use sqlx_cached::{Batch, Cache, ItemId};
 /// # use std::collections::HashSet;
 /// /// `CREATE TABLE applied (id BLOB PRIMARY KEY, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)`
@@ -95,7 +98,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let cache = Cache::builder().build().await?;
-/// # let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().in_memory(true)).await?;
+/// # let directory = tempfile::tempdir()?;
+/// # let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}?mode=rwc", directory.path().join("shop.db").display())).await?;
 /// # sqlx::raw_sql("CREATE TABLE books (id INTEGER PRIMARY KEY, downloads INTEGER NOT NULL); INSERT INTO books VALUES (7, 0);
 /// #     CREATE TABLE applied (id BLOB PRIMARY KEY, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)").execute(&pool).await?;
 /// # let downloads = cache.write_behind::<(i64, i64)>("downloads").build()?;

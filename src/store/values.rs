@@ -196,7 +196,8 @@ pub trait ValueStore: Send + Sync {
     /// Up to so many keys that match a Redis glob pattern, in no order.
     async fn names(&self, pattern: &str, most: usize) -> Result<Vec<String>, StoreError>;
 
-    /// Deletes the keys that match a Redis glob pattern; returns how many there were. Every key that stood before the call is among them.
+    /// Deletes the keys that match a Redis glob pattern; returns how many there were. Every key that stood before the call is among them, but for those that move from one server of a
+    /// cluster to another meanwhile.
     async fn delete_names(&self, pattern: &str) -> Result<u64, StoreError>;
 
     /// What it tells about itself.

@@ -191,7 +191,10 @@ impl ValueStore for RedisStore {
     async fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, StoreError> {
         let build = |_: &Connection| {
             let mut pipeline = redis::pipe();
-            pipeline.atomic();
+            // A transaction only where there are two steps: not every user may begin one.
+            if ttl.is_some() {
+                pipeline.atomic();
+            }
             increment(&mut pipeline, key, by, ttl);
             Packet::Pipeline(pipeline)
         };

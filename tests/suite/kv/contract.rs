@@ -218,7 +218,7 @@ async fn values_live_as_long_as_they_were_given() {
     let steps = [("default", 1), ("own", 1), ("clone", 1), ("loaded", 1), ("tied", 24 * 60 - 4)];
     for (key, minutes) in steps {
         assert!(matches!(cache.ttl_of(key).await.unwrap(), Some(Remaining::Left(left)) if left == minutes * MINUTE), "{key}");
-        tokio::time::advance(minutes * MINUTE - Duration::from_millis(1)).await;
+        tokio::time::advance((minutes * MINUTE).saturating_sub(Duration::from_millis(1))).await;
         assert_eq!(cache.get(key).await.unwrap(), Some(1), "{key}");
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(cache.get::<u8>(key).await.unwrap(), None, "{key}");

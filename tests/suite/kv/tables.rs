@@ -95,7 +95,7 @@ async fn what_was_read_before_a_write_is_never_given_after_it<DB: Server>(cache:
         let since = Instant::now();
         let value = counters.get_or_set("k", async || DB::number(&here, READ).await).await.unwrap();
         assert_eq!(value, before + 1, "{}", DB::NAME);
-        assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+        assert!(since.elapsed() < Duration::from_secs(3), "nobody waits for what will be dead: {:?}", since.elapsed());
         go.send(()).unwrap();
         assert_eq!(loading.await.unwrap(), before);
         for _ in 0..3 {

@@ -141,14 +141,12 @@ async fn what_cannot_be_read_is_dead_as_it_is(home: &Home) {
 async fn consumer_that_dies(home: &Home, batch: usize) -> impl FnOnce() {
     let (begun, die) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let told = (Arc::clone(&begun), Arc::clone(&die));
-    let (memory, server) = (home.cache.clone(), home.server.as_ref().map(|server| server.socket()));
+    let (memory, server) = (home.cache.clone(), home.server.as_ref().map(crate::support::Redis::socket));
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let consumer = runtime.block_on(async {
             let cache = match server {
-                Some(socket) => {
-                    sqlx_cached::Cache::builder().redis_url(&format!("redis+unix://{}", socket.display())).build().await.unwrap()
-                }
+                Some(socket) => super::kit::cache_at(&socket).await,
                 None => memory,
             };
             let queue = queue::<u32>(&cache).batch(batch).claim_idle(IDLE).build().unwrap();
@@ -170,7 +168,7 @@ async fn consumer_that_dies(home: &Home, batch: usize) -> impl FnOnce() {
 }
 
 /// After so long a consumer counts as dead.
-const IDLE: Duration = Duration::from_millis(300);
+const IDLE: Duration = Duration::from_secs(1);
 
 async fn a_dead_consumer_is_succeeded_and_a_slow_one_is_not(home: &Home) {
     let cache = home.another_cache().await;
@@ -180,8 +178,8 @@ async fn a_dead_consumer_is_succeeded_and_a_slow_one_is_not(home: &Home) {
     let given = Given::new();
     let consumer = queue.consume(given.handler());
     given.until(1).await;
-    // Five times as long as it takes to be dead.
-    tokio::time::sleep(IDLE * 5).await;
+    // More than twice as long as it takes to be dead.
+    tokio::time::sleep(IDLE * 5 / 2).await;
     assert_eq!((given.items(), queue.pending().await.unwrap()), (vec![3], 2), "its consumer is alive");
     kill();
     drained(&queue).await;

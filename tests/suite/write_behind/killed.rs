@@ -5,8 +5,8 @@
 use super::kit::{PATIENCE, cache};
 use crate::support::process::ServerProcess;
 use crate::support::{Redis, Scratch};
+use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 use sqlx_cached::{Batch, Cache, ItemId, WriteBehind};
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -26,11 +26,11 @@ const KILLS: usize = 5;
 
 const SCHEMA: &str = "CREATE TABLE counter (name TEXT PRIMARY KEY, n INTEGER NOT NULL);
     INSERT INTO counter VALUES ('by id', 0), ('without', 0);
-    CREATE TABLE applied (id BLOB PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE given (id BLOB)";
+    CREATE TABLE applied (id TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE given (id TEXT)";
 
 fn queue(cache: &Cache) -> WriteBehind<u32> {
-    let builder = cache.write_behind("increments").batch(BATCH).claim_idle(Duration::from_millis(600));
+    let builder = cache.write_behind("increments").batch(BATCH).claim_idle(Duration::from_millis(300));
     builder.linger(Duration::from_millis(20)).build().unwrap()
 }
 
@@ -42,18 +42,13 @@ async fn database(path: &Path) -> SqlitePool {
 }
 
 async fn apply(pool: SqlitePool, mut batch: Batch<u32>) -> Result<(), sqlx::Error> {
-    let ids = |into: &str| {
-        let mut insert = QueryBuilder::<Sqlite>::new(format!("INSERT INTO {into} (id) "));
-        insert.push_values(batch.ids(), |mut row, id| _ = row.push_bind(id.as_bytes().to_vec()));
-        insert
-    };
-    let (mut given, mut applied) = (ids("given"), ids("applied"));
+    let ids = serde_json::to_string(&batch.ids().iter().map(ToString::to_string).collect::<Vec<_>>()).expect("JSON");
     let mut transaction = pool.begin().await?;
-    given.build().execute(&mut *transaction).await?;
+    sqlx::query("INSERT INTO given SELECT value FROM json_each(?)").bind(&ids).execute(&mut *transaction).await?;
     count(&mut transaction, "without", &batch).await?;
-    let new: Vec<Vec<u8>> = applied.push(" ON CONFLICT DO NOTHING RETURNING id").build_query_scalar().fetch_all(&mut *transaction).await?;
-    let new: HashSet<Vec<u8>> = new.into_iter().collect();
-    batch.retain(|id, _| new.contains(&id.as_bytes()[..]));
+    let insert = "INSERT INTO applied SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING RETURNING id";
+    let new: HashSet<String> = sqlx::query_scalar(insert).bind(&ids).fetch_all(&mut *transaction).await?.into_iter().collect();
+    batch.retain(|id, _| new.contains(&id.to_string()));
     count(&mut transaction, "by id", &batch).await?;
     transaction.commit().await
 }

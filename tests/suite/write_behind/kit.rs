@@ -4,6 +4,7 @@ use crate::support::Redis;
 use sqlx_cached::store::{RedisAddress, RedisConfig};
 use sqlx_cached::{Batch, Cache, WriteBehind, WriteBehindBuilder};
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -41,6 +42,13 @@ pub async fn cache(server: &Redis) -> Cache {
     cache_with(server, |_| {}).await
 }
 
+pub async fn cache_at(socket: &Path) -> Cache {
+    let mut config = RedisConfig::new(RedisAddress::Socket(socket.to_owned()));
+    config.timeout = Duration::from_secs(5);
+    config.connect_timeout = Duration::from_secs(5);
+    Cache::builder().redis(config).build().await.unwrap()
+}
+
 pub async fn cache_with(server: &Redis, change: impl FnOnce(&mut RedisConfig)) -> Cache {
     let mut config = RedisConfig::new(RedisAddress::Socket(server.socket()));
     config.timeout = Duration::from_secs(5);
@@ -55,7 +63,12 @@ pub fn queue<T>(cache: &Cache) -> WriteBehindBuilder<T> {
 }
 
 /// What handlers were given.
-pub struct Given<T>(Arc<(Mutex<Vec<Vec<T>>>, watch::Sender<usize>)>);
+pub struct Given<T>(Arc<Notes<T>>);
+
+struct Notes<T> {
+    batches: Mutex<Vec<Vec<T>>>,
+    items: watch::Sender<usize>,
+}
 
 impl<T> Clone for Given<T> {
     fn clone(&self) -> Self {
@@ -65,16 +78,16 @@ impl<T> Clone for Given<T> {
 
 impl<T: Clone> Given<T> {
     pub fn new() -> Self {
-        Self(Arc::new((Mutex::default(), watch::Sender::new(0))))
+        Self(Arc::new(Notes { batches: Mutex::default(), items: watch::Sender::new(0) }))
     }
 
     pub fn note(&self, batch: &Batch<T>) {
-        self.0.0.lock().unwrap().push(batch.items().to_vec());
-        self.0.1.send_modify(|items| *items += batch.len());
+        self.0.batches.lock().unwrap().push(batch.items().to_vec());
+        self.0.items.send_modify(|items| *items += batch.len());
     }
 
     pub fn batches(&self) -> Vec<Vec<T>> {
-        self.0.0.lock().unwrap().clone()
+        self.0.batches.lock().unwrap().clone()
     }
 
     pub fn items(&self) -> Vec<T> {
@@ -83,7 +96,7 @@ impl<T: Clone> Given<T> {
 
     /// Until so many items were given, in all.
     pub async fn until(&self, count: usize) {
-        let mut items = self.0.1.subscribe();
+        let mut items = self.0.items.subscribe();
         timeout(PATIENCE, items.wait_for(|items| *items >= count)).await.expect("items in time").unwrap();
     }
 
