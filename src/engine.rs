@@ -27,6 +27,7 @@ mod fingerprint;
 mod flight;
 mod lapse;
 mod lease;
+mod loading;
 mod memory;
 mod orphans;
 mod reclaim;
@@ -37,6 +38,7 @@ pub(crate) use doubt::Doubt;
 pub(crate) use fence::{Ended, Span};
 pub(crate) use flight::{Boarded, Flight, Following, Landing};
 pub(crate) use lease::{Leasing, Leave};
+pub(crate) use loading::{is_within, loading};
 pub(crate) use values::{generations_of, stand};
 
 use crate::config::Config;
@@ -263,6 +265,11 @@ impl Engine {
     pub(crate) fn trusts(self: &Arc<Self>, tags: &[Tag]) -> bool {
         self.adopt();
         !self.distrust.touches(tags) && self.rules.without != Some(Without::GenerationCheck)
+    }
+
+    /// Whether this process's memory may answer here: within a load only what is never behind.
+    pub(crate) fn may_recall(&self) -> bool {
+        self.store.whereabouts() == Whereabouts::Process || !loading::is_loading()
     }
 
     /// What this process can tell for itself of these tags.

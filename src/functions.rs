@@ -39,7 +39,7 @@
 /// | option | what it says | otherwise |
 /// |---|---|---|
 /// | `ttl = "5m"` | how long a value lives: seconds, a text with `ms`, `s`, `m`, `h` or `d`, `"forever"`, or an expression for a `Duration` | the cache's time to live |
-/// | `prefix = "user"` | how the keys begin, so that `user:*` matches them | the function's path, with its type and what it is generic over |
+/// | `prefix = "user"` | how the keys begin, so that `user:*` matches them | the function's path, with its type and what it is generic over, and its place in the file |
 /// | `key = "{id}:{filter.name}"` | what follows: parameters, their fields, `self`'s fields, types (`{T}`, `{Self}`), formatted as by `format!` and escaped by [`segment`](crate::segment) | every parameter, as JSON |
 /// | `skip(a, b)` | parameters on which the value does not depend | |
 /// | `depends_on = ["users"]` | tables that the value is made of: see [`Cache::depends_on`](crate::Cache::depends_on) | none |
@@ -52,7 +52,7 @@
 /// skipped is a compile error. A key that is longer than the cache allows ends with a hash of the whole. `self` is in the key where `key` says so, and nowhere else: write `{self.tenant}` if that matters.
 /// JSON knows neither NaN nor infinity; functions of floats that may be either need a `key`.
 ///
-/// The prefix says whose values they are. Without one no two functions share a key, but the path is as the compiler writes it, and it may change. With one, functions (and types: in an `impl<T>`
+/// The prefix says whose values they are. Without one no two functions share a key, but path and place are as the compiler writes them, and change with the program: what was stored by the one before is then not found. With one, functions (and types: in an `impl<T>`
 /// write `{Self}`) of the same prefix and the same `key` share values, so give each kind of value a prefix, or a `key`, of its own.
 ///
 /// # What must not be cached

@@ -55,8 +55,8 @@ fn key(options: &Cached, function: &Function, source: &TokenStream) -> Result<To
     let in_value = |name: &Ident| mentions(function.output.to_token_stream(), name);
     let prefix = match &options.prefix {
         Some(prefix) => quote!(::std::string::String::from(#prefix)),
-        // The name of a closure's type tells the function, its type and what both are generic over.
-        None => quote!(::sqlx_cached::__private::function(&|| ())),
+        // The name of a closure's type tells the function, its type and what both are generic over; but not in which block of another function it is.
+        None => quote!(::sqlx_cached::__private::function(&|| (), ::core::line!(), ::core::column!())),
     };
     let Some(template) = &options.key else {
         let types = generics.iter().filter(|(name, _)| options.prefix.is_some() && in_value(name));

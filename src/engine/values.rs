@@ -3,7 +3,7 @@
 use super::{Boarded, Engine, Following, Found, Permit};
 use crate::entry::Cipher;
 use crate::stats::Reason;
-use crate::store::{Claim, Label, Purpose, Sight, StoreError, Whereabouts};
+use crate::store::{Claim, Label, Purpose, StoreError, Whereabouts};
 use crate::tag::{Generation, Tag};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,22 @@ impl Engine {
             return Err(Reason::Distrusted);
         }
         match self.permit(tags, &vec![Label::Absent; tags.len()]).await {
-            Found::Miss(permit) => Ok(permit.generations),
+            Found::Miss(permit) => {
+                self.compare(tags, &permit.generations);
+                Ok(permit.generations)
+            }
             Found::Direct(reason) => Err(reason),
             Found::Hit(_) | Found::Aging(..) | Found::OtherSchema => Err(Reason::Schema),
+        }
+    }
+
+    /// What stands may be newer than what is mirrored: then nothing may be read from near that will be stored under it.
+    fn compare(&self, tags: &[Tag], generations: &[Generation]) {
+        for (tag, generation) in tags.iter().zip(generations) {
+            let tag = std::slice::from_ref(tag);
+            if self.sight(tag).is_some_and(|sight| sight.generations() != [*generation]) {
+                self.store.forget_near(tag);
+            }
         }
     }
 
@@ -28,7 +41,7 @@ impl Engine {
             self.deliver_on();
             return Ok(false);
         }
-        if let Some(sight) = self.sight(tags).filter(Sight::holds) {
+        if let Some(sight) = self.sight(tags).filter(|sight| sight.holds() && self.may_recall()) {
             return Ok(sight.generations() == generations);
         }
         let labels = self.store.look_up(name, tags).await?.labels;

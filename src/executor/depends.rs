@@ -29,7 +29,8 @@ impl<DB: Backend> Tables for Catalogued<DB> {
         let mut tags = Vec::new();
         let mut understood: Option<Understood> = None;
         for table in tables {
-            let plans = [plain(table).map(str::to_owned), Some(quoted(DB::DIALECT, table))].into_iter().flatten().map(|name| {
+            let names = [plain(table).map(str::to_owned), in_parts(DB::DIALECT, table), Some(quoted(DB::DIALECT, table))];
+            let plans = names.iter().flatten().map(|name| {
                 let plan = self.0.plan(&format!("SELECT 1 FROM {name}"));
                 plan.analysis
                     .read
@@ -37,12 +38,18 @@ impl<DB: Backend> Tables for Catalogued<DB> {
                     .map(|_| Arc::clone(&plan))
                     .map_err(|bypass| format!("{table}: {}", crate::stats::Reason::from(*bypass)))
             });
-            let plan = plans.reduce(Result::or).unwrap_or_else(|| Err(format!("{table}: no name")))?;
-            match understood {
-                Some(understood) if understood.version != plan.version => return Err("the catalog is being read anew".to_owned()),
-                _ => understood = Some(Understood { epoch: plan.epoch, version: plan.version }),
+            // `users` and `"Users"` may both be there, and nobody says which one is meant.
+            let (meant, unknown): (Vec<_>, Vec<_>) = plans.partition(Result::is_ok);
+            if let (true, Some(reason)) = (meant.is_empty(), unknown.into_iter().find_map(Result::err)) {
+                return Err(reason);
             }
-            tags.extend(plan.reads.iter().cloned());
+            for plan in meant.into_iter().flatten() {
+                match understood {
+                    Some(understood) if understood.version != plan.version => return Err("the catalog is being read anew".to_owned()),
+                    _ => understood = Some(Understood { epoch: plan.epoch, version: plan.version }),
+                }
+                tags.extend(plan.reads.iter().cloned());
+            }
         }
         Ok(Depends { tags: closed(tags.into_iter()), understood })
     }
@@ -64,6 +71,12 @@ fn plain(table: &str) -> Option<&str> {
         !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_numeric())
     };
     table.split('.').all(word).then_some(table)
+}
+
+/// A name with its schema, for what must be quoted.
+fn in_parts(dialect: Dialect, table: &str) -> Option<String> {
+    let (schema, relation) = table.split_once('.')?;
+    Some(format!("{}.{}", quoted(dialect, schema), quoted(dialect, relation)))
 }
 
 fn quoted(dialect: Dialect, table: &str) -> String {

@@ -122,7 +122,12 @@ impl<DB: Backend> CachingExecutor<DB> {
         asked: &Asked<'_>,
         one: bool,
     ) -> Option<Arc<Shelved<DB>>> {
-        let shelved = self.shared.shelf.as_ref().filter(|_| !self.options.refresh && engine.trusts(&plan.reads))?.get(asked)?;
+        let shelved = self
+            .shared
+            .shelf
+            .as_ref()
+            .filter(|_| !self.options.refresh && engine.may_recall() && engine.trusts(&plan.reads))?
+            .get(asked)?;
         // From here on it is a matter of an instant: at this one every generation that it was read under stands.
         let sight = plan.sight(engine)?;
         if !shelved.is_under(&sight) {

@@ -141,20 +141,25 @@ impl Schema {
 
     /// The tags of all that a change of a table brings about, whichever change it is; the table is named as in a statement, known or not.
     pub(crate) fn reached_from(&self, table: &str) -> Vec<Tag> {
-        let ident = |text: &str| Ident { text: text.to_owned(), quoted: false };
-        let name = match table.split_once('.') {
-            Some((schema, relation)) => Name { schema: Some(ident(schema)), relation: ident(relation) },
-            None => Name { schema: None, relation: ident(table) },
+        let ident = |text: &str, quoted| Ident { text: text.trim_matches(['"', '`']).to_owned(), quoted };
+        let named = |quoted| match table.split_once('.') {
+            Some((schema, relation)) => Name { schema: Some(ident(schema, quoted)), relation: ident(relation, quoted) },
+            None => Name { schema: None, relation: ident(table, quoted) },
         };
-        let quoted = Name { schema: None, relation: Ident { text: table.to_owned(), quoted: true } };
-        match self.catalog.find(&name).or_else(|| self.catalog.find(&quoted)) {
-            Some((key, relation)) => match self.catalog.reached(key) {
-                // A view's own answers, too.
-                Some(tags) => [relation.tag.clone()].into_iter().chain(tags.into_iter().filter(|tag| *tag != relation.tag)).collect(),
-                None => vec![Tag::all()],
-            },
-            None => vec![Tag::table(table)],
+        let literally = Name { schema: None, relation: Ident { text: table.to_owned(), quoted: true } };
+        let mut reached = Vec::new();
+        // `users` and `"Users"` may both be there, and nobody says which one is meant.
+        for (key, relation) in [named(false), named(true), literally].iter().filter_map(|name| self.catalog.find(name)) {
+            // A view's own answers, too.
+            reached.push(relation.tag.clone());
+            reached.extend(self.catalog.reached(key).unwrap_or_else(|| vec![Tag::all()]));
         }
+        if reached.is_empty() {
+            reached.push(Tag::table(table));
+        }
+        let mut seen = BTreeSet::new();
+        reached.retain(|tag| seen.insert(tag.clone()));
+        reached
     }
 }
 

@@ -112,6 +112,11 @@ impl CacheBuilder {
         self.set(|config| config.encryption = Some(Cipher::new(keys)))
     }
 
+    /// Keeps nothing that is said to [depend](Cache::depends_on) on one of these tables. Defaults to none.
+    pub fn deny_tables(self, tables: &[&str]) -> Self {
+        self.set(|config| config.policy.deny.deny_tables(tables.iter().copied()))
+    }
+
     /// Stores no value that has a field called like one of these columns, however deep. Defaults to none.
     pub fn deny_columns(self, columns: &[&str]) -> Self {
         self.set(|config| config.policy.deny.deny_columns(columns.iter().copied()))
@@ -158,7 +163,7 @@ impl CacheBuilder {
                 }
             });
         }
-        Ok(Cache::new(engine, state, Arc::new(Literally)))
+        Ok(Cache::new(engine, state, Arc::new(Literally { deny: config.policy.deny })))
     }
 }
 

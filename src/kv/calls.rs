@@ -70,13 +70,13 @@ impl Call {
     }
 }
 
-/// The name of the function that a closure was made in, with the type that it is a method of, and what both are generic over.
-pub fn function<F>(_: &F) -> String {
+/// The name of the function that a closure was made in, with the type that it is a method of, and what both are generic over; and where in its file it is, since several may have one name.
+pub fn function<F>(_: &F, line: u32, column: u32) -> String {
     let mut name = std::any::type_name::<F>();
     while let Some(outer) = name.strip_suffix("::{{closure}}") {
         name = outer;
     }
-    segment(&name.replace("::", "."))
+    segment(&format!("{}@{line}.{column}", name.replace("::", ".")))
 }
 
 /// A type as a part of a key.

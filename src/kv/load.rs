@@ -9,7 +9,7 @@ use super::frame::{Form, Written};
 use super::holding::{Holding, LEASE, MARK, mark};
 use super::look::Looked;
 use super::{Cache, Depends, read};
-use crate::engine::{Boarded, Engine, Flight, Landing};
+use crate::engine::{Boarded, Engine, Flight, Landing, is_within, loading};
 use crate::policy::Pressure;
 use crate::store::values::FILLING;
 use crate::store::{Claim, Claimed, Purpose, TimeLeft};
@@ -235,6 +235,10 @@ impl Cache {
     ) -> Joined<T> {
         // A writer stores what he wrote when he is done; until then nothing is known.
         let Some((engine, _)) = self.inner.plain().filter(|_| kind == FILLING) else { return Joined::Alone };
+        if is_within(id) {
+            // A load that asks for what it is loading.
+            return Joined::Alone;
+        }
         let observed;
         let generations = match depends {
             Some(depends) if seen.len() != depends.tags.len() => match self.observe(engine, depends).await {
@@ -280,7 +284,7 @@ impl Cache {
     {
         let loaded = tokio::select! {
             biased;
-            loaded = load() => loaded,
+            loaded = loading(holding.claim.id, async { load().await }) => loaded,
             never = holding.renewed() => match never {},
         };
         let value = loaded.inspect_err(|_| flight.land(Landing::Alone))?;

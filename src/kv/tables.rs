@@ -1,5 +1,6 @@
 //! What a value depends on that was made of tables.
 
+use crate::policy::Deny;
 use crate::tag::{Generation, Tag};
 use async_trait::async_trait;
 use std::fmt::Debug;
@@ -38,22 +39,46 @@ pub(crate) trait Tables: Debug + Send + Sync {
     async fn learn_anew(&self, version: u64);
 }
 
-/// Nobody's catalog: names are taken as they are, as the database spells them.
+/// Nobody's catalog: names are taken as they are, as the database spells them. Since nobody finds out that one is spelled otherwise, each counts as what it may be meant for, too: a table of
+/// the default schema, one in lower case, one without its quotes.
 #[derive(Debug)]
-pub(crate) struct Literally;
+pub(crate) struct Literally {
+    pub(crate) deny: Deny,
+}
 
 #[async_trait]
 impl Tables for Literally {
     fn depends(&self, tables: &[Box<str>]) -> Result<Depends, String> {
-        let tags = tables.iter().map(|table| Tag::table(table));
+        if tables.is_empty() {
+            return Err("no table is named".to_owned());
+        }
+        if let Some(denied) = tables.iter().find(|table| self.deny.may_be_table(&unquoted(table))) {
+            return Err(format!("{denied}: nothing of it is to be kept"));
+        }
+        let tags = tables.iter().flat_map(|table| spellings(table));
         Ok(Depends { tags: closed(tags), understood: None })
     }
 
     fn reached(&self, table: &str) -> Vec<Tag> {
-        vec![Tag::table(table)]
+        spellings(table)
     }
 
     async fn learn_anew(&self, _: u64) {}
+}
+
+fn unquoted(table: &str) -> String {
+    table.replace(['"', '`'], "")
+}
+
+/// The tags of a table that is named by somebody who knows no catalog.
+fn spellings(table: &str) -> Vec<Tag> {
+    let unquoted = unquoted(table);
+    let relation = unquoted.rsplit('.').next().unwrap_or_default();
+    let names = [table, &unquoted, relation].map(|name| [name.to_owned(), name.to_lowercase()]);
+    let mut tags: Vec<_> = names.iter().flatten().filter(|name| !name.is_empty()).map(|name| Tag::table(name)).collect();
+    tags.sort();
+    tags.dedup();
+    tags
 }
 
 /// These tags between `_all` and `_schema`, each once.
@@ -63,4 +88,33 @@ pub(crate) fn closed(tags: impl Iterator<Item = Tag>) -> Arc<[Tag]> {
     between.sort();
     between.dedup();
     [all].into_iter().chain(between).chain([schema]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_counts_as_all_that_it_may_be_meant_for() {
+        let spelled = |table| spellings(table).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(spelled("users"), ["users"]);
+        assert_eq!(spelled("public.users"), ["public.users", "users"]);
+        assert_eq!(spelled("USERS"), ["USERS", "users"]);
+        assert!(spelled("\"Users\"").contains(&"Users".to_owned()));
+        assert!(spelled("`shop`.`Users`").contains(&"shop.Users".to_owned()) && spelled("`shop`.`Users`").contains(&"users".to_owned()));
+    }
+
+    #[test]
+    fn what_is_denied_is_denied_however_it_is_spelled() {
+        let mut deny = Deny::default();
+        deny.deny_tables(["secrets", "app.keys"]);
+        let tables = Literally { deny };
+        for denied in ["secrets", "Secrets", "any.secrets", "\"secrets\"", "app.keys", "keys"] {
+            assert!(tables.depends(&[denied.into()]).is_err(), "{denied}");
+        }
+        for kept in ["users", "other.keys", "secrets_of_none"] {
+            assert!(tables.depends(&[kept.into()]).is_ok(), "{kept}");
+        }
+        assert!(tables.depends(&[]).is_err());
+    }
 }

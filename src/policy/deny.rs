@@ -24,6 +24,16 @@ impl Deny {
         self.columns.extend(names.into_iter().map(normal));
     }
 
+    /// Whether a table of this name may be denied, where nobody knows its schema.
+    pub(crate) fn may_be_table(&self, name: &str) -> bool {
+        let name = normal(name);
+        let relation = |name: &str| name.rsplit('.').next().map(str::to_owned);
+        self.tables.iter().any(|denied| {
+            let both_have_a_schema = denied.contains('.') && name.contains('.');
+            *denied == name || !both_have_a_schema && relation(denied) == relation(&name)
+        })
+    }
+
     /// Each column: of which table, or of any, and its name.
     pub(crate) fn columns(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
         self.columns.iter().map(|name| match name.rsplit_once('.') {

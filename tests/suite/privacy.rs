@@ -2,6 +2,7 @@
 
 mod catalog;
 mod columns;
+mod denied_values;
 mod encrypted;
 mod kit;
 mod settings;

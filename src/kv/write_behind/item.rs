@@ -5,6 +5,7 @@ use super::backing::{Fields, field};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::kv::frame::Stored;
+use crate::store::values::VALUE_MAGIC;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -69,7 +70,12 @@ pub(super) fn raw_of(fields: &[Bytes]) -> Option<&Bytes> {
 pub(super) fn open<T: DeserializeOwned>(inner: &Inner, fields: &[Bytes]) -> Result<(ItemId, T), String> {
     let id = id_of(fields).ok_or("it has no id")?;
     let bytes = raw_of(fields).ok_or("there is nothing in it")?;
-    match inner.cache.inner.state.wrapping.unwrap(&format!("{}:{id}", inner.whole), bytes.clone()) {
+    let wrapping = &inner.cache.inner.state.wrapping;
+    if wrapping.cipher.is_some() && !bytes.starts_with(VALUE_MAGIC) {
+        // Not even a number: nobody adds to an item.
+        return Err("it is not encrypted".to_owned());
+    }
+    match wrapping.unwrap(&format!("{}:{id}", inner.whole), bytes.clone()) {
         Ok(Stored::Value(written)) => Ok((id, crate::kv::read(&written)?)),
         Ok(Stored::Closed { .. }) => Err("it is not encrypted with a key that is known".to_owned()),
         Ok(_) => Err("it is no item".to_owned()),

@@ -131,3 +131,29 @@ async fn where_no_hash_has_room_nothing_is_cached() {
     assert_eq!(explicit(&cache, &long, "b", None).await.unwrap().0, long);
     assert!(cache.keys("*", 10).await.unwrap().is_empty());
 }
+
+/// Two functions of one name, in one function: their paths are the same.
+async fn namesakes(cache: &Cache) -> (i64, i64) {
+    let one = {
+        #[cached]
+        async fn number(cache: &Cache) -> Result<i64, Infallible> {
+            Ok(1)
+        }
+        number(cache).await.unwrap()
+    };
+    let two = {
+        #[cached]
+        async fn number(cache: &Cache) -> Result<i64, Infallible> {
+            Ok(2)
+        }
+        number(cache).await.unwrap()
+    };
+    (one, two)
+}
+
+#[tokio::test]
+async fn functions_of_one_name_share_nothing() {
+    let cache = Cache::builder().build().await.unwrap();
+    assert_eq!(namesakes(&cache).await, (1, 2));
+    assert_eq!(namesakes(&cache).await, (1, 2));
+}

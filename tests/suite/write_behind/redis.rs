@@ -185,6 +185,21 @@ async fn nothing_of_an_encrypted_item_is_in_redis() {
     consumer.stop().await;
 }
 
+#[cfg(feature = "encryption")]
+#[tokio::test]
+async fn an_item_that_somebody_without_a_key_put_there_is_none() {
+    let server = Redis::start();
+    let cache = Cache::builder().redis_url(&server.url()).encryption_keys(&[[1; 32]]).build().await.unwrap();
+    let queue = super::kit::queue::<i64>(&cache).retries(1).build().unwrap();
+    queue.push(&7).await.unwrap();
+    server.cli::<String>(&["XADD", STREAM, "*", "id", "0123456789abcdef", "item", "1000000"]);
+    let given = Given::new();
+    let consumer = queue.consume(given.handler());
+    drained(&queue).await;
+    consumer.stop().await;
+    assert_eq!((given.items(), queue.dead().len().await.unwrap()), (vec![7], 1));
+}
+
 #[tokio::test]
 async fn queues_live_in_a_cluster() {
     let mut cluster = RedisCluster::start().await;
