@@ -51,7 +51,12 @@ impl Cache {
     /// The value at a key, or what `load` gives, which is then stored for this clone's time to live. Those who miss at the same time share one load, in this process and in others. An
     /// error is returned to its own caller, and never stored.
     ///
-    /// What goes wrong in the cache is no error here: then `load` is asked.
+    /// What goes wrong in the cache is no error here: then `load` is asked. So it is by those who have waited for another process's load for five seconds, or for one of their own process for
+    /// half a minute; what they load is not stored. A process that dies leaves its claim for ten seconds.
+    ///
+    /// What `load` reads through an executor is no near hit, which may be behind, but asks the store: what is deleted after a write is not loaded again from before it. (That holds for the task that loads, not for
+    /// those that it spawns.) What it reads inside a transaction others would be given though it may yet be rolled back: don't. A load that asks for the very key that it loads is answered by
+    /// its own inner load.
     ///
     /// # Cancel safety
     ///
