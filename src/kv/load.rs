@@ -11,8 +11,8 @@ use super::look::Looked;
 use super::{Cache, Depends, read};
 use crate::engine::{Boarded, Engine, Flight, Landing, is_within, loading};
 use crate::policy::Pressure;
-use crate::store::values::FILLING;
-use crate::store::{Claim, Claimed, Purpose, TimeLeft};
+use crate::store::values::{FILLING, VALUE_MAGIC};
+use crate::store::{Claim, Claimed, Peeked, Purpose, TimeLeft};
 use crate::tag::Generation;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -140,7 +140,11 @@ impl Cache {
         }
         let counts = &self.inner.state.counts;
         let since = Instant::now();
-        while since.elapsed() < PATIENCE && !self.inner.state.kept.covers(&self.inner, &name) {
+        while !self.inner.state.kept.covers(&self.inner, &name) {
+            if since.elapsed() >= PATIENCE {
+                self.end_endless_claim(&name).await;
+                break;
+            }
             let joined = match self.look(&name, depends).await {
                 Looked::Failed => return Ok(Found::Alone),
                 Looked::Value(value) => match self.inner.read(&name, &value) {
@@ -172,6 +176,19 @@ impl Cache {
             }
         }
         Ok(Found::Alone)
+    }
+
+    /// A claim may have been given another time to live, as a value is, just before its holder died; everybody would wait for it.
+    async fn end_endless_claim(&self, name: &str) {
+        let Some((_, store)) = self.inner.plain() else { return };
+        let is_endless = |peeked: &Peeked| match peeked.left {
+            TimeLeft::Endless => true,
+            TimeLeft::Left(left) => left > LEASE,
+        };
+        let peeked = self.inner.tolerate("peek", store.peek(name).await).flatten();
+        if peeked.is_some_and(|peeked| peeked.head[..] == [&VALUE_MAGIC[..], &[FILLING, 0, 0, 0]].concat()[..] && is_endless(&peeked)) {
+            self.delete_names(vec![name.to_owned()]).await;
+        }
     }
 
     /// Claims a key to load what belongs there; nothing where that can't be stored. The tables' generations are looked at first, so that the claim can tell them.
