@@ -173,7 +173,8 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.with(|options| options.stale = Some(stale))
     }
 
-    /// A clone whose entries are its own: answers stored under one scope are never given under another, or under none.
+    /// A clone whose entries are its own: answers stored under one scope are never given under another, or under none. The same goes for the values of its [`cache`](Self::cache), those of functions and
+    /// repositories among them; they are deleted within it, while tables end values of all scopes.
     #[must_use = "a clone is returned"]
     pub fn scope(&self, scope: &str) -> Self {
         self.with(|options| options.scope = Some(scope.into()))
@@ -381,10 +382,15 @@ impl<DB: Backend> CachingExecutor<DB> {
         engine.store().delete_matching(&pattern).await.map_err(|error| Error::store("clear", error))
     }
 
-    /// A cache of plain values on the same store, whose values may depend on this database's tables. All of an executor's are one.
+    /// A cache of plain values on the same store, whose values may depend on this database's tables. All of an executor's are one, but that a clone's [`scope`](Self::scope) is
+    /// [its cache's](Cache::scope), too. A clone's other options are about SQL reads.
     pub fn cache(&self) -> Cache {
         let tables = Arc::new(depends::Catalogued(Arc::clone(&self.shared)));
-        Cache::new(self.shared.engine.clone(), Arc::clone(&self.shared.values), tables)
+        let cache = Cache::new(self.shared.engine.clone(), Arc::clone(&self.shared.values), tables);
+        match &self.options.scope {
+            Some(scope) => cache.scope(scope),
+            None => cache,
+        }
     }
 
     /// What the cache makes of a statement: its tables, its key and TTL, or why it is not cached; what it invalidates.

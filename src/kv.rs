@@ -202,7 +202,11 @@ impl Cache {
     }
 
     /// Values that are made of these tables, or views: a write to any of them that goes through an executor with the same store and namespace ends them. A cache without a
-    /// database takes the names as the database spells them (`users`, or `app.users` outside the default schema), and knows of no views: name what lies beneath.
+    /// database takes the names as the database spells them (`users`, or `app.users` outside the default schema), and knows of no views: name what lies beneath. A name that may mean several tables means all
+    /// of them.
+    ///
+    /// It is the executors' mode that says how exact that is: with `CACHE_CONSISTENCY=after_commit` a value may be given for a moment after a commit, with `ttl` until its time is over. Writers that
+    /// use no executor are seen only where the executors [follow them](crate::Builder::external_writers).
     pub fn depends_on<I>(&self, tables: I) -> Dependent
     where
         I: IntoIterator,

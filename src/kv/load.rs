@@ -11,8 +11,8 @@ use super::look::Looked;
 use super::{Cache, Depends, read};
 use crate::engine::{Boarded, Engine, Flight, Landing, is_within, loading};
 use crate::policy::Pressure;
-use crate::store::values::FILLING;
-use crate::store::{Claim, Claimed, Purpose, TimeLeft};
+use crate::store::values::{FILLING, VALUE_MAGIC};
+use crate::store::{Claim, Claimed, Peeked, Purpose, TimeLeft};
 use crate::tag::Generation;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -51,7 +51,12 @@ impl Cache {
     /// The value at a key, or what `load` gives, which is then stored for this clone's time to live. Those who miss at the same time share one load, in this process and in others. An
     /// error is returned to its own caller, and never stored.
     ///
-    /// What goes wrong in the cache is no error here: then `load` is asked.
+    /// What goes wrong in the cache is no error here: then `load` is asked. So it is by those who have waited for another process's load for five seconds, or for one of their own process for
+    /// half a minute; what they load is not stored. A process that dies leaves its claim for ten seconds.
+    ///
+    /// What `load` reads through an executor is no near hit, which may be behind, but asks the store: what is deleted after a write is not loaded again from before it. (That holds for the task that loads, not for
+    /// those that it spawns.) What it reads inside a transaction others would be given though it may yet be rolled back: don't. A load that asks for the very key that it loads is answered by
+    /// its own inner load.
     ///
     /// # Cancel safety
     ///
@@ -135,7 +140,11 @@ impl Cache {
         }
         let counts = &self.inner.state.counts;
         let since = Instant::now();
-        while since.elapsed() < PATIENCE && !self.inner.state.kept.covers(&self.inner, &name) {
+        while !self.inner.state.kept.covers(&self.inner, &name) {
+            if since.elapsed() >= PATIENCE {
+                self.end_endless_claim(&name).await;
+                break;
+            }
             let joined = match self.look(&name, depends).await {
                 Looked::Failed => return Ok(Found::Alone),
                 Looked::Value(value) => match self.inner.read(&name, &value) {
@@ -167,6 +176,19 @@ impl Cache {
             }
         }
         Ok(Found::Alone)
+    }
+
+    /// A claim may have been given another time to live, as a value is, just before its holder died; everybody would wait for it.
+    async fn end_endless_claim(&self, name: &str) {
+        let Some((_, store)) = self.inner.plain() else { return };
+        let is_endless = |peeked: &Peeked| match peeked.left {
+            TimeLeft::Endless => true,
+            TimeLeft::Left(left) => left > LEASE,
+        };
+        let peeked = self.inner.tolerate("peek", store.peek(name).await).flatten();
+        if peeked.is_some_and(|peeked| peeked.head[..] == [&VALUE_MAGIC[..], &[FILLING, 0, 0, 0]].concat()[..] && is_endless(&peeked)) {
+            self.delete_names(vec![name.to_owned()]).await;
+        }
     }
 
     /// Claims a key to load what belongs there; nothing where that can't be stored. The tables' generations are looked at first, so that the claim can tell them.

@@ -370,7 +370,8 @@ impl Cache {
         Ok(self.inner.tolerate("expire", done).unwrap_or(false))
     }
 
-    /// Adds to the number at a key, atomically, and returns the sum; where there is none it begins at zero and lives without end. [`get`](Self::get) reads it as any integer.
+    /// Adds to the number at a key, atomically, and returns the sum; where there is none it begins at zero and lives without end. [`get`](Self::get) reads it as any integer. One that was
+    /// [`set`](Self::set) is added to if it is JSON and not encrypted; sums are never encrypted.
     ///
     /// # Errors
     ///

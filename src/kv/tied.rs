@@ -9,7 +9,10 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// A [`Cache`] whose values are made of tables: see [`Cache::depends_on`]. They are stored under the tables' generations as they stood before the value was loaded, by the
-/// rule of the SQL entries. So a value is never given that is older than a write which was acknowledged before the call, however load and write overlapped.
+/// rule of the SQL entries. So a value is never given that is older than a write which was acknowledged before the call, however load and write overlapped; but that [`get`](Self::get), and whatever else of [`Cache`] reads
+/// a value without loading it, may go by this process's mirror of the generations, which knows of another process's write when the push has come, within `CACHE_NEAR_STALENESS` at the latest.
+///
+/// What is loaded must be read outside of a transaction: a rollback ends nothing, and what a transaction reads may be older than the generations.
 #[derive(Clone, Debug)]
 pub struct Dependent {
     cache: Cache,

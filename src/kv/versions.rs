@@ -24,7 +24,9 @@ impl Cache {
         let version = version_key(entity);
         self.name(&version)?;
         let token = self.time_to_live(LIFE).get_or_set(&version, async || Ok::<_, Error>(fresh())).await?;
-        Ok(format!("{entity}:v{token}"))
+        let key = format!("{entity}:v{token}");
+        self.name(&key)?;
+        Ok(key)
     }
 
     /// Gives an entity another version. Whoever asked for its key before may still store under the old one, which nobody asks for any more.

@@ -9,6 +9,7 @@ mod near;
 mod planted;
 mod races;
 mod random;
+mod scopes;
 mod spelling;
 mod tables;
 mod through;
