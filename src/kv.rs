@@ -81,7 +81,8 @@ use std::time::Duration;
 /// counters and the log tell. Errors are what only the program can put right: a key that is empty or too long, a value that is too large or can't be written. And what has no answer without the
 /// store: a counter's sum, a batch, the server's own facts.
 ///
-/// What could not be deleted is kept, and deleted as soon as the store answers; until then this process takes it for gone. Other processes may be given it until then.
+/// What could not be deleted is kept, and deleted as soon as the store answers; until then this process takes it for gone. Other processes may be given it until then. More than 65,536 keys, or 4,096 patterns, become one
+/// deletion of everything below the prefix, counters included. What could not be overwritten is deleted likewise.
 ///
 /// # Races
 ///

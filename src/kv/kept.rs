@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// More than so many become one of everything.
-const MOST: usize = 4096;
+const MOST_PATTERNS: usize = 4096;
+
+/// The same of names, which take less time to look through. Everything is more than values that can be had again: it is counters, too.
+const MOST_NAMES: usize = 1 << 16;
 
 /// The first pause before a delivery, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -95,7 +98,7 @@ impl Kept {
     fn keep(&self, inner: &Inner, keep: impl FnOnce(&mut Waiting)) {
         self.change(|waiting| {
             keep(waiting);
-            if waiting.names.len() + waiting.patterns.len() > MOST {
+            if waiting.names.len() > MOST_NAMES || waiting.patterns.len() > MOST_PATTERNS {
                 tracing::warn!("too many deletions can't be delivered: every value counts as deleted until they are");
                 waiting.names.clear();
                 waiting.patterns.clear();

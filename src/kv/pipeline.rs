@@ -116,7 +116,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// A store that can't be asked; an operation that it refused, such as to add to what is no number: the others were done all the same. If the connection broke, all may have been.
+    /// A store that can't be asked; an operation that it refused, such as to add to what is no number: the others were done all the same. If the connection broke, or the time of one request was up (a pipeline is one, however
+    /// long), all may have been.
     ///
     /// # Cancel safety
     ///

@@ -137,6 +137,8 @@ impl<E: CachedEntity> Repository<E> {
     {
         let mut key = format!("{}:{}:", segment(E::NAME), segment(attribute));
         let values: Vec<_> = values.iter().map(|value| segment(&value.to_string())).collect();
+        // None is something else than an empty one.
+        key.push_str(if values.is_empty() { "%" } else { "" });
         key.push_str(&values.join(":"));
         self.lists().get_or_set(&self.cache.fitting(key), load).await
     }

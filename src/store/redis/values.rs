@@ -45,6 +45,23 @@ impl RedisStore {
         slots.into_values().flat_map(|places| places.chunks(AT_ONCE).map(<[usize]>::to_vec).collect::<Vec<_>>()).collect()
     }
 
+    /// Some of them at a time: requests that wait for each other on one connection would run out of their time.
+    fn waves(mut places: &[Vec<usize>]) -> Vec<&[Vec<usize>]> {
+        let mut waves = Vec::new();
+        while !places.is_empty() {
+            let mut under_way = 0;
+            let wave = places.iter().take_while(|places| {
+                let fits = under_way < 4 * AT_ONCE;
+                under_way += places.len();
+                fits
+            });
+            let (wave, later) = places.split_at(wave.count());
+            waves.push(wave);
+            places = later;
+        }
+        waves
+    }
+
     async fn values_of(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let get = |command: &mut Cmd| _ = command.arg(keys);
         match self.ask(&Request::command("MGET", Place::Key(keys[0].as_bytes()), &get)).await {
@@ -133,13 +150,15 @@ impl ValueStore for RedisStore {
     async fn values(&self, keys: &[String]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let mut values = vec![None; keys.len()];
         let places = self.places(keys.iter().map(String::as_str));
-        let asked = places.iter().map(|places| async {
-            let keys: Vec<&str> = places.iter().map(|place| keys[*place].as_str()).collect();
-            self.values_of(&keys).await
-        });
-        for (places, found) in places.iter().zip(try_join_all(asked).await?) {
-            for (place, value) in places.iter().zip(found) {
-                values[*place] = value;
+        for wave in Self::waves(&places) {
+            let asked = wave.iter().map(|places| async {
+                let keys: Vec<&str> = places.iter().map(|place| keys[*place].as_str()).collect();
+                self.values_of(&keys).await
+            });
+            for (places, found) in wave.iter().zip(try_join_all(asked).await?) {
+                for (place, value) in places.iter().zip(found) {
+                    values[*place] = value;
+                }
             }
         }
         Ok(values)
@@ -147,11 +166,13 @@ impl ValueStore for RedisStore {
 
     async fn set_values(&self, values: &[(String, Bytes)], ttl: Option<Duration>) -> Result<u64, StoreError> {
         let places = self.places(values.iter().map(|(key, _)| key.as_str()));
-        try_join_all(places.iter().map(|places| async {
-            let values: Vec<_> = places.iter().map(|place| &values[*place]).collect();
-            self.set_some(&values, ttl).await
-        }))
-        .await?;
+        for wave in Self::waves(&places) {
+            try_join_all(wave.iter().map(|places| async {
+                let values: Vec<_> = places.iter().map(|place| &values[*place]).collect();
+                self.set_some(&values, ttl).await
+            }))
+            .await?;
+        }
         Ok(values.len() as u64)
     }
 

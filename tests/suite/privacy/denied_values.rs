@@ -1,9 +1,10 @@
 //! Plain values with fields that must not be kept, and values of tables of which nothing is.
 
-use super::kit::MARKER;
+use super::kit::{MARKER, Place};
 use crate::support::Redis;
 use serde::Serialize;
 use serde::ser::SerializeMap;
+use sqlx::Sqlite;
 use sqlx_cached::{Cache, CacheBuilder, Format};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -91,4 +92,19 @@ async fn nothing_is_kept_of_a_table_that_is_denied() {
     }
     // Without a table's name nobody knows.
     assert!(cache.time_to_live(Duration::from_mins(1)).set("k", &1).await.unwrap());
+}
+
+/// A value of a table with a column that is denied is kept, if it has no such field.
+#[tokio::test]
+async fn what_is_made_of_other_columns_is_kept() {
+    let place = Place::<Sqlite>::new().await;
+    let executor = place.executor(|builder| builder.deny_columns(&["users.password_hash"]).deny_tables(&["secrets"])).await;
+    for (table, kept) in [("users", true), ("people", true), ("secrets", false), ("opened_again", false)] {
+        let values = executor.cache().depends_on([table]);
+        for _ in 0..3 {
+            values.get_or_set("k", async || Ok::<_, Infallible>("Ada".to_owned())).await.unwrap();
+        }
+        assert_eq!(values.get::<String>("k").await.unwrap().is_some(), kept, "{table}");
+        executor.cache().delete("k").await.unwrap();
+    }
 }
