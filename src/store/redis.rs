@@ -90,6 +90,7 @@ script!(SETTLE_LEASE, "settle_lease.lua");
 script!(CLAIM, "claim.lua");
 script!(SETTLE_CLAIM, "settle_claim.lua");
 script!(PEEK, "peek.lua");
+script!(EXPIRE, "expire.lua");
 
 /// Keeps entries, generations and fences in a Redis or Valkey server, the master that sentinels name, or a cluster.
 ///

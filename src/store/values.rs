@@ -178,7 +178,7 @@ pub trait ValueStore: Send + Sync {
     /// Looks at the beginning of a value.
     async fn peek(&self, key: &str) -> Result<Option<Peeked>, StoreError>;
 
-    /// Gives a key another time to live, or none; returns whether there is such a key.
+    /// Gives a key another time to live, or none; returns whether there is such a key. A claim is none: it has a time of its own.
     async fn expire(&self, key: &str, ttl: Option<Duration>) -> Result<bool, StoreError>;
 
     /// Adds to the number at a key, atomically; a number that is created gets the time to live. [`StoreError::Refused`] where something else is there, or the sum is no `i64`.

@@ -92,7 +92,7 @@ impl ValueStore for MemoryStore {
 
     async fn expire(&self, key: &str, ttl: Option<Duration>) -> Result<bool, StoreError> {
         let _changing = self.change();
-        Ok(self.give_time(key, ttl))
+        Ok(self.claimed(key).is_none() && self.give_time(key, ttl))
     }
 
     async fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, StoreError> {

@@ -3,7 +3,7 @@
 use super::cluster::{is_between, slot};
 use super::connection::Connection;
 use super::scan::number;
-use super::{CLAIM, PEEK, Packet, Place, RedisStore, Request, Route, SETTLE_CLAIM, array, millis, set};
+use super::{CLAIM, EXPIRE, PEEK, Packet, Place, RedisStore, Request, Route, SETTLE_CLAIM, array, millis, set};
 use crate::store::StoreError;
 use crate::store::values::{Claim, Claimed, Operation, Outcome, Peeked, Purpose, Settled, StoreInfo, TimeLeft, VALUE_MAGIC, ValueStore};
 use async_trait::async_trait;
@@ -200,13 +200,9 @@ impl ValueStore for RedisStore {
     }
 
     async fn expire(&self, key: &str, ttl: Option<Duration>) -> Result<bool, StoreError> {
-        let build = |_: &Connection| {
-            let mut pipeline = redis::pipe();
-            expire(&mut pipeline, key, ttl);
-            Packet::Pipeline(pipeline)
-        };
-        let (answer, _) = self.ask(&Request::new("PEXPIRE", Place::Key(key.as_bytes()), build)).await?;
-        Ok(matches!(array(answer)?.next(), Some(Value::Int(1))))
+        let arguments = |command: &mut Cmd, _: &Connection| _ = command.arg(ttl.map_or(0, millis)).arg(VALUE_MAGIC);
+        let (answer, _) = self.ask(&Request::script(&EXPIRE, &[key], &arguments)).await?;
+        Ok(number(answer)? == 1)
     }
 
     async fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, StoreError> {

@@ -45,6 +45,9 @@ pub async fn a_load_is_stored_while_its_claim_stands(store: &dyn ValueStore) {
     assert!(!settle(store, key, &second, &Settled::Renewed(MINUTE)).await);
     assert!(settle(store, key, &first, &Settled::Renewed(10 * MINUTE)).await);
     assert!(about(left(store, key).await, 10 * MINUTE));
+    for ttl in [None, Some(MINUTE)] {
+        assert!(!store.expire(key, ttl).await.unwrap() && about(left(store, key).await, 10 * MINUTE), "a claim's time is its holder's");
+    }
     assert!(settle(store, key, &first, &value("first")).await);
     assert_eq!(get(store, key).await, Some(text("first")));
     assert!(about(left(store, key).await, MINUTE));
