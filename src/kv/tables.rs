@@ -73,9 +73,13 @@ fn unquoted(table: &str) -> String {
 /// The tags of a table that is named by somebody who knows no catalog.
 fn spellings(table: &str) -> Vec<Tag> {
     let unquoted = unquoted(table);
-    let relation = unquoted.rsplit('.').next().unwrap_or_default();
-    let names = [table, &unquoted, relation].map(|name| [name.to_owned(), name.to_lowercase()]);
-    let mut tags: Vec<_> = names.iter().flatten().filter(|name| !name.is_empty()).map(|name| Tag::table(name)).collect();
+    // With its database and schema, without them, and with dots that separate nothing.
+    let behind_dots = unquoted.match_indices('.').map(|(dot, _)| &unquoted[dot + 1..]);
+    let names = [table, &unquoted].into_iter().chain(behind_dots).filter(|name| !name.is_empty());
+    let mut tags: Vec<_> = names
+        .flat_map(|name| [name.to_owned(), name.to_lowercase()])
+        .flat_map(|name| [Tag::table(&name), Tag::qualified(None, &name)])
+        .collect();
     tags.sort();
     tags.dedup();
     tags
@@ -98,7 +102,11 @@ mod tests {
     fn a_name_counts_as_all_that_it_may_be_meant_for() {
         let spelled = |table| spellings(table).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(spelled("users"), ["users"]);
-        assert_eq!(spelled("public.users"), ["public.users", "users"]);
+        assert_eq!(spelled("public.users"), ["public%2Eusers", "public.users", "users"]);
+        assert!(
+            ["shop.public.users", "public.users", "users"].iter().all(|name| spelled("shop.public.users").iter().any(|tag| tag == name))
+        );
+        assert_eq!(Tag::qualified(None, "odd.name").to_string(), spelled("odd.name")[0]);
         assert_eq!(spelled("USERS"), ["USERS", "users"]);
         assert!(spelled("\"Users\"").contains(&"Users".to_owned()));
         assert!(spelled("`shop`.`Users`").contains(&"shop.Users".to_owned()) && spelled("`shop`.`Users`").contains(&"users".to_owned()));
