@@ -17,6 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The longest pause: the clock ends somewhere.
+const LONGEST: Duration = Duration::from_hours(24 * 366);
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Queries to be read ahead, made by [`CachingExecutor::warm`]. [`run`](Self::run) reads them once; [`keep`](Self::keep) also after the store has lost what it held.
@@ -127,16 +130,16 @@ impl<DB: Backend> WarmUp<DB> {
         self
     }
 
-    /// How often a [`WarmKeeper`] looks whether the store still has what was warmed; 10 ms at least. Defaults to 5 s.
+    /// How often a [`WarmKeeper`] looks whether the store still has what was warmed; 10 ms at least, and a year at most. Defaults to 5 s.
     pub fn look_every(mut self, pause: Duration) -> Self {
-        self.plan.look_every = pause.max(Duration::from_millis(10));
+        self.plan.look_every = pause.clamp(Duration::from_millis(10), LONGEST);
         self
     }
 
     /// How often a [`WarmKeeper`] reads its queries anew (not its tasks), a tenth less by chance, so that they never grow old: set it below their time to live. While it reads one, others who ask for
-    /// that read for themselves. Zero for never, which is the default; and 10 ms at least.
+    /// that read for themselves. Zero for never, which is the default; and 10 ms at least, a year at most.
     pub fn refresh_every(mut self, pause: Duration) -> Self {
-        self.plan.refresh_every = (!pause.is_zero()).then(|| pause.max(Duration::from_millis(10)));
+        self.plan.refresh_every = (!pause.is_zero()).then(|| pause.clamp(Duration::from_millis(10), LONGEST));
         self
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct Literally {
 #[async_trait]
 impl Tables for Literally {
     fn depends(&self, tables: &[Box<str>]) -> Result<Depends, String> {
-        if tables.is_empty() {
+        if tables.is_empty() || tables.iter().any(|table| spellings(table).is_empty()) {
             return Err("no table is named".to_owned());
         }
         if let Some(denied) = tables.iter().find(|table| self.deny.may_be_table(&unquoted(table))) {
@@ -73,9 +73,13 @@ fn unquoted(table: &str) -> String {
 /// The tags of a table that is named by somebody who knows no catalog.
 fn spellings(table: &str) -> Vec<Tag> {
     let unquoted = unquoted(table);
-    let relation = unquoted.rsplit('.').next().unwrap_or_default();
-    let names = [table, &unquoted, relation].map(|name| [name.to_owned(), name.to_lowercase()]);
-    let mut tags: Vec<_> = names.iter().flatten().filter(|name| !name.is_empty()).map(|name| Tag::table(name)).collect();
+    // With its database and schema, without them, and with dots that separate nothing.
+    let behind_dots = unquoted.match_indices('.').map(|(dot, _)| &unquoted[dot + 1..]);
+    let names = [table, &unquoted].into_iter().chain(behind_dots).filter(|name| !name.is_empty());
+    let mut tags: Vec<_> = names
+        .flat_map(|name| [name.to_owned(), name.to_lowercase()])
+        .flat_map(|name| [Tag::table(&name), Tag::qualified(None, &name)])
+        .collect();
     tags.sort();
     tags.dedup();
     tags
@@ -98,7 +102,11 @@ mod tests {
     fn a_name_counts_as_all_that_it_may_be_meant_for() {
         let spelled = |table| spellings(table).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(spelled("users"), ["users"]);
-        assert_eq!(spelled("public.users"), ["public.users", "users"]);
+        assert_eq!(spelled("public.users"), ["public%2Eusers", "public.users", "users"]);
+        assert!(
+            ["shop.public.users", "public.users", "users"].iter().all(|name| spelled("shop.public.users").iter().any(|tag| tag == name))
+        );
+        assert!(spellings("odd.name").contains(&Tag::qualified(None, "odd.name")));
         assert_eq!(spelled("USERS"), ["USERS", "users"]);
         assert!(spelled("\"Users\"").contains(&"Users".to_owned()));
         assert!(spelled("`shop`.`Users`").contains(&"shop.Users".to_owned()) && spelled("`shop`.`Users`").contains(&"users".to_owned()));
@@ -115,6 +123,6 @@ mod tests {
         for kept in ["users", "other.keys", "secrets_of_none"] {
             assert!(tables.depends(&[kept.into()]).is_ok(), "{kept}");
         }
-        assert!(tables.depends(&[]).is_err());
+        assert!(tables.depends(&[]).is_err() && tables.depends(&["users".into(), "".into()]).is_err());
     }
 }

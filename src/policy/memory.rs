@@ -64,6 +64,9 @@ impl MemoryWatch {
         if self.interval < Duration::from_millis(10) {
             return Err(("memory_watch.interval", format!("{:?}", self.interval), "is shorter than 10 ms"));
         }
+        if self.interval > Duration::from_hours(24 * 366) {
+            return Err(("memory_watch.interval", format!("{:?}", self.interval), "is longer than a year"));
+        }
         if self.limit == Some(0) {
             return Err(("memory_watch.limit", "0".to_owned(), "is no memory at all"));
         }
@@ -132,6 +135,7 @@ mod tests {
             (watch().thresholds(90, 80), "thresholds"),
             (watch().thresholds(80, 101), "thresholds"),
             (watch().interval(Duration::ZERO), "interval"),
+            (watch().interval(Duration::MAX), "interval"),
             (watch().limit(0), "limit"),
             (watch().factor(0), "factor"),
         ] {

@@ -69,7 +69,10 @@ impl<DB: Backend> Items<DB> {
             progress.failed += usize::from(matches!(outcome, Outcome::Failed(_)));
             round.note(index, &self.0[index].name, outcome);
             if let Some(report) = &plan.progress {
-                report(progress);
+                // Somebody else's code, as well.
+                if std::panic::catch_unwind(AssertUnwindSafe(|| report(progress))).is_err() {
+                    tracing::error!("the report of a warm-up's progress panicked");
+                }
             }
         }
         round

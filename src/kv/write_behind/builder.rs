@@ -19,6 +19,9 @@ pub struct WriteBehindBuilder<T> {
     item: PhantomData<fn() -> T>,
 }
 
+/// The clock ends somewhere.
+const LONGEST: Duration = Duration::from_hours(24 * 366);
+
 impl<T> WriteBehindBuilder<T> {
     pub(super) fn new(cache: Cache, name: &str) -> Self {
         Self { cache, name: name.to_owned(), group: "consumers".to_owned(), settings: Settings::default(), item: PhantomData }
@@ -86,6 +89,11 @@ impl<T> WriteBehindBuilder<T> {
         }
         if settings.backoff.0.is_zero() || settings.backoff.0 > settings.backoff.1 {
             return refuse("backoff", &settings.backoff, "is no pause, or one that is longer than the longest");
+        }
+        for (setting, time) in [("linger", settings.linger), ("claim_idle", settings.claim_idle), ("backoff", settings.backoff.1)] {
+            if time > LONGEST {
+                return refuse(setting, &time, "is longer than a year");
+            }
         }
         if settings.max_len == Some(0) {
             return refuse("max_len", &0, "leaves room for nothing");

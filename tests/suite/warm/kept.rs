@@ -136,3 +136,17 @@ async fn switched_off_there_is_one_round_and_no_more() {
     assert_eq!((round.not_kept.len(), round.total()), (1, 1));
     assert!(keeper.next().await.is_none());
 }
+
+#[tokio::test]
+async fn pauses_without_an_end_and_a_report_that_panics_end_nothing() {
+    let home = Sqlite::home().await;
+    let db = home.executor(Cache::memory().store()).await;
+    let warm = || db.warm().query(sqlx::query(READ)).look_every(Duration::MAX).refresh_every(Duration::MAX);
+    let mut keeper = warm().on_progress(|_| panic!("a report")).keep();
+    assert_eq!(next(&mut keeper).await.total(), 1);
+    assert!(format!("{keeper:?}").contains("running: true"), "{keeper:?}");
+    tokio::task::yield_now().await;
+    let ended = tokio::time::timeout(Duration::from_millis(100), keeper.next()).await;
+    assert!(ended.is_err(), "it waits: {ended:?}");
+    keeper.stop().await;
+}
