@@ -65,6 +65,13 @@
 //! *generation* (one random token per table) it was read under still stands, and a write is a span that is *fenced* from before it starts until its
 //! outcome is known. The [store](store::CacheStore) keeps bytes; in front of it an executor keeps answers within reach, found by the statement and its exact arguments. Rows are made of them by sqlx's own driver, to whose private connection we play the server.
 //!
+//! # Besides
+//!
+//! [`Cache`] keeps plain values on the same store, or without a database at all: typed, tied to tables, written through or [behind](WriteBehind), by functions that an
+#![cfg_attr(feature = "macros", doc = "[attribute](macro@cached) caches")]
+#![cfg_attr(not(feature = "macros"), doc = "attribute caches (feature `macros`)")]
+//! and in front of [repositories](Repository). Answers can be [read ahead](CachingExecutor::warm). The manual says [what does what teams do by hand](manual::habits).
+//!
 //! # Features
 //!
 //! | feature | what it adds | cost |
@@ -100,6 +107,8 @@ pub mod fuzzing;
 mod health;
 mod key;
 mod kv;
+#[cfg(doc)]
+pub mod manual;
 mod policy;
 mod rows;
 mod stats;

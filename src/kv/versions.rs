@@ -4,7 +4,7 @@ use super::Cache;
 use crate::error::Error;
 use std::time::Duration;
 
-/// A version that nobody asks for any more goes after this time; its keys are then never found again.
+/// A version ends after this time, asked for or not; its keys are then never found again.
 const LIFE: Duration = Duration::from_hours(24 * 30);
 
 impl Cache {
