@@ -171,12 +171,12 @@ async fn with_a_user_that_may_only_read() {
 /// A deletion while the server is down, whose data outlive it.
 #[tokio::test]
 async fn what_was_deleted_while_the_server_was_down_never_comes_back() {
-    let mut redis = Redis::configured().arguments(&["--appendfsync", "always"]).start();
-    redis.restart_with(&["--appendonly", "yes"]);
+    let mut redis = Redis::start();
     let cache = cache_at(at(RedisAddress::Socket(redis.socket()))).await;
     let scope = cache.scope("s");
     cache.mset(&[("a", 1), ("b", 1), ("c", 1), ("p:1", 1), ("p:2", 1), ("stays", 1)]).await.unwrap();
     scope.set("a", &1).await.unwrap();
+    redis.cli::<()>(&["SAVE"]);
     redis.kill();
     cache.delete("a").await.unwrap();
     cache.delete_many(&["b", "none"]).await.unwrap();

@@ -160,12 +160,13 @@ fn without_a_runtime_nothing_panics() {
 
 #[tokio::test]
 async fn what_redis_was_not_told_is_delivered_later() {
-    let mut redis = Redis::configured().arguments(&["--appendonly", "yes"]).start();
+    let mut redis = Redis::start();
     let cache = Cache::builder().redis_url(&redis.url()).build().await.unwrap();
     let users = Users(cache.clone(), Arc::default());
     for key in ["user:7:a", "user:8:a"] {
-        cache.set(key, &1).await.unwrap();
+        assert!(cache.set(key, &1).await.unwrap());
     }
+    redis.cli::<()>(&["SAVE"]);
     redis.kill();
     users.write_all("7").await.unwrap();
     redis.restart();
