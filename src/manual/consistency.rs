@@ -97,6 +97,7 @@
 //! - With `CACHE_NEAR=off` every hit asks Redis, and the guarantee holds as it stands.
 //! - A single entry that is deleted from Redis by hand may still be near. Delete a table's keys, or its generation (`sql:<table>:gen`), and it is gone everywhere.
 //! - While near hits are asked for, each process sends one small write (`sql-near:...`) every 83 ms, a third of the bound. An idle one sends nothing.
+//! - [`Stats::near_hits`](crate::Stats::near_hits) counts these hits, [`Health::near`](crate::Health::near) says what is held. Reads that do ask Redis at the same time (`join!`, many tasks) share their round trips.
 //! - Within a load of [`Cache::get_or_set`](crate::Cache::get_or_set) the near cache of Redis is not asked: what is stored must not be behind.
 //!
 //! # The weaker modes
