@@ -57,7 +57,7 @@
 //! | the connection is lost under a write or a COMMIT | the driver's error: outcome unknown | the fence stands until the database shows that the session is over, then everything it wrote is forgotten | `not_stored[Fenced]`; a warning | `faults::lost` |
 //! | the session may not see running transactions (`PROCESS`, `pg_read_all_stats`) | nothing | a fence that lapsed stands for `CACHE_FENCE_BOUND` (1 h): its table is not cached meanwhile | `not_stored[Fenced]` | (none) |
 //! | the pool is exhausted | `PoolTimedOut`, as with the pool | reads that can be answered from the cache need no connection | - | `faults::flights::a_pool_that_is_exhausted_or_closed`, `faults::scarce` |
-//! | it is restored from a backup | old rows where the entries are newer or older than the backup | nothing: nobody told it | - | call [`clear`](crate::CachingExecutor::clear) |
+//! | it is restored from a backup | rows from before the restore | nothing: nobody told it. Call [`clear`](crate::CachingExecutor::clear) | - | (none: a limit) |
 //!
 //! # The process
 //!
@@ -69,12 +69,12 @@
 //! | stands still (stopped, swapped out, moved) | its leases run out as if it were dead; when it goes on it sets its fences again before it writes | - | `faults::stalled`, *campaign* ("processes paused") |
 //! | a caller drops a future | a write goes on to its end, a read is given up | - | `cancellation`: every public future, dropped at each of its awaits |
 //! | the tokio runtime ends before the executor | what is left of writes is taken on by the next who looks something up | - | `faults::runtimes` |
-//! | no socket can be made for replaying rows (no writable directory) | rows can't be made of entries: nothing is cached | `Health::rows` is false, `bypasses[Rows]`; an error in the log | (none) |
+//! | no Unix socket can be made for replaying rows of PostgreSQL and MySQL (no writable directory) | rows can't be made of entries: nothing is cached | `Health::rows` is false, `bypasses[Rows]`; an error in the log | (none) |
 //!
 //! # Clocks
 //!
 //! Nothing that decides whether an entry is valid looks at a clock. Leases of fences are counted by Redis' clock alone: if it jumps ahead they lapse early, which the database is asked about; if it jumps back they stand
-//! longer. The *age* of an answer is this machine's clock minus that of the machine that stored it: if these differ, answers are read anew, or count as stale, by so much too early or too late. Redis deletes
+//! longer. The near cache's bound and the renewal of leases are counted by each process's monotonic clock, which does not jump. The *age* of an answer is this machine's clock minus that of the machine that stored it: if these differ, answers are read anew, or count as stale, by so much too early or too late. Redis deletes
 //! them by its own clock all the same. (No test.)
 //!
 //! # Deploys and changes of the schema

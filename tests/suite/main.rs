@@ -17,6 +17,7 @@ mod explained;
 mod faults;
 mod kv;
 mod macros;
+mod manual;
 mod memory_watch;
 mod near;
 mod outside;
