@@ -48,7 +48,8 @@ impl<DB: Backend> Builder<DB> {
         self
     }
 
-    /// Whether anything is cached at all. Defaults to true.
+    /// Whether anything is cached at all. Switched off, it is a plain pool, and tells other processes nothing of its writes: see
+    /// [`uncached`](CachingExecutor::uncached) for one that does. Defaults to true.
     pub fn enabled(self, enabled: bool) -> Self {
         self.set(|config| config.enabled = enabled)
     }

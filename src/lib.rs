@@ -70,7 +70,8 @@
 //! [`Cache`] keeps plain values on the same store, or without a database at all: typed, tied to tables, written through or [behind](WriteBehind), by functions that an
 #![cfg_attr(feature = "macros", doc = "[attribute](macro@cached) caches")]
 #![cfg_attr(not(feature = "macros"), doc = "attribute caches (feature `macros`)")]
-//! and in front of [repositories](Repository). Answers can be [read ahead](CachingExecutor::warm). The manual says [what does what teams do by hand](manual::habits).
+//! and in front of [repositories](Repository). Answers can be [read ahead](CachingExecutor::warm). The [manual] says what can be relied
+//! on and why, what becomes of failures, what each default is for, and how to do what; [recipes](manual::how_to) are a good place to begin.
 //!
 //! # Features
 //!

@@ -18,6 +18,7 @@ mod faults;
 mod insight;
 mod kv;
 mod macros;
+mod manual;
 mod memory_watch;
 mod near;
 mod outside;
