@@ -10,6 +10,7 @@ pub use history::Sample;
 pub use latency::{Latencies, Latency};
 pub use slow::SlowMiss;
 pub use tally::{CacheStatus, Tally, tally};
+pub(crate) use pulse::PULSE;
 pub(crate) use tally::{Outcome, note};
 
 use history::History;

@@ -94,6 +94,7 @@ mod builder;
 mod catalog;
 mod config;
 mod database;
+mod days;
 mod engine;
 mod entry;
 mod error;
@@ -122,6 +123,7 @@ mod warm;
 pub use analysis::Category;
 pub use builder::Builder;
 pub use database::Backend;
+pub use days::{DayLatencies, DayLatency, DayStats, OperationStats};
 pub use error::{Error, InvalidationPending, WriteRefused};
 #[cfg(feature = "postgres")]
 pub use executor::CachingCopyIn;
