@@ -306,6 +306,11 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.daily_counters = count)
     }
 
+    /// What its [metrics](crate::metrics) call it, in the label `cache`. Defaults to the namespace.
+    pub fn metrics_name(self, name: &str) -> Self {
+        self.set(|config| config.metrics_name = Some(name.to_owned()))
+    }
+
     /// What time it is, by which days begin: for a test that lives through several.
     #[doc(hidden)]
     pub fn clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
@@ -360,7 +365,7 @@ impl<DB: Backend> Builder<DB> {
             None
         };
         let near = config.near_bytes();
-        let values = Arc::new(kv::State::new(&config, engine.as_deref().and_then(Engine::cipher), Some(Arc::clone(&counters))));
+        let values = Arc::new(kv::State::new(&config, engine.as_deref().and_then(Engine::cipher), Some((DB::NAME, &counters))));
         let shared = Arc::new(Shared {
             pool,
             engine,
@@ -384,6 +389,8 @@ impl<DB: Backend> Builder<DB> {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
         shared.look_for_changes();
+        #[cfg(feature = "metrics")]
+        shared.publish().await;
         shared.feel_pulse();
         if let Some(watch) = config.memory_watch {
             shared.watch_memory(watch);

@@ -55,6 +55,9 @@ pub(crate) struct Config {
     pub(crate) fence_guard: bool,
     /// Whether what happens is counted by the day, in the store.
     pub(crate) daily_counters: bool,
+    /// What metrics call it; the namespace, if not set.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "there are none"))]
+    pub(crate) metrics_name: Option<String>,
     /// What time it is, by which days begin. A test has its own.
     pub(crate) clock: Clock,
     /// With what entries elsewhere are encrypted; the error where a setter's keys won't do.
@@ -88,6 +91,7 @@ impl Default for Config {
             external_writers: false,
             fence_guard: false,
             daily_counters: true,
+            metrics_name: None,
             clock: system_clock(),
             encryption: None,
         }
@@ -171,6 +175,7 @@ const KNOWN: &[&str] = &[
     "CACHE_UNFENCED_WRITES",
     "CACHE_FENCE_GUARD",
     "CACHE_DAILY_COUNTERS",
+    "CACHE_METRICS_NAME",
     "CACHE_ENCRYPTION_KEY",
     "CACHE_DENY_TABLES",
     "CACHE_DENY_COLUMNS",
@@ -306,6 +311,7 @@ impl Config {
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
             fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
             daily_counters: vars.boolean("CACHE_DAILY_COUNTERS")?.unwrap_or(defaults.daily_counters),
+            metrics_name: vars.get("CACHE_METRICS_NAME").map(str::to_owned),
             clock: defaults.clock,
             encryption: match vars.get("CACHE_ENCRYPTION_KEY") {
                 Some(keys) => Some(Ok(Cipher::parse(keys).map_err(|reason| Error::secret_setting("CACHE_ENCRYPTION_KEY", reason))?)),

@@ -36,7 +36,6 @@ pub(crate) use write::{Write, outcome_is_known};
 
 use crate::builder::Builder;
 use crate::database::{Backend, Running};
-use crate::days::Days;
 use crate::engine::{Engine, Witness};
 use crate::error::Error;
 use crate::explain::Explanation;
@@ -420,7 +419,7 @@ impl<DB: Backend> CachingExecutor<DB> {
 
     /// Sets every counter to zero. The history stays.
     pub fn reset_stats(&self) {
-        Days::around_reset(self.shared.values.days(), || self.shared.counters.reset());
+        self.shared.values.around_reset(|| self.shared.counters.reset());
     }
 
     /// How the database and the store are: asks both, and takes as long as the slower.

@@ -84,6 +84,7 @@
 //! | `macros` (default) | [`cached`](macro@cached) and [`invalidates`](macro@invalidates) | a macro crate on what sqlx's own macros need |
 //! | `msgpack` | MessagePack as a format of plain values | the `rmp-serde` crate |
 //! | `encryption` | entries in Redis that only a key opens | `chacha20poly1305` |
+//! | `metrics` | [metrics] for the program's recorder | the `metrics` facade |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
@@ -111,6 +112,7 @@ mod key;
 mod kv;
 #[cfg(doc)]
 pub mod manual;
+pub mod metrics;
 mod policy;
 mod rows;
 mod serial;
