@@ -85,6 +85,7 @@
 //! | `macros` (default) | [`cached`](macro@cached) and [`invalidates`](macro@invalidates) | a macro crate on what sqlx's own macros need |
 //! | `msgpack` | MessagePack as a format of plain values | the `rmp-serde` crate |
 //! | `encryption` | entries in Redis that only a key opens | `chacha20poly1305` |
+//! | `metrics` | [metrics] for the program's recorder | the `metrics` facade |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
@@ -95,6 +96,7 @@ mod builder;
 mod catalog;
 mod config;
 mod database;
+mod days;
 mod engine;
 mod entry;
 mod error;
@@ -111,6 +113,7 @@ mod key;
 mod kv;
 #[cfg(doc)]
 pub mod manual;
+pub mod metrics;
 mod policy;
 mod rows;
 mod serial;
@@ -123,6 +126,7 @@ mod warm;
 pub use analysis::Category;
 pub use builder::Builder;
 pub use database::Backend;
+pub use days::{DayLatencies, DayLatency, DayStats, OperationStats};
 pub use error::{Error, InvalidationPending, WriteRefused};
 #[cfg(feature = "postgres")]
 pub use executor::CachingCopyIn;
