@@ -15,6 +15,7 @@ mod differential;
 mod examples;
 mod explained;
 mod faults;
+mod freshness;
 mod insight;
 mod kv;
 mod macros;
