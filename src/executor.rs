@@ -14,6 +14,7 @@ mod lent;
 mod memory;
 #[cfg(feature = "postgres")]
 mod notifications;
+mod probing;
 mod read;
 mod reading;
 mod recall;
@@ -27,6 +28,7 @@ mod write;
 pub use copy::CachingCopyIn;
 pub use decoded::{Probe, SharedQuery};
 pub(crate) use lent::Unanswered;
+pub(crate) use probing::Prober;
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Plan, Schema};
 pub use shelf::NearUse;
@@ -119,6 +121,8 @@ pub(crate) struct Shared<DB: Backend> {
     pub(crate) replays: AtomicBool,
     /// How often the database is asked whether somebody changed the schema; zero for never.
     pub(crate) refresh: Duration,
+    /// Chooses the hits that are compared with the database.
+    pub(crate) prober: Arc<Prober>,
     /// Gone with the executor: what its background tasks wait for.
     pub(crate) alive: Alive,
 }

@@ -16,6 +16,7 @@ mod differential;
 mod examples;
 mod explained;
 mod faults;
+mod freshness;
 mod insight;
 mod kv;
 mod macros;
