@@ -1,5 +1,7 @@
 //! Plain values beside the SQL entries: [`Cache`].
 
+#[cfg(feature = "axum")]
+mod admin;
 mod builder;
 #[cfg(feature = "macros")]
 pub mod calls;
@@ -115,6 +117,9 @@ pub(crate) struct State {
     counts: Counts,
     kept: Kept,
     queues: write_behind::Queues,
+    /// What was set, for people to read.
+    #[cfg(feature = "axum")]
+    pub(crate) words: crate::config::Words,
     /// Gone with the last clone.
     alive: Alive,
 }
@@ -144,6 +149,8 @@ impl State {
             counts: Counts::default(),
             kept: Kept::default(),
             queues: write_behind::Queues::default(),
+            #[cfg(feature = "axum")]
+            words: config.words(),
             alive: Alive::default(),
         }
     }
