@@ -19,7 +19,7 @@
 //!         .route("/titles", get(titles))
 //!         .layer(http::CacheStatusLayer::new()) // X-Cache: HIT
 //!         .with_state(db)
-//!         .nest("/cache", admin)) // the dashboard is at /cache
+//!         .nest_service("/cache", admin)) // the dashboard is at /cache
 //! }
 //! ```
 
@@ -44,7 +44,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 /// Bytes of the largest statement to explain.
 const BODY: usize = 64 << 10;
 
-/// Routes for those who look after the cache. Nest them where you like; a browser finds the dashboard at their root.
+/// Routes for those who look after the cache. Mount them where you like; a browser finds the dashboard at their root. By `nest_service("/cache", ..)` that is `/cache` and `/cache/`, by `nest("/cache", ..)` the former alone.
 ///
 /// | route | |
 /// |---|---|

@@ -29,11 +29,14 @@ impl Config {
             ("CACHE_EARLY_REFRESH", policy.early.to_string()),
             ("CACHE_STALE_WHILE_REVALIDATE", format!("{:?}", policy.stale.default)),
             ("CACHE_MAX_ENTRY_BYTES", policy.max_entry.to_string()),
-            ("CACHE_COMPRESSION_THRESHOLD", match policy.compression {
-                Compression::Usual => "as it pays".to_owned(),
-                Compression::From(bytes) => format!("{bytes} bytes"),
-                Compression::Never => "never".to_owned(),
-            }),
+            (
+                "CACHE_COMPRESSION_THRESHOLD",
+                match policy.compression {
+                    Compression::Usual => "as it pays".to_owned(),
+                    Compression::From(bytes) => format!("{bytes} bytes"),
+                    Compression::Never => "never".to_owned(),
+                },
+            ),
             ("CACHE_DENY_TABLES", format!("{} tables", policy.deny.tables.len())),
             ("CACHE_DENY_COLUMNS", format!("{} columns", policy.deny.columns.len())),
             ("CACHE_ENCRYPTION_KEY", switch(self.encryption.is_some())),
@@ -42,28 +45,48 @@ impl Config {
             ("CACHE_FENCE_LEASE", format!("{:?}", self.lease)),
             ("CACHE_NEAR_BYTES", self.near_bytes().to_string()),
         ]);
-        words.insert("CACHE_CONSISTENCY", match self.consistency {
-            Consistency::Fenced => "fenced",
-            Consistency::AfterCommit => "after_commit",
-            Consistency::Ttl => "ttl",
-        }.to_owned());
-        words.insert("CACHE_INVALIDATION", match self.invalidation {
-            Invalidation::Generation => "generation",
-            Invalidation::Scan => "scan",
-        }.to_owned());
-        words.insert("CACHE_UNCLEAR_WRITES", match policy.unclear {
-            UnclearWrites::Forget => "forget",
-            UnclearWrites::Ask => "ask",
-        }.to_owned());
-        words.insert("CACHE_ADMISSION", match policy.admission {
-            Admission::Auto => "auto",
-            Admission::Always => "always",
-            Admission::Cost => "cost",
-        }.to_owned());
-        words.insert("CACHE_UNFENCED_WRITES", match self.unfenced {
-            UnfencedWrites::Proceed => "proceed",
-            UnfencedWrites::Refuse => "refuse",
-        }.to_owned());
+        words.insert(
+            "CACHE_CONSISTENCY",
+            match self.consistency {
+                Consistency::Fenced => "fenced",
+                Consistency::AfterCommit => "after_commit",
+                Consistency::Ttl => "ttl",
+            }
+            .to_owned(),
+        );
+        words.insert(
+            "CACHE_INVALIDATION",
+            match self.invalidation {
+                Invalidation::Generation => "generation",
+                Invalidation::Scan => "scan",
+            }
+            .to_owned(),
+        );
+        words.insert(
+            "CACHE_UNCLEAR_WRITES",
+            match policy.unclear {
+                UnclearWrites::Forget => "forget",
+                UnclearWrites::Ask => "ask",
+            }
+            .to_owned(),
+        );
+        words.insert(
+            "CACHE_ADMISSION",
+            match policy.admission {
+                Admission::Auto => "auto",
+                Admission::Always => "always",
+                Admission::Cost => "cost",
+            }
+            .to_owned(),
+        );
+        words.insert(
+            "CACHE_UNFENCED_WRITES",
+            match self.unfenced {
+                UnfencedWrites::Proceed => "proceed",
+                UnfencedWrites::Refuse => "refuse",
+            }
+            .to_owned(),
+        );
         let redis = self.redis.as_ref().map(|redis| match redis.address {
             RedisAddress::Url(_) if redis.address.is_cluster() => "a cluster",
             RedisAddress::Url(_) | RedisAddress::Host(..) => "a server",

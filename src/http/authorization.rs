@@ -75,7 +75,9 @@ impl Authorization {
 
     async fn lets_in(&self, parts: &Parts) -> bool {
         match &self.0 {
-            Kind::Token(token) => presented(&parts.headers).is_some_and(|presented| bool::from(Sha256::digest(presented)[..].ct_eq(&token[..]))),
+            Kind::Token(token) => {
+                presented(&parts.headers).is_some_and(|presented| bool::from(Sha256::digest(presented)[..].ct_eq(&token[..])))
+            }
             Kind::Check(check) => check(parts.clone()).await,
             Kind::Anyone => true,
         }

@@ -56,7 +56,9 @@ impl Chart {
                 ("writes per second", |sample| rate(sample, sample.writes)),
                 ("invalidations per second", |sample| rate(sample, sample.invalidations)),
             ],
-            Self::Freshness => &[("stale answers in per cent of those checked", |sample| share(sample.stale, sample.checked))],
+            Self::Freshness => {
+                &[("stale answers in per cent of those checked", |sample| share(sample.stale, sample.checked + sample.stale))]
+            }
         }
     }
 
@@ -74,12 +76,13 @@ impl Chart {
             return Ok(None);
         }
         let span = SPANS.into_iter().find(|span| oldest <= *span).unwrap_or(oldest);
-        let most = if matches!(self, Self::HitRatio | Self::Freshness) { 100.0 } else { above(highest) };
+        let most = if self == Self::HitRatio { 100.0 } else { above(highest) };
         let mut svg = String::new();
         self.draw_into(&mut svg, &lines, (span, most), width)?;
         let words: Vec<_> = self.lines().iter().map(|(name, _)| *name).collect();
         let size = format!(r#"width="{}" height="{}""#, width * FINE, HEIGHT * FINE);
-        let label = format!(r#"width="{width}" height="{HEIGHT}" role="img" aria-label="{} over the last {span:.0} minutes""#, words.join(", "));
+        let label =
+            format!(r#"width="{width}" height="{HEIGHT}" role="img" aria-label="{} over the last {span:.0} minutes""#, words.join(", "));
         Ok(Some(svg.replacen(&size, &label, 1)))
     }
 
@@ -113,7 +116,7 @@ impl Chart {
             .x_labels(if width < 420 { 4 } else { 7 })
             .y_labels(5)
             .x_label_formatter(&|minutes| if *minutes > -0.01 { "now".to_owned() } else { format!("\u{2212}{} min", minutes.abs()) })
-            .y_label_formatter(&|value| if per_cent { format!("{value:.0} %") } else { short(*value) })
+            .y_label_formatter(&|value| if per_cent { format!("{} %", tidy(*value)) } else { short(*value) })
             .draw()
             .map_err(text)?;
         for (line, colour) in lines.iter().zip(LINES) {

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 /// `{ "error": ... }`.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub struct Failure {
     status: StatusCode,
     reason: String,
 }

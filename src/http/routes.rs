@@ -105,7 +105,8 @@ async fn chart(
     let (Path(name), Query(size)) = (name?, size?);
     let chart = Chart::named(&name).ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, format!("there is no chart {name:?}")))?;
     let width = size.width.unwrap_or(640).clamp(240, 1600);
-    let drawn = chart.draw(&subject.history(), width).map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let drawn =
+        chart.draw(&subject.history(), width).map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(match drawn {
         Some(svg) => ([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),

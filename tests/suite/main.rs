@@ -15,6 +15,7 @@ mod differential;
 mod examples;
 mod explained;
 mod faults;
+mod http;
 mod kv;
 mod macros;
 mod memory_watch;
