@@ -16,6 +16,7 @@ mod examples;
 mod explained;
 mod faults;
 mod http;
+mod insight;
 mod kv;
 mod macros;
 mod memory_watch;
