@@ -9,6 +9,7 @@ mod words;
 pub(crate) use self::words::Words;
 
 use crate::analysis::Category;
+use crate::days::{Clock, system_clock};
 use crate::engine::Without;
 use crate::entry::Cipher;
 use crate::error::Error;
@@ -57,6 +58,13 @@ pub(crate) struct Config {
     pub(crate) external_writers: bool,
     /// Whether the loss of a fence is guarded against.
     pub(crate) fence_guard: bool,
+    /// Whether what happens is counted by the day, in the store.
+    pub(crate) daily_counters: bool,
+    /// What metrics call it; the namespace, if not set.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "there are none"))]
+    pub(crate) metrics_name: Option<String>,
+    /// What time it is, by which days begin. A test has its own.
+    pub(crate) clock: Clock,
     /// With what entries elsewhere are encrypted; the error where a setter's keys won't do.
     pub(crate) encryption: Option<Result<Cipher, &'static str>>,
 }
@@ -87,6 +95,9 @@ impl Default for Config {
             refresh: Duration::from_secs(10),
             external_writers: false,
             fence_guard: false,
+            daily_counters: true,
+            metrics_name: None,
+            clock: system_clock(),
             encryption: None,
         }
     }
@@ -168,6 +179,8 @@ const KNOWN: &[&str] = &[
     "CACHE_UNCLEAR_WRITES",
     "CACHE_UNFENCED_WRITES",
     "CACHE_FENCE_GUARD",
+    "CACHE_DAILY_COUNTERS",
+    "CACHE_METRICS_NAME",
     "CACHE_ENCRYPTION_KEY",
     "CACHE_DENY_TABLES",
     "CACHE_DENY_COLUMNS",
@@ -302,6 +315,9 @@ impl Config {
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
             fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
+            daily_counters: vars.boolean("CACHE_DAILY_COUNTERS")?.unwrap_or(defaults.daily_counters),
+            metrics_name: vars.get("CACHE_METRICS_NAME").map(str::to_owned),
+            clock: defaults.clock,
             encryption: match vars.get("CACHE_ENCRYPTION_KEY") {
                 Some(keys) => Some(Ok(Cipher::parse(keys).map_err(|reason| Error::secret_setting("CACHE_ENCRYPTION_KEY", reason))?)),
                 None => None,

@@ -268,7 +268,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     /// Closes the pool, as [`Pool::close`]; then waits up to two seconds for the delivery of invalidations that are kept, if the store is out of reach. What is not
-    /// delivered by then is a warning in the log: other processes may be given what was overwritten until it expires.
+    /// delivered by then is a warning in the log: other processes may be given what was overwritten until it expires. What was counted last goes to its [day](Self::days), for which it waits a second more at most.
     ///
     /// # Cancel safety
     ///
@@ -277,6 +277,9 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.shared.pool.close().await;
         if let Some(engine) = &self.shared.engine {
             engine.delivered_within(DELIVERY).await;
+            if let Some(days) = self.shared.values.days() {
+                days.last_pulse(engine.store()).await;
+            }
         }
     }
 
@@ -416,7 +419,7 @@ impl<DB: Backend> CachingExecutor<DB> {
 
     /// Sets every counter to zero. The history stays.
     pub fn reset_stats(&self) {
-        self.shared.counters.reset();
+        self.shared.values.around_reset(|| self.shared.counters.reset());
     }
 
     /// How the database and the store are: asks both, and takes as long as the slower.

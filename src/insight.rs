@@ -8,6 +8,7 @@ mod tally;
 
 pub use history::Sample;
 pub use latency::{Latencies, Latency};
+pub(crate) use pulse::PULSE;
 pub use slow::SlowMiss;
 pub use tally::{CacheStatus, Tally, tally};
 pub(crate) use tally::{Outcome, note};

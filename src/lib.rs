@@ -86,6 +86,7 @@
 //! | `encryption` | entries in Redis that only a key opens | `chacha20poly1305` |
 #![cfg_attr(feature = "axum", doc = "| `axum` | [HTTP](http): routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |")]
 #![cfg_attr(not(feature = "axum"), doc = "| `axum` | HTTP: routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |")]
+//! | `metrics` | [metrics] for the program's recorder | the `metrics` facade |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
@@ -96,6 +97,7 @@ mod builder;
 mod catalog;
 mod config;
 mod database;
+mod days;
 mod engine;
 mod entry;
 mod error;
@@ -114,6 +116,7 @@ mod key;
 mod kv;
 #[cfg(doc)]
 pub mod manual;
+pub mod metrics;
 mod policy;
 mod rows;
 mod serial;
@@ -126,6 +129,7 @@ mod warm;
 pub use analysis::Category;
 pub use builder::Builder;
 pub use database::Backend;
+pub use days::{DayLatencies, DayLatency, DayStats, OperationStats};
 pub use error::{Error, InvalidationPending, WriteRefused};
 #[cfg(feature = "postgres")]
 pub use executor::CachingCopyIn;

@@ -11,6 +11,7 @@ mod cancellation;
 mod closure;
 mod compression;
 mod databases;
+mod days;
 mod differential;
 mod examples;
 mod explained;
@@ -20,6 +21,8 @@ mod insight;
 mod kv;
 mod macros;
 mod memory_watch;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod near;
 mod outside;
 mod poisoned;
