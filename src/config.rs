@@ -2,6 +2,11 @@
 
 mod memory;
 mod redis;
+#[cfg(feature = "axum")]
+mod words;
+
+#[cfg(feature = "axum")]
+pub(crate) use self::words::Words;
 
 use crate::analysis::Category;
 use crate::days::{Clock, system_clock};

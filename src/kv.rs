@@ -1,5 +1,7 @@
 //! Plain values beside the SQL entries: [`Cache`].
 
+#[cfg(feature = "axum")]
+mod admin;
 mod builder;
 #[cfg(feature = "macros")]
 pub mod calls;
@@ -126,6 +128,9 @@ pub(crate) struct State {
     publisher: crate::metrics::Publisher,
     kept: Kept,
     queues: write_behind::Queues,
+    /// What was set, for people to read.
+    #[cfg(feature = "axum")]
+    pub(crate) words: crate::config::Words,
     /// Gone with the last clone.
     alive: Alive,
 }
@@ -166,6 +171,8 @@ impl State {
             ),
             kept: Kept::default(),
             queues: write_behind::Queues::default(),
+            #[cfg(feature = "axum")]
+            words: config.words(),
             alive: Alive::default(),
         }
     }

@@ -17,6 +17,7 @@ mod examples;
 mod explained;
 mod faults;
 mod freshness;
+mod http;
 mod insight;
 mod kv;
 mod macros;
