@@ -2,8 +2,16 @@
 
 mod explain;
 mod failure;
+mod forget;
+mod get;
+mod keys;
+mod names;
+mod notifications;
 mod output;
+mod statements;
 mod target;
+mod units;
+mod warm;
 
 use crate::failure::{EXIT_CODES, Failure, Outcome};
 use crate::output::{BAD, Output, plain_lines, styled, tell};
@@ -26,8 +34,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// List keys: of queries' answers, of bookkeeping and of plain values
+    Keys(keys::Arguments),
+    /// Show a plain value, or what the entry of a query's answer says of itself
+    Get(get::Arguments),
+    /// Show how long a key still lives
+    Ttl(get::TtlArguments),
     /// Show what the cache makes of a statement: its tables, key and time to live, or why it is not cached; what it invalidates
     Explain(explain::Arguments),
+    /// Invalidate what depends on tables, or delete what matches patterns
+    Invalidate(forget::Arguments),
+    /// Delete all answers of queries, and all plain values
+    Clear(forget::ClearArguments),
+    /// Read queries ahead, so that their answers are there
+    Warm(warm::Arguments),
+    /// Put triggers on PostgreSQL's tables that tell of writers that use no executor
+    InstallNotifications(notifications::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -51,8 +73,16 @@ async fn run(arguments: Arguments) -> Outcome {
     let Arguments { global, command } = arguments;
     let output = Output { json: global.json };
     listen();
+    let target = &Target::of(&global)?;
     match command {
-        Command::Explain(arguments) => explain::run(arguments, &Target::of(&global)?, output).await,
+        Command::Keys(arguments) => keys::run(arguments, target, output).await,
+        Command::Get(arguments) => get::run(arguments, target, output).await,
+        Command::Ttl(arguments) => get::ttl(arguments, target, output).await,
+        Command::Explain(arguments) => explain::run(arguments, target, output).await,
+        Command::Invalidate(arguments) => forget::invalidate(arguments, target, output).await,
+        Command::Clear(arguments) => forget::clear(arguments, target, output).await,
+        Command::Warm(arguments) => warm::run(arguments, target, output).await,
+        Command::InstallNotifications(arguments) => notifications::run(arguments, target, output).await,
     }
 }
 
