@@ -9,7 +9,7 @@ use base64::Engine;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sqlx_cached::Cache;
-use sqlx_cached::store::{CacheStore, EntryDescription, Peeked, RedisStore, TimeLeft};
+use sqlx_cached::store::{CacheStore, EntryDescription, Generation, Peeked, RedisStore, TimeLeft};
 use std::fmt::Write;
 
 /// Which key.
@@ -137,6 +137,11 @@ async fn look(store: &std::sync::Arc<RedisStore>, target: &Target, name: &str, p
             Ok(Found::Entry(Box::new(entry), valid, bytes.len()))
         }
         None if target.kind(name) == Kind::Entry => Ok(Found::Other("no entry of this version, or damaged")),
+        // A token, which is random, or the mark of a write under way.
+        None if target.kind(name) == Kind::Generation && bytes.len() == Generation::LEN => {
+            let token = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+            Ok(Found::Text(token.into()))
+        }
         None => Ok(Found::Text(bytes)),
     }
 }

@@ -1,5 +1,6 @@
 //! `sqlx-cached`: looks after a cache from outside, by the library's public API alone.
 
+mod doctor;
 mod explain;
 mod failure;
 mod forget;
@@ -34,6 +35,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Examine the settings, the database and Redis: connections, versions, memory, rights, latency, and say what to do
+    Doctor,
     /// List keys: of queries' answers, of bookkeeping and of plain values
     Keys(keys::Arguments),
     /// Show a plain value, or what the entry of a query's answer says of itself
@@ -73,16 +76,17 @@ async fn run(arguments: Arguments) -> Outcome {
     let Arguments { global, command } = arguments;
     let output = Output { json: global.json };
     listen();
-    let target = &Target::of(&global)?;
+    let target = || Target::of(&global);
     match command {
-        Command::Keys(arguments) => keys::run(arguments, target, output).await,
-        Command::Get(arguments) => get::run(arguments, target, output).await,
-        Command::Ttl(arguments) => get::ttl(arguments, target, output).await,
-        Command::Explain(arguments) => explain::run(arguments, target, output).await,
-        Command::Invalidate(arguments) => forget::invalidate(arguments, target, output).await,
-        Command::Clear(arguments) => forget::clear(arguments, target, output).await,
-        Command::Warm(arguments) => warm::run(arguments, target, output).await,
-        Command::InstallNotifications(arguments) => notifications::run(arguments, target, output).await,
+        Command::Doctor => doctor::run(&global, output).await,
+        Command::Keys(arguments) => keys::run(arguments, &target()?, output).await,
+        Command::Get(arguments) => get::run(arguments, &target()?, output).await,
+        Command::Ttl(arguments) => get::ttl(arguments, &target()?, output).await,
+        Command::Explain(arguments) => explain::run(arguments, &target()?, output).await,
+        Command::Invalidate(arguments) => forget::invalidate(arguments, &target()?, output).await,
+        Command::Clear(arguments) => forget::clear(arguments, &target()?, output).await,
+        Command::Warm(arguments) => warm::run(arguments, &target()?, output).await,
+        Command::InstallNotifications(arguments) => notifications::run(arguments, &target()?, output).await,
     }
 }
 
