@@ -19,7 +19,7 @@ use sqlx::Pool;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Sets up a [`CachingExecutor`]. Setters take anything; [`build`](Self::build) returns the error, and it names the setting.
 #[must_use = "a builder does nothing until it builds"]
@@ -301,6 +301,17 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.fence_guard = guard)
     }
 
+    /// Whether what happens is counted by the day, together with all processes that share the store and the namespace: see [`CachingExecutor::days`]. Defaults to true.
+    pub fn daily_counters(self, count: bool) -> Self {
+        self.set(|config| config.daily_counters = count)
+    }
+
+    /// What time it is, by which days begin: for a test that lives through several.
+    #[doc(hidden)]
+    pub fn clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.set(|config| config.clock = Arc::new(clock))
+    }
+
     /// How often the database is asked, by one cheap query, whether somebody changed the schema by other means than an executor. If so, everything is forgotten
     /// and the catalog read anew; entries of a shared store that are older than a change made while no executor ran are found at the start. Zero switches
     /// both off. Defaults to 10 s.
@@ -349,7 +360,7 @@ impl<DB: Backend> Builder<DB> {
             None
         };
         let near = config.near_bytes();
-        let values = Arc::new(kv::State::new(&config, engine.as_deref().and_then(Engine::cipher)));
+        let values = Arc::new(kv::State::new(&config, engine.as_deref().and_then(Engine::cipher), Some(Arc::clone(&counters))));
         let shared = Arc::new(Shared {
             pool,
             engine,
@@ -373,6 +384,7 @@ impl<DB: Backend> Builder<DB> {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
         shared.look_for_changes();
+        shared.feel_pulse();
         if let Some(watch) = config.memory_watch {
             shared.watch_memory(watch);
         }

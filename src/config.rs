@@ -7,6 +7,7 @@ mod redis;
 pub use self::environment::Environment;
 
 use crate::analysis::Category;
+use crate::days::{Clock, system_clock};
 use crate::engine::Without;
 use crate::entry::Cipher;
 use crate::error::Error;
@@ -55,6 +56,10 @@ pub(crate) struct Config {
     pub(crate) external_writers: bool,
     /// Whether the loss of a fence is guarded against.
     pub(crate) fence_guard: bool,
+    /// Whether what happens is counted by the day, in the store.
+    pub(crate) daily_counters: bool,
+    /// What time it is, by which days begin. A test has its own.
+    pub(crate) clock: Clock,
     /// With what entries elsewhere are encrypted; the error where a setter's keys won't do.
     pub(crate) encryption: Option<Result<Cipher, &'static str>>,
 }
@@ -85,6 +90,8 @@ impl Default for Config {
             refresh: Duration::from_secs(10),
             external_writers: false,
             fence_guard: false,
+            daily_counters: true,
+            clock: system_clock(),
             encryption: None,
         }
     }
@@ -166,6 +173,7 @@ const KNOWN: &[&str] = &[
     "CACHE_UNCLEAR_WRITES",
     "CACHE_UNFENCED_WRITES",
     "CACHE_FENCE_GUARD",
+    "CACHE_DAILY_COUNTERS",
     "CACHE_ENCRYPTION_KEY",
     "CACHE_DENY_TABLES",
     "CACHE_DENY_COLUMNS",
@@ -305,6 +313,8 @@ impl Config {
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
             fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
+            daily_counters: vars.boolean("CACHE_DAILY_COUNTERS")?.unwrap_or(defaults.daily_counters),
+            clock: defaults.clock,
             encryption: match vars.get("CACHE_ENCRYPTION_KEY") {
                 Some(keys) => Some(Ok(Cipher::parse(keys).map_err(|reason| Error::secret_setting("CACHE_ENCRYPTION_KEY", reason))?)),
                 None => None,

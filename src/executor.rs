@@ -36,10 +36,12 @@ pub(crate) use write::{Write, outcome_is_known};
 
 use crate::builder::Builder;
 use crate::database::{Backend, Running};
+use crate::days::Days;
 use crate::engine::{Engine, Witness};
 use crate::error::Error;
 use crate::explain::Explanation;
 use crate::health::Health;
+use crate::insight::{Sample, SlowMiss};
 use crate::kv::{self, Cache};
 use crate::policy::Policy;
 use crate::stats::{Counters, Stats};
@@ -267,7 +269,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     /// Closes the pool, as [`Pool::close`]; then waits up to two seconds for the delivery of invalidations that are kept, if the store is out of reach. What is not
-    /// delivered by then is a warning in the log: other processes may be given what was overwritten until it expires.
+    /// delivered by then is a warning in the log: other processes may be given what was overwritten until it expires. What was counted last goes to its [day](Self::days), for which it waits a second more at most.
     ///
     /// # Cancel safety
     ///
@@ -276,6 +278,9 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.shared.pool.close().await;
         if let Some(engine) = &self.shared.engine {
             engine.delivered_within(DELIVERY).await;
+            if let Some(days) = self.shared.values.days() {
+                days.last_pulse(engine.store()).await;
+            }
         }
     }
 
@@ -403,9 +408,19 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.shared.counters.snapshot()
     }
 
-    /// Sets every counter to zero.
+    /// What happened in the last hour, in steps of ten seconds, the oldest first.
+    pub fn history(&self) -> Vec<Sample> {
+        self.shared.counters.insight.history.snapshot()
+    }
+
+    /// The statements whose misses took longest since the executor was built, or since [`reset_stats`](Self::reset_stats): at most 20, the slowest first.
+    pub fn slow_misses(&self) -> Vec<SlowMiss> {
+        self.shared.counters.insight.slow.snapshot()
+    }
+
+    /// Sets every counter to zero. The history stays.
     pub fn reset_stats(&self) {
-        self.shared.counters.reset();
+        Days::around_reset(self.shared.values.days(), || self.shared.counters.reset());
     }
 
     /// How the database and the store are: asks both, and takes as long as the slower.

@@ -5,6 +5,7 @@ mod builder;
 pub mod calls;
 mod changes;
 mod counts;
+mod days;
 mod fitting;
 mod frame;
 mod holding;
@@ -44,10 +45,12 @@ use self::frame::{Form, Stored, Wrapping, Written};
 use self::kept::Kept;
 use self::names::Names;
 use crate::config::Config;
+use crate::days::Days;
 use crate::engine::Engine;
 use crate::entry::Cipher;
 use crate::error::Error;
 use crate::executor::Alive;
+use crate::stats::Counters;
 use crate::store::{StoreError, TimeLeft, ValueStore};
 use bytes::Bytes;
 use serde::Serialize;
@@ -112,7 +115,9 @@ pub(crate) struct State {
     names: Names,
     /// Columns of which nothing is kept, in lower case: nor are fields that are called so.
     denied: Vec<String>,
-    counts: Counts,
+    counts: Arc<Counts>,
+    /// `None`: nothing is counted by the day.
+    days: Option<Arc<Days>>,
     kept: Kept,
     queues: write_behind::Queues,
     /// Gone with the last clone.
@@ -134,18 +139,27 @@ const TTL: Duration = Duration::from_hours(1);
 const LONGEST_TIED: Duration = Duration::from_hours(24);
 
 impl State {
-    pub(crate) fn new(config: &Config, cipher: Option<Cipher>) -> Self {
+    /// `counters` are those of the executor whose caches these are.
+    pub(crate) fn new(config: &Config, cipher: Option<Cipher>, counters: Option<Arc<Counters>>) -> Self {
+        let counts = Arc::<Counts>::default();
+        let days = (config.enabled && config.daily_counters).then(|| Arc::new(days::of(config, &counts, counters)));
         Self {
             wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry, cipher },
             ttl: config.policy.default.unwrap_or(TTL),
             // With or without the colon that ends it, as it was checked.
             names: Names::new(config.prefix.strip_suffix(':').unwrap_or(&config.prefix), config.max_key),
             denied: config.policy.deny.columns().map(|(_, column)| column.to_owned()).collect(),
-            counts: Counts::default(),
+            counts,
+            days,
             kept: Kept::default(),
             queues: write_behind::Queues::default(),
             alive: Alive::default(),
         }
+    }
+
+    /// What counts by the day.
+    pub(crate) fn days(&self) -> Option<&Arc<Days>> {
+        self.days.as_ref()
     }
 }
 
@@ -234,7 +248,8 @@ impl Cache {
 
     /// Sets every counter to zero.
     pub fn reset_stats(&self) {
-        self.inner.state.counts.reset();
+        let Inner { state, .. } = &self.inner;
+        Days::around_reset(state.days(), || state.counts.reset());
     }
 
     fn ttl(&self) -> Option<Duration> {

@@ -95,6 +95,7 @@ mod builder;
 mod catalog;
 mod config;
 mod database;
+mod days;
 mod engine;
 mod entry;
 mod error;
@@ -106,12 +107,14 @@ mod functions;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
+mod insight;
 mod key;
 mod kv;
 #[cfg(doc)]
 pub mod manual;
 mod policy;
 mod rows;
+mod serial;
 mod stats;
 pub mod store;
 mod tag;
@@ -122,6 +125,7 @@ pub use analysis::Category;
 pub use builder::Builder;
 pub use config::Environment;
 pub use database::Backend;
+pub use days::{DayLatencies, DayLatency, DayStats, OperationStats};
 pub use error::{Error, InvalidationPending, WriteRefused};
 #[cfg(feature = "postgres")]
 pub use executor::CachingCopyIn;
@@ -132,6 +136,7 @@ pub use explain::{Explanation, Invalidates, ReadExplanation};
 #[cfg(feature = "macros")]
 pub use functions::{cached, invalidates};
 pub use health::{Health, MemoryUse};
+pub use insight::{CacheStatus, Freshness, Latencies, Latency, Sample, SlowMiss, Tally, tally};
 pub use kv::{Batch, Consumer, DeadLetter, DeadLetters, ItemId, Pushed, WriteBehind, WriteBehindBuilder};
 pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
 pub use kv::{CacheSource, CachedEntity, EntityStats, Repository};

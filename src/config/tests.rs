@@ -46,6 +46,7 @@ fn malformed_values_name_the_variable_and_the_value() {
         ("CACHE_EXTERNAL_WRITERS", "some"),
         ("CACHE_UNFENCED_WRITES", "maybe"),
         ("CACHE_FENCE_GUARD", "perhaps"),
+        ("CACHE_DAILY_COUNTERS", "weekly"),
         ("CACHE_MEMORY_WATCH", "90,80"),
         ("CACHE_NEAR", "far"),
         ("CACHE_NEAR_BYTES", "0"),

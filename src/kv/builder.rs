@@ -107,6 +107,11 @@ impl CacheBuilder {
         self.set(|config| config.memory_watch = Some(watch))
     }
 
+    /// Whether what happens is counted by the day, together with all processes that share the store and the namespace: see [`Cache::days`]. Defaults to true.
+    pub fn daily_counters(self, count: bool) -> Self {
+        self.set(|config| config.daily_counters = count)
+    }
+
     /// Encrypts what goes to Redis, with one key or two: see [`Builder::encryption_keys`](crate::Builder::encryption_keys). Defaults to no.
     pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
         self.set(|config| config.encryption = Some(Cipher::new(keys)))
@@ -153,7 +158,17 @@ impl CacheBuilder {
         } else {
             None
         };
-        let state = Arc::new(State::new(&config, engine.as_deref().and_then(Engine::cipher)));
+        let state = Arc::new(State::new(&config, engine.as_deref().and_then(Engine::cipher), None));
+        if let (Some(engine), Some(days)) = (&engine, state.days()) {
+            let (engine, days, gone) = (Arc::clone(engine), Arc::clone(days), state.alive.gone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = gone => {}
+                    () = days.beat(engine.store()) => {}
+                }
+                days.last_pulse(engine.store()).await;
+            });
+        }
         if let (Some(engine), Some(watch)) = (&engine, config.memory_watch) {
             let (engine, gone) = (Arc::clone(engine), state.alive.gone());
             tokio::spawn(async move {
