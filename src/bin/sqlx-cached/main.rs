@@ -10,7 +10,9 @@ mod names;
 mod notifications;
 mod output;
 mod statements;
+mod stats;
 mod target;
+mod top;
 mod units;
 mod warm;
 
@@ -37,6 +39,10 @@ struct Arguments {
 enum Command {
     /// Examine the settings, the database and Redis: connections, versions, memory, rights, latency, and say what to do
     Doctor,
+    /// Show what all programs counted, day by day: hit ratios of each operation
+    Stats(stats::Arguments),
+    /// Watch it: hit ratio, reads a second, busiest operations, memory
+    Top(top::Arguments),
     /// List keys: of queries' answers, of bookkeeping and of plain values
     Keys(keys::Arguments),
     /// Show a plain value, or what the entry of a query's answer says of itself
@@ -79,6 +85,8 @@ async fn run(arguments: Arguments) -> Outcome {
     let target = || Target::of(&global);
     match command {
         Command::Doctor => doctor::run(&global, output).await,
+        Command::Stats(arguments) => stats::run(arguments, &target()?, output).await,
+        Command::Top(arguments) => top::run(arguments, &target()?, output).await,
         Command::Keys(arguments) => keys::run(arguments, &target()?, output).await,
         Command::Get(arguments) => get::run(arguments, &target()?, output).await,
         Command::Ttl(arguments) => get::ttl(arguments, &target()?, output).await,

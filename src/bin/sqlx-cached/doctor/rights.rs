@@ -5,6 +5,9 @@ use crate::target::Target;
 use sqlx_cached::redis::aio::MultiplexedConnection;
 use sqlx_cached::redis::{Value, cmd};
 
+/// The end of keys that nobody has: the percent sign of a table's name in a key is followed by digits.
+const KEY: &str = "%doctor";
+
 /// Commands that serve one purpose, what becomes of it without them, and whether that matters to everybody.
 struct Purpose {
     name: &'static str,
@@ -34,10 +37,12 @@ pub async fn examine(target: &Target, connection: &mut MultiplexedConnection, se
             if let Err(error) = request.query_async::<Value>(connection).await
                 && error.code() == Some("NOPERM")
             {
-                missing.push(named(&words, &error.to_string()));
+                let name = named(&words, &error.to_string());
+                if !missing.contains(&name) {
+                    missing.push(name);
+                }
             }
         }
-        missing.dedup();
         if missing.is_empty() {
             continue;
         }
@@ -54,25 +59,22 @@ pub async fn examine(target: &Target, connection: &mut MultiplexedConnection, se
     }
 }
 
-/// A command, or the key where it is that which is not allowed.
+/// A command, or the keys where those are not allowed.
 fn named(words: &[&str], error: &str) -> String {
-    let about_keys = error.contains("access");
-    let container = matches!(words[0], "CLIENT" | "SCRIPT" | "XGROUP" | "CLUSTER");
-    let command = if container { format!("{}|{}", words[0], words.get(1).copied().unwrap_or_default()) } else { words[0].to_owned() };
-    let command = command.to_lowercase();
-    if about_keys {
-        format!("{command} on keys such as {}", words.iter().skip(1).find(|word| word.contains(':')).unwrap_or(&""))
-    } else {
-        command
+    if error.contains("access")
+        && let Some((keys, _)) = words.iter().find_map(|word| word.split_once(KEY))
+    {
+        return format!("keys {keys}*");
     }
+    let container = matches!(words[0], "CLIENT" | "SCRIPT" | "XGROUP");
+    let name = if container { words[..2].join("|") } else { words[0].to_owned() };
+    name.to_lowercase()
 }
 
 fn purposes(target: &Target) -> Vec<Purpose> {
     let Target { namespace, prefix, .. } = target;
-    // Nobody has such a table: a tag's percent sign is followed by digits.
-    let (key, fence, near) =
-        (format!("{namespace}:%doctor:gen"), format!("{namespace}-fence:%doctor"), format!("{namespace}-near:%doctor:0:0"));
-    let (value, scoped, queue) = (format!("{prefix}:%doctor"), format!("{prefix}/%doctor:%"), format!("{{{prefix}:%doctor}}"));
+    let (key, fence, near) = (format!("{namespace}:{KEY}:gen"), format!("{namespace}-fence:{KEY}"), format!("{namespace}-near:{KEY}:0:0"));
+    let (value, scoped, queue) = (format!("{prefix}:{KEY}"), format!("{prefix}/{KEY}:%"), format!("{{{prefix}:{KEY}}}"));
     let hash = "0".repeat(40);
     let of = |commands: &[&str], key: &str| commands.iter().map(|command| command.replace("KEY", key)).collect::<Vec<_>>();
     let mut queries = of(
@@ -121,6 +123,10 @@ fn purposes(target: &Target) -> Vec<Purpose> {
         &value,
     );
     values.extend(of(&["GET KEY"], &scoped));
+    let days = of(
+        &["GET KEY", "SET KEY 0 XX PX 1", "HLEN KEY", "HEXISTS KEY a", "HINCRBY KEY a none", "PEXPIRE KEY 1", "HGETALL KEY"],
+        &format!("{namespace}-days:{KEY}"),
+    );
     let queues = of(
         &[
             "XADD KEY NOMKSTREAM * a b",
@@ -151,6 +157,12 @@ fn purposes(target: &Target) -> Vec<Purpose> {
             weight: if target.environment.keeps_near() { Weight::Wanted } else { Weight::Optional },
         },
         Purpose { name: "plain values", commands: values, without: "they can't be kept, if the program has any", weight: Weight::Optional },
+        Purpose {
+            name: "daily counters",
+            commands: days,
+            without: "nothing is counted by the day, and stats and top show nothing",
+            weight: Weight::Optional,
+        },
         Purpose {
             name: "memory watch",
             commands: of(&["PTTL KEY", "PEXPIRE KEY 1"], &key),
