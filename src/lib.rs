@@ -88,6 +88,7 @@
 #![cfg_attr(feature = "axum", doc = "| `axum` | [HTTP](http): routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |")]
 #![cfg_attr(not(feature = "axum"), doc = "| `axum` | HTTP: routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |")]
 //! | `metrics` | [metrics] for the program's recorder | the `metrics` facade |
+//! | `cli` | the command line tool `sqlx-cached` | all but `macros` of the above, `clap`, `ratatui` |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
@@ -129,6 +130,7 @@ mod warm;
 
 pub use analysis::Category;
 pub use builder::Builder;
+pub use config::Environment;
 pub use database::Backend;
 pub use days::{DayLatencies, DayLatency, DayStats, OperationStats};
 pub use error::{Error, InvalidationPending, WriteRefused};

@@ -8,6 +8,7 @@ mod support;
 mod admission;
 mod as_a_pool;
 mod cancellation;
+mod cli;
 mod closure;
 mod compression;
 mod databases;
