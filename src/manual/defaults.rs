@@ -58,6 +58,14 @@
 //! | `CACHE_SCHEMA_REFRESH` | 10 s | one query, 15 ms with 500 tables (PostgreSQL). So long a read may be of a schema that somebody changed behind the back | migrations by other means while programs run: less. DDL all the time on a shared MySQL server: `0` |
 //! | `CACHE_EXTERNAL_WRITERS` | `off` | on PostgreSQL it takes triggers, a connection, and a server-wide lock at each commit that notifies | somebody else writes to your tables |
 //!
+//! # What is told
+//!
+//! | setting | default | why | change it when |
+//! |---|---|---|---|
+//! | `CACHE_FRESHNESS_PROBE` | 0.0001, from an executor's second minute on | a cache that claims to be exact should show it; one read in 10,000 hits is not felt | a tighter bound of the stale rate is wanted: more. The database has nothing to spare: 0 |
+//! | `CACHE_DAILY_COUNTERS` | `on` | each process adds what it counted every two seconds | nobody looks at them |
+//! | `CACHE_METRICS_NAME` | the namespace | | several executors of one process are to be told apart |
+//!
 //! # What can't be set
 //!
 //! | limit | value | why |

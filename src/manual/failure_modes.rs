@@ -93,4 +93,5 @@
 //! # What the cache itself gets wrong
 //!
 //! It looks for its own mistakes and stops rather than goes on: a self-test at the start replays a known row of every kind (`Health::rows`); at each fill the database says which tables the columns come from, and one
-//! that the analysis did not name is `not_stored[Origin]` and an error in the log: please report it. [`explain`](crate::CachingExecutor::explain) says what it makes of a statement.
+//! that the analysis did not name is `not_stored[Origin]` and an error in the log: please report it. The [freshness probe](crate::Builder::freshness_probe) compares a share of hits with the database; a stale one is an error in the log, and what it depends on is forgotten
+//! ([`Stats::freshness`](crate::Stats::freshness)). [`explain`](crate::CachingExecutor::explain) says what it makes of a statement.
