@@ -76,7 +76,7 @@ async fn is_probed<DB: Server>(gates: &Gates, executor: &CachingExecutor<DB>, sq
 async fn what_cannot_be_read_again_is_not_probed() {
     const DEAR: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT (SELECT COUNT(*) FROM n) + v FROM counters WHERE id = 1";
     let home = Sqlite::home().await;
-    let gated = |share| {
+    let of_share = |share| {
         let home = &home;
         async move {
             let gates = Gates::over(Cache::memory().store());
@@ -84,15 +84,15 @@ async fn what_cannot_be_read_again_is_not_probed() {
             (gates, executor)
         }
     };
-    let (gates, executor) = gated(1.0).await;
+    let (gates, executor) = of_share(1.0).await;
     assert!(is_probed(&gates, &executor, READ).await, "the others would mean nothing");
-    let (gates, executor) = gated(0.0).await;
+    let (gates, executor) = of_share(0.0).await;
     assert!(!is_probed(&gates, &executor, READ).await, "the share is zero");
-    let (gates, executor) = gated(1.0).await;
+    let (gates, executor) = of_share(1.0).await;
     assert!(!is_probed(&gates, &executor.scope("tenant"), READ).await, "a scope");
-    let (gates, executor) = gated(1.0).await;
+    let (gates, executor) = of_share(1.0).await;
     assert!(!is_probed(&gates, &executor, "SELECT COUNT(*) FROM sqlite_master").await, "what the database says of itself");
-    let (gates, executor) = gated(1.0).await;
+    let (gates, executor) = of_share(1.0).await;
     assert!(!is_probed(&gates, &executor, DEAR).await, "a read that takes long");
 }
 
