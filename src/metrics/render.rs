@@ -52,8 +52,11 @@ impl Text<'_> {
                 self.line(metric.name, "", &[], read(stats));
             }
             (Read::Counters(label, read), Some(stats), ..) => {
-                self.head(metric, "counter");
-                for (value, number) in read(stats) {
+                let numbers = read(stats);
+                if !numbers.is_empty() {
+                    self.head(metric, "counter");
+                }
+                for (value, number) in numbers {
                     self.line(metric.name, "", &[(label, value)], number);
                 }
             }
