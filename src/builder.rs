@@ -380,7 +380,7 @@ impl<DB: Backend> Builder<DB> {
             pool,
             engine,
             codec: DB::Codec::new(),
-            shelf: (near > 0).then(|| Shelf::new(near)),
+            shelf: (near > 0).then(|| Shelf::new(near, &counters.near_evictions)),
             counters,
             values,
             policy: config.policy,

@@ -49,6 +49,8 @@ pub struct MemoryUse {
     pub used: u64,
     /// How much there may be; `None` where nobody set a limit.
     pub limit: Option<u64>,
+    /// How many keys were given up to make room, since the store was started; `None` where it does not tell.
+    pub evicted: Option<u64>,
     /// What follows from it for fills.
     pub pressure: Pressure,
 }
@@ -60,7 +62,7 @@ impl MemoryUse {
             Whereabouts::Process => engine.store().memory().await.ok().flatten(),
             Whereabouts::Machine | Whereabouts::Network => engine.memory_seen(),
         };
-        seen.map(|Memory { used, limit }| Self { used, limit, pressure: engine.pressure() })
+        seen.map(|Memory { used, limit, evicted }| Self { used, limit, evicted, pressure: engine.pressure() })
     }
 }
 

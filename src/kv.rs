@@ -121,6 +121,7 @@ pub(crate) struct State {
     denied: Vec<String>,
     counts: Arc<Counts>,
     /// Those of the executor whose caches these are.
+    #[cfg(feature = "metrics")]
     counters: Option<Arc<Counters>>,
     /// `None`: nothing is counted by the day.
     days: Option<Arc<Days>>,
@@ -162,8 +163,9 @@ impl State {
             names: Names::new(config.prefix.strip_suffix(':').unwrap_or(&config.prefix), config.max_key),
             denied: config.policy.deny.columns().map(|(_, column)| column.to_owned()).collect(),
             counts,
-            counters,
             days,
+            #[cfg(feature = "metrics")]
+            counters,
             #[cfg(feature = "metrics")]
             publisher: crate::metrics::Publisher::new(
                 executor.map_or("none", |(database, _)| database),

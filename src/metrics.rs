@@ -29,6 +29,7 @@
 //! | `sqlx_cached_uncompressed_bytes_total` | counter | bytes | | Rows that were compressed, before that. |
 //! | `sqlx_cached_compressed_bytes_total` | counter | bytes | | The same afterwards. |
 //! | `sqlx_cached_freshness_checks_total` | counter | | `result` | Hits compared with the database: `right`, `stale` or `undecided`. |
+//! | `sqlx_cached_near_evictions_total` | counter | | | Answers that the near cache gave up to make room, those that had grown too old among them. |
 //! | `sqlx_cached_latency_seconds` | histogram | seconds | `outcome` | How long reads took: `near_hit` (one in 64), `hit`, `miss`, and `database`, the database's part of a miss. |
 //! | `sqlx_cached_breaker_open` | gauge | | | 1 while the store is left alone, else 0. |
 //! | `sqlx_cached_distrusted_tables` | gauge | | | Tables that wait for the delivery of an invalidation. |
@@ -39,6 +40,7 @@
 //! | `sqlx_cached_store_memory_bytes` | gauge | bytes | | Memory in use: of the embedded store, or of Redis where it is watched. |
 //! | `sqlx_cached_store_memory_limit_bytes` | gauge | bytes | | How much there may be. |
 //! | `sqlx_cached_store_memory_pressure` | gauge | | | 0 normal, 1 short, 2 full. |
+//! | `sqlx_cached_store_evicted_keys` | gauge | | | Keys given up to make room: by the embedded store, or by Redis for whomever since its start, where it is watched. |
 //! | `sqlx_cached_value_hits_total` | counter | | | Plain values that were there. |
 //! | `sqlx_cached_value_misses_total` | counter | | | Plain values that weren't. |
 //! | `sqlx_cached_value_joined_total` | counter | | | Misses that were given what another one loaded. |

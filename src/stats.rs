@@ -144,6 +144,8 @@ pub(crate) struct Counters {
     pub(crate) undelivered: AtomicU64,
     pub(crate) breaker_opened: AtomicU64,
     pub(crate) refused_writes: AtomicU64,
+    /// The near cache counts them, too.
+    pub(crate) near_evictions: Arc<AtomicU64>,
     pub(crate) uncompressed_bytes: AtomicU64,
     pub(crate) compressed_bytes: AtomicU64,
     /// No counter, but whether it is open now.
@@ -173,6 +175,7 @@ impl Default for Counters {
             undelivered: AtomicU64::default(),
             breaker_opened: AtomicU64::default(),
             refused_writes: AtomicU64::default(),
+            near_evictions: Arc::default(),
             uncompressed_bytes: AtomicU64::default(),
             compressed_bytes: AtomicU64::default(),
             breaker_open: AtomicBool::default(),
@@ -243,6 +246,7 @@ impl Counters {
             undelivered_invalidations: read(&self.undelivered),
             breaker_opened: read(&self.breaker_opened),
             refused_writes: read(&self.refused_writes),
+            near_evictions: read(&self.near_evictions),
             uncompressed_bytes: read(&self.uncompressed_bytes),
             compressed_bytes: read(&self.compressed_bytes),
             bypasses: by_reason(&self.bypasses),
@@ -270,6 +274,7 @@ impl Counters {
             &self.undelivered,
             &self.breaker_opened,
             &self.refused_writes,
+            &self.near_evictions,
             &self.uncompressed_bytes,
             &self.compressed_bytes,
         ];
@@ -329,6 +334,8 @@ pub struct Stats {
     pub breaker_opened: u64,
     /// Writes that were not sent to the database since their fence could not be set.
     pub refused_writes: u64,
+    /// Answers that the near cache gave up to make room, those that had grown too old among them.
+    pub near_evictions: u64,
     /// Bytes of rows that were compressed on their way to the store, before that. What was stored as it is counts in neither.
     pub uncompressed_bytes: u64,
     /// The same bytes afterwards.

@@ -132,6 +132,8 @@ pub struct Memory {
     pub used: u64,
     /// How much there may be; `None` where nobody set a limit.
     pub limit: Option<u64>,
+    /// How many keys it has given up to make room, since it was started; of a cluster all of its servers together. `None` where it does not tell.
+    pub evicted: Option<u64>,
 }
 
 /// A write's name in the fence: the database it writes to, then a fresh random part. Never one per process: overlapping writes must not release each other.

@@ -158,7 +158,10 @@ impl Days {
         let next = (state.pause.1 * 2).clamp(1, LONGEST_PAUSE);
         state.pause = (next, next);
         if !std::mem::replace(&mut state.told, true) {
-            tracing::warn!(%error, "the store does not let this user count by the day (+hincrby +hlen +hexists +pexpire): the days lack what this process counts");
+            tracing::warn!(
+                %error,
+                "the store refuses what is counted by the day, and is asked again now and then (a user needs +hincrby +hlen +hexists +hgetall +pexpire)"
+            );
         }
     }
 

@@ -130,7 +130,7 @@ impl Engine {
         let before = self.pressure();
         let now = memory.limit.map_or(Pressure::Normal, |limit| watch.next(before, memory.used, limit));
         self.gauge.set(now, Some(memory));
-        let Memory { used, limit } = memory;
+        let Memory { used, limit, .. } = memory;
         let limit = limit.unwrap_or_default();
         match now {
             _ if now == before => {}

@@ -22,9 +22,9 @@ use crate::rows::Replayed;
 use crate::store::{Sight, bounded};
 use bytes::Bytes;
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use std::any::{Any, TypeId};
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ pub struct NearUse {
 
 /// The answers of an executor and its clones.
 pub(crate) struct Shelf<DB: Backend> {
-    answers: Cache<Question, Arc<Shelved<DB>>, Weight, Hashed>,
+    answers: bounded::Evicting<Question, Arc<Shelved<DB>>, Weight, Hashed>,
     /// Weight above which an answer is not kept.
     largest: u64,
     spare: Arc<Spare>,
@@ -74,9 +74,9 @@ pub(super) struct Shelved<DB: Backend> {
 }
 
 impl<DB: Backend> Shelf<DB> {
-    /// Holds up to so many bytes of answers, and a quarter of that of what is made of them in advance.
-    pub(crate) fn new(budget: u64) -> Self {
-        let (answers, largest) = bounded::cache(budget, Weight, Hashed::default());
+    /// Holds up to so many bytes of answers, and a quarter of that of what is made of them in advance. Counts those that it gives up.
+    pub(crate) fn new(budget: u64, evictions: &Arc<AtomicU64>) -> Self {
+        let (answers, largest) = bounded::cache(budget, Weight, Hashed::default(), Arc::clone(evictions));
         Self { answers, largest, spare: Arc::new(Spare::new(budget / SPARE_PART)) }
     }
 

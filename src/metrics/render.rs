@@ -7,7 +7,7 @@ use crate::kv::CacheStats;
 use crate::stats::Stats;
 use std::fmt::{Display, Write};
 
-/// An executor's metrics in Prometheus' text format, to be answered as `text/plain; version=0.0.4`. They wear no labels but those of the [table](self#), which Prometheus adds its own to.
+/// An executor's metrics in Prometheus' text format, to be answered as `text/plain; version=0.0.4`. Without the labels `backend` and `cache`, which [`render_with`] takes.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -52,8 +52,11 @@ impl Text<'_> {
                 self.line(metric.name, "", &[], read(stats));
             }
             (Read::Counters(label, read), Some(stats), ..) => {
-                self.head(metric, "counter");
-                for (value, number) in read(stats) {
+                let numbers = read(stats);
+                if !numbers.is_empty() {
+                    self.head(metric, "counter");
+                }
+                for (value, number) in numbers {
                     self.line(metric.name, "", &[(label, value)], number);
                 }
             }

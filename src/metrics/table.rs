@@ -125,6 +125,11 @@ pub(crate) static METRICS: &[Metric] = &[
             vec![("right", freshness.checked), ("stale", freshness.stale), ("undecided", freshness.undecided)]
         }),
     ),
+    metric(
+        "sqlx_cached_near_evictions_total",
+        "Answers that the near cache gave up to make room, those that had grown too old among them.",
+        Counter(|stats| stats.near_evictions),
+    ),
     Metric {
         name: LATENCY,
         unit: Unit::Seconds,
@@ -155,6 +160,11 @@ pub(crate) static METRICS: &[Metric] = &[
     ),
     bytes("sqlx_cached_store_memory_limit_bytes", "How much there may be.", Gauge(|levels| levels.memory?.limit)),
     metric("sqlx_cached_store_memory_pressure", "0 normal, 1 short, 2 full.", Gauge(|levels| Some(levels.memory?.pressure as u64))),
+    metric(
+        "sqlx_cached_store_evicted_keys",
+        "Keys given up to make room: by the embedded store, or by Redis for whomever since its start, where it is watched.",
+        Gauge(|levels| levels.memory?.evicted),
+    ),
     metric("sqlx_cached_value_hits_total", "Plain values that were there.", Values(|values| values.hits)),
     metric("sqlx_cached_value_misses_total", "Plain values that weren't.", Values(|values| values.misses)),
     metric("sqlx_cached_value_joined_total", "Misses that were given what another one loaded.", Values(|values| values.joined)),

@@ -5,9 +5,10 @@ mod traces;
 
 use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -26,7 +27,8 @@ const LARGEST_PART: u64 = 4;
 
 /// A sharded map from keys to bytes that expire, bounded by weight.
 pub(super) struct Bounded {
-    entries: Cache<Box<str>, Entry, Weight>,
+    entries: Evicting<Box<str>, Entry, Weight, DefaultHashBuilder>,
+    evictions: Arc<AtomicU64>,
     /// Weight above which an entry is not kept.
     largest: u64,
 }
@@ -57,9 +59,32 @@ fn weight(key: &str, bytes: &Bytes) -> u64 {
     key.len() as u64 + bytes.len() as u64 + OVERHEAD
 }
 
+/// A cache that counts what leaves it to make room.
+pub(crate) type Evicting<K, V, W, B> = Cache<K, V, W, B, Counting<K, V>>;
+
+pub(crate) struct Counting<K, V> {
+    evictions: Arc<AtomicU64>,
+    lifecycle: DefaultLifecycle<K, V>,
+}
+
+impl<K, V> Clone for Counting<K, V> {
+    fn clone(&self) -> Self {
+        Self { evictions: Arc::clone(&self.evictions), lifecycle: self.lifecycle.clone() }
+    }
+}
+
+impl<K, V> Lifecycle<K, V> for Counting<K, V> {
+    type RequestState = <DefaultLifecycle<K, V> as Lifecycle<K, V>>::RequestState;
+
+    fn on_evict(&self, state: &mut Self::RequestState, key: K, value: V) {
+        self.evictions.fetch_add(1, Relaxed);
+        self.lifecycle.on_evict(state, key, value);
+    }
+}
+
 /// A sharded cache of so much weight, and the weight of the largest that it should be given: at most a quarter of the budget, and 1 MiB at least from a budget of
 /// 4 MiB on. More would push out too much of what its shard holds.
-pub(crate) fn cache<K, V, W, B>(budget: u64, weighter: W, hasher: B) -> (Cache<K, V, W, B>, u64)
+pub(crate) fn cache<K, V, W, B>(budget: u64, weighter: W, hasher: B, evictions: Arc<AtomicU64>) -> (Evicting<K, V, W, B>, u64)
 where
     K: Eq + Hash,
     V: Clone,
@@ -71,10 +96,11 @@ where
     let shards = 1 << (budget / SHARD).clamp(1, parallelism * 4).ilog2();
     let items = usize::try_from(budget / USUAL_ENTRY).unwrap_or(usize::MAX).max(32 * shards);
     let options = OptionsBuilder::new().shards(shards).estimated_items_capacity(items).weight_capacity(budget).build();
+    let counting = Counting { evictions, lifecycle: DefaultLifecycle::default() };
     let cache = match options {
-        Ok(options) => Cache::with_options(options, weighter, hasher, DefaultLifecycle::default()),
+        Ok(options) => Cache::with_options(options, weighter, hasher, counting),
         // Only an incomplete builder is refused.
-        Err(_) => Cache::with(items, budget, weighter, hasher, DefaultLifecycle::default()),
+        Err(_) => Cache::with(items, budget, weighter, hasher, counting),
     };
     let largest = cache.shard_capacity() / LARGEST_PART;
     (cache, largest)
@@ -84,8 +110,9 @@ impl Bounded {
     /// Up to so many bytes of keys and values. An entry that would take too large a part of them is not kept: at most a quarter of the budget, and 1 MiB at
     /// least from a budget of 4 MiB on.
     pub(super) fn new(budget: u64) -> Self {
-        let (entries, largest) = cache(budget, Weight, DefaultHashBuilder::default());
-        Self { entries, largest }
+        let evictions = Arc::<AtomicU64>::default();
+        let (entries, largest) = cache(budget, Weight, DefaultHashBuilder::default(), Arc::clone(&evictions));
+        Self { entries, evictions, largest }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Bytes> {
@@ -144,6 +171,11 @@ impl Bounded {
         self.entries.len() as u64
     }
 
+    /// How many left to make room, those that had expired among them.
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions.load(Relaxed)
+    }
+
     /// Bytes that they take.
     pub(super) fn weight(&self) -> u64 {
         self.entries.weight()
@@ -157,5 +189,24 @@ impl fmt::Debug for Bounded {
             .field("bytes", &self.weight())
             .field("budget", &self.entries.capacity())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_to_make_room_is_counted_and_nothing_else() {
+        let bounded = Bounded::new(64 << 10);
+        let insert = |key: u64| bounded.insert(&key.to_string(), vec![0; 1000].into(), Duration::MAX);
+        insert(0);
+        insert(0);
+        bounded.remove("0");
+        bounded.remove_where(|_, _| true);
+        assert_eq!((bounded.len(), bounded.evictions()), (0, 0));
+        assert!((0..1000).all(insert));
+        assert_eq!(bounded.len() + bounded.evictions(), 1000);
+        assert!((10..=64).contains(&bounded.len()), "{bounded:?}");
     }
 }

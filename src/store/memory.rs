@@ -218,7 +218,7 @@ impl CacheStore for MemoryStore {
     }
 
     async fn memory(&self) -> Result<Option<Memory>, StoreError> {
-        Ok(Some(Memory { used: self.entries.weight(), limit: Some(self.entries.budget()) }))
+        Ok(Some(Memory { used: self.entries.weight(), limit: Some(self.entries.budget()), evicted: Some(self.entries.evictions()) }))
     }
 
     fn whereabouts(&self) -> Whereabouts {

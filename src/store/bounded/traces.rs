@@ -5,6 +5,7 @@ use quick_cache::{DefaultHashBuilder, Weighter};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 const ROOM: usize = 4_000;
 const KEYS: u32 = 40_000;
@@ -61,7 +62,7 @@ fn zipf(rng: &mut StdRng) -> impl FnMut() -> u32 {
 
 /// The hit ratios of the cache and of LRU, in per cent, once they are warm.
 fn compare(name: &str, trace: &[u32]) -> (f64, f64) {
-    let (ours, _) = cache(ROOM as u64 * Even.weight(&0, &()), Even, DefaultHashBuilder::default());
+    let (ours, _) = cache(ROOM as u64 * Even.weight(&0, &()), Even, DefaultHashBuilder::default(), Arc::default());
     let (mut lru, mut hits) = (Lru::default(), [0_u32; 2]);
     for (number, key) in trace.iter().enumerate() {
         let mine = ours.get(key).is_some();

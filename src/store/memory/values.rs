@@ -183,6 +183,7 @@ impl ValueStore for MemoryStore {
             used_memory: self.entries.weight(),
             max_memory: Some(self.entries.budget()),
             keys: self.entries.len(),
+            evicted_keys: self.entries.evictions(),
             ..StoreInfo::default()
         })
     }
