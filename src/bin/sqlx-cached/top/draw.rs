@@ -86,7 +86,9 @@ fn lines<'a>(state: &State, rates: &Rates) -> Vec<Line<'a>> {
             let keys = units::of(info.keys, "key");
             let clients = units::of(info.connected_clients, "client");
             memory.push(Span::raw(format!("{}{limit}, {keys}", units::bytes(info.used_memory))));
-            memory.push(alarm(format!(", {} evicted/s", rate(rates.evicted)), rates.evicted > 0.0));
+            if rates.evicted > 0.0 {
+                memory.push(alarm(format!(", {} evicted/s", rate(rates.evicted)), true));
+            }
             memory.push(Span::raw(format!(", {clients}, {} commands/s", rate(rates.commands))));
         }
         None => memory.push(Span::raw("no right to INFO")),
