@@ -39,7 +39,7 @@ impl Environment {
 
     /// Those of them that mean nothing here: typing errors, or another program's.
     pub fn unknown(&self) -> impl Iterator<Item = &str> {
-        self.set().filter(|name| !KNOWN.contains(name) && !name.strip_prefix(TABLE_TTL).is_some_and(|table| !table.is_empty()))
+        self.set().filter(|name| !KNOWN.contains(name) && name.strip_prefix(TABLE_TTL).is_none_or(str::is_empty))
     }
 
     /// Whether anything is cached at all.

@@ -75,36 +75,7 @@ fn purposes(target: &Target) -> Vec<Purpose> {
     let Target { namespace, prefix, .. } = target;
     let (key, fence, near) = (format!("{namespace}:{KEY}:gen"), format!("{namespace}-fence:{KEY}"), format!("{namespace}-near:{KEY}:0:0"));
     let (value, scoped, queue) = (format!("{prefix}:{KEY}"), format!("{prefix}/{KEY}:%"), format!("{{{prefix}:{KEY}}}"));
-    let hash = "0".repeat(40);
-    let of = |commands: &[&str], key: &str| commands.iter().map(|command| command.replace("KEY", key)).collect::<Vec<_>>();
-    let mut queries = of(
-        &[
-            "MGET KEY",
-            "SET KEY 0 XX PX 1",
-            "DEL KEY",
-            "UNLINK KEY",
-            "SCAN 0 MATCH KEY COUNT 1",
-            "SCRIPT LOAD return",
-            "TIME",
-            "GET KEY",
-            "GETRANGE KEY 0 0",
-        ],
-        &key,
-    );
-    queries.push(format!("EVALSHA {hash} 1 {key}"));
-    queries.extend(of(
-        &[
-            "ZCOUNT KEY 0 0",
-            "ZADD KEY XX 0 a",
-            "ZREM KEY a",
-            "ZSCORE KEY a",
-            "ZRANGEBYSCORE KEY 0 0",
-            "ZREMRANGEBYSCORE KEY 0 0",
-            "ZREVRANGE KEY 0 0",
-        ],
-        &fence,
-    ));
-    queries.extend(of(&["SET KEY 0 XX PX 1", "DEL KEY"], &near));
+    let queries = queries(&key, &fence, &near);
     let near = ["HELLO", "CLIENT TRACKING OFF", "CLIENT CACHING YES"].map(str::to_owned).to_vec();
     let mut values = of(
         &[
@@ -176,4 +147,42 @@ fn purposes(target: &Target) -> Vec<Purpose> {
             weight: Weight::Optional,
         },
     ]
+}
+
+fn of(commands: &[&str], key: &str) -> Vec<String> {
+    commands.iter().map(|command| command.replace("KEY", key)).collect()
+}
+
+/// What the validity protocol sends, and what its scripts do.
+fn queries(key: &str, fence: &str, near: &str) -> Vec<String> {
+    let mut queries = of(
+        &[
+            "MGET KEY",
+            "SET KEY 0 XX PX 1",
+            "DEL KEY",
+            "UNLINK KEY",
+            "SCAN 0 MATCH KEY COUNT 1",
+            "SCRIPT LOAD return",
+            "TIME",
+            "GET KEY",
+            "GETRANGE KEY 0 0",
+        ],
+        key,
+    );
+    queries.extend(of(
+        &[
+            "ZCOUNT KEY 0 0",
+            "ZADD KEY XX 0 a",
+            "ZREM KEY a",
+            "ZSCORE KEY a",
+            "ZRANGEBYSCORE KEY 0 0",
+            "ZREMRANGEBYSCORE KEY 0 0",
+            "ZREVRANGE KEY 0 0",
+        ],
+        fence,
+    ));
+    queries.extend(of(&["SET KEY 0 XX PX 1", "DEL KEY"], near));
+    let hash = "0".repeat(40);
+    queries.push(format!("EVALSHA {hash} 1 {key}"));
+    queries
 }

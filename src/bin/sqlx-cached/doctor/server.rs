@@ -103,7 +103,7 @@ fn about(info: &Info, section: &mut Section) {
     match info.number("rejected_connections") {
         0 => {}
         rejected => {
-            section.warn("clients", format!("{} connections were refused since it started: maxclients is too low", units::count(rejected)))
+            section.warn("clients", format!("{} connections were refused since it started: maxclients is too low", units::count(rejected)));
         }
     }
 }
@@ -147,12 +147,11 @@ fn persistence(info: &Info, section: &mut Section) {
     let saved = info.number("rdb_last_save_time");
     // At its start the server takes that for the time of one.
     let since_start = info.number("server_time_usec").checked_div(1_000_000).unwrap_or(0).saturating_sub(info.number("uptime_in_seconds"));
-    let saved = if saved <= since_start + 1 { "none since it started".to_owned() } else { ago(saved) };
+    let saved = if saved <= since_start + 1 { "no snapshot since it started".to_owned() } else { format!("last snapshot {}", ago(saved)) };
     if info.get("rdb_last_bgsave_status").is_some_and(|status| status != "ok") {
         section.warn("persistence", "its last snapshot failed: as long as stop-writes-on-bgsave-error is on, it refuses all writes");
     } else {
-        section
-            .ok("persistence", format!("append-only file {aof}, last snapshot {saved}. A cache needs neither; queues of write-behind do"));
+        section.ok("persistence", format!("append-only file {aof}, {saved}. A cache needs neither; queues of write-behind do"));
     }
 }
 

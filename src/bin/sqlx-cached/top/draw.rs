@@ -43,7 +43,7 @@ fn head(frame: &mut Frame, state: &State, area: Rect) {
     let mut spans = vec![Span::styled("sqlx-cached top", bold)];
     match (&state.trouble, state.last()) {
         (Some(trouble), _) => {
-            spans.push(Span::styled(format!("  {}", plain(trouble)), coloured(state, Color::Red).add_modifier(Modifier::BOLD)))
+            spans.push(Span::styled(format!("  {}", plain(trouble)), coloured(state, Color::Red).add_modifier(Modifier::BOLD)));
         }
         (None, Some(sample)) => {
             let server = sample.info.as_ref().and_then(|info| info.server.as_deref()).unwrap_or("Redis");
@@ -86,7 +86,9 @@ fn lines<'a>(state: &State, rates: &Rates) -> Vec<Line<'a>> {
             let keys = units::of(info.keys, "key");
             let clients = units::of(info.connected_clients, "client");
             memory.push(Span::raw(format!("{}{limit}, {keys}", units::bytes(info.used_memory))));
-            memory.push(alarm(format!(", {} evicted/s", rate(rates.evicted)), rates.evicted > 0.0));
+            if rates.evicted > 0.0 {
+                memory.push(alarm(format!(", {} evicted/s", rate(rates.evicted)), true));
+            }
             memory.push(Span::raw(format!(", {clients}, {} commands/s", rate(rates.commands))));
         }
         None => memory.push(Span::raw("no right to INFO")),
@@ -144,14 +146,13 @@ fn operations(frame: &mut Frame, state: &mut State, area: Rect) {
         Cell::from(sorted(Order::Name, "operation")),
         right(sorted(Order::Reads, "reads/s")),
         right(sorted(Order::Ratio, "ratio")),
-        right(plain_head("hits/s")),
         right(sorted(Order::Misses, "misses/s")),
         right(plain_head("fills/s")),
         right(sorted(Order::Today, "today")),
     ]);
     let body = rows.iter().map(|row| {
-        let [hits, misses, fills] = row.rates.map(rate);
-        let numbers = [rate(row.reads()), percent(row.ratio()), hits, misses, fills, units::count(row.today())];
+        let [_, misses, fills] = row.rates.map(rate);
+        let numbers = [rate(row.reads()), percent(row.ratio()), misses, fills, units::count(row.today())];
         let numbers = numbers.into_iter().map(|number| right(Span::raw(number)));
         Row::new(std::iter::once(Cell::from(plain(&row.name))).chain(numbers))
     });
@@ -159,10 +160,10 @@ fn operations(frame: &mut Frame, state: &mut State, area: Rect) {
     let numbers = match area.width {
         0..30 => 1,
         30..45 => 2,
-        45..62 => 4,
-        _ => 6,
+        45..62 => 3,
+        _ => 5,
     };
-    let widths = [Constraint::Fill(1)].into_iter().chain([9, 8, 9, 9, 9, 11].into_iter().take(numbers).map(Constraint::Length));
+    let widths = [Constraint::Fill(1)].into_iter().chain([9, 8, 9, 9, 11].into_iter().take(numbers).map(Constraint::Length));
     let table = Table::new(body, widths).header(head).row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     frame.render_stateful_widget(table, area, &mut state.table);
 }
