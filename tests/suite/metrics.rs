@@ -49,7 +49,8 @@ async fn executors_add_up_under_one_name_and_are_told_apart_under_two() {
     let snapshots = recorder.snapshotter();
     let _guard = ::metrics::set_default_local_recorder(&recorder);
     let (home, place) = (Sqlite::home().await, Place::memory());
-    let (one, two, other) = (executor(&home, &place, "shop").await, executor(&home, &place, "shop").await, executor(&home, &place, "blog").await);
+    let (one, two, other) =
+        (executor(&home, &place, "shop").await, executor(&home, &place, "shop").await, executor(&home, &place, "blog").await);
     for db in [&one, &two, &other] {
         for _ in 0..3 {
             home.check(db, READ).await;
@@ -62,7 +63,8 @@ async fn executors_add_up_under_one_name_and_are_told_apart_under_two() {
     let hits = |name: &str| format!("hits_total{{backend=\"sqlite\",cache=\"{name}\"}}");
     eventually("the pulses publish", async || {
         counted.add(snapshots.snapshot());
-        (counted.of(&hits("shop")), counted.of(&hits("blog"))) == (Some(5), Some(3)) && counted.of("writes_total{backend=\"sqlite\",cache=\"shop\"}") == Some(1)
+        (counted.of(&hits("shop")), counted.of(&hits("blog"))) == (Some(5), Some(3))
+            && counted.of("writes_total{backend=\"sqlite\",cache=\"shop\"}") == Some(1)
     })
     .await;
     for (name, expected) in [
@@ -112,7 +114,9 @@ async fn times_are_recorded_as_they_are_taken_and_gauges_say_how_things_stand() 
     assert_eq!((taken("hit").len(), taken("miss").len(), taken("database").len()), (4, 1, 1), "without waiting for a pulse");
     let sane = |time: f64| time > 0.0 && time < 60.0;
     assert!(taken("hit").into_iter().chain(taken("miss")).all(sane) && taken("database")[0] <= taken("miss")[0]);
-    let level = |levels: &BTreeMap<String, (MetricKind, DebugValue)>, name: &str| match levels.get(&format!("{name}{{backend=\"sqlite\",cache=\"sql\"}}")) {
+    let level = |levels: &BTreeMap<String, (MetricKind, DebugValue)>, name: &str| match levels
+        .get(&format!("{name}{{backend=\"sqlite\",cache=\"sql\"}}"))
+    {
         Some((MetricKind::Gauge, DebugValue::Gauge(level))) => Some(level.into_inner()),
         _ => None,
     };
@@ -141,7 +145,10 @@ async fn what_prometheus_is_told_is_what_is_rendered() {
     let labels = [("backend", "sqlite"), ("cache", "shop")];
     let numbers = |text: &str| -> BTreeMap<String, String> {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#') && !line.contains("latency_seconds"));
-        lines.map(|line| line.rsplit_once(' ').expect("a name and a number")).map(|(name, number)| (name.to_owned(), number.to_owned())).collect()
+        lines
+            .map(|line| line.rsplit_once(' ').expect("a name and a number"))
+            .map(|(name, number)| (name.to_owned(), number.to_owned()))
+            .collect()
     };
     let (mut rendered, mut scraped) = (String::new(), String::new());
     eventually("a pulse publishes all of it", async || {
