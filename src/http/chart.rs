@@ -205,7 +205,10 @@ mod tests {
         let (some, none) = (Sample { hits: 3, misses: 1, ..Sample::default() }, Sample::default());
         let svg = Chart::HitRatio.draw(&samples([some, some, none, some, none, some, some]), 640).unwrap().unwrap();
         assert_eq!((svg.matches("<polyline").count(), svg.matches("<circle").count()), (3, 1), "{svg}");
-        assert!(svg.starts_with(r#"<svg width="640" height="190" role="img" aria-label="hit ratio in per cent over the last 2 minutes""#), "{svg}");
+        assert!(
+            svg.starts_with(r#"<svg width="640" height="190" role="img" aria-label="hit ratio in per cent over the last 2 minutes""#),
+            "{svg}"
+        );
         assert!(svg.contains("100 %") && svg.contains("now") && svg.trim_end().ends_with("</svg>"), "{svg}");
         let svg = Chart::Reads.draw(&samples([some, some]), 640).unwrap().unwrap();
         assert_eq!(svg.matches("<polyline").count(), 3);
@@ -224,7 +227,16 @@ mod tests {
                     for (at, seconds) in [(0, 10.0), (u64::MAX, 1e-9), (1, 0.0), (2, f64::NAN), (3, f64::INFINITY), (0, -1.0)] {
                         // Sums of counters stay below what a counter holds.
                         let (hits, misses) = (hits / 4, misses / 4);
-                        let one = Sample { at_unix_ms: at, seconds, hits, misses, writes: hits, checked: hits, stale: misses, ..Sample::default() };
+                        let one = Sample {
+                            at_unix_ms: at,
+                            seconds,
+                            hits,
+                            misses,
+                            writes: hits,
+                            checked: hits,
+                            stale: misses,
+                            ..Sample::default()
+                        };
                         let other = Sample { at_unix_ms: 5_000_000, seconds: 10.0, ..one };
                         for (samples, width) in [(vec![one], 240), (vec![one, other], 1600), (vec![other, one], 640)] {
                             let drawn = chart.draw(&samples, width).unwrap();

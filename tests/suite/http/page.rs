@@ -113,6 +113,8 @@ async fn the_dashboard_shows_what_is_counted_and_does_what_its_buttons_say() {
     browser.until(&text("done", "The counters are at zero.")).await;
     browser.until(&text("hits", "0")).await;
     assert_eq!(shop.db.stats().misses, 0);
+    shop.title(1).await;
+    browser.until(&text("hits", "1")).await;
 
     let statement = browser.client.find(fantoccini::Locator::Id("sql")).await.unwrap();
     statement.send_keys("DELETE FROM books").await.unwrap();
@@ -124,6 +126,7 @@ async fn the_dashboard_shows_what_is_counted_and_does_what_its_buttons_say() {
     drop(served);
     browser.until("!document.getElementById('alert').hidden").await;
     browser.until(&text("state", "no answer")).await;
+    browser.until(&text("hits", "1")).await;
     assert_eq!(browser.value("document.querySelector('#tables td').textContent").await, "books");
     browser.close().await;
 }
