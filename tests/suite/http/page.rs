@@ -56,7 +56,7 @@ async fn the_dashboard_shows_what_is_counted_and_does_what_its_buttons_say() {
     // Nothing yet, and it says so.
     browser.until(&text("state", "caching")).await;
     browser.until(&text("hit-ratio-of", "no reads yet")).await;
-    browser.until("document.querySelector('[data-chart=reads]').textContent.includes('Nothing to draw yet')").await;
+    browser.until("document.querySelector('[data-chart=hit-ratio]').textContent.includes('Nothing to draw yet')").await;
     assert_eq!(browser.value("document.getElementById('tables-note').textContent").await, "No reads yet.");
 
     // The figures are the executor's.
