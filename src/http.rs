@@ -52,6 +52,8 @@ const BODY: usize = 64 << 10;
 /// | `GET /info` | version, settings, how the database and the store are |
 /// | `GET /stats` | the counters: `sql` as [`Stats`](crate::Stats), `values` as [`CacheStats`](crate::CacheStats), and the slowest misses |
 /// | `GET /history` | the last hour in samples of ten seconds |
+/// | `GET /days` | what was counted [by the day](crate::CachingExecutor::days), by all processes that share the store |
+/// | `GET /metrics` | an executor's [metrics](crate::metrics) in Prometheus' text format |
 /// | `GET /charts/{name}?width=` | `hit-ratio`, `reads`, `writes` or `freshness` as SVG, 240 to 1600 pixels wide; 204 as long as there is nothing to draw |
 /// | `GET /keys?pattern=&limit=` | keys that match a glob pattern below the namespace or the prefix; 100 of them, or up to 1000. Takes a SCAN of the store |
 /// | `GET /explain?sql=`, `POST /explain` | what the cache makes of a statement, in the query or as the body, of at most 64 KiB |
@@ -60,7 +62,7 @@ const BODY: usize = 64 << 10;
 /// | `POST /reset-stats` | sets the counters to zero |
 ///
 /// Answers are JSON, errors too: `{ "error": ... }` with 400 for what can't be meant, 401 for strangers, 403 for other sites' pages, 413 for a body that is too large, 501 for what this cache can't do, 503 for a store that is out of
-/// reach. Nothing shows the address of the database or of Redis, a password, or a value. What is slow is shown as its statement's text, without arguments: literals in it are shown.
+/// reach. No password, argument or value is shown; why the database or the store does not answer is shown in their drivers' words. What is slow is shown as its statement's text, without arguments: literals in it are shown.
 ///
 /// The routes are about an executor and all of its clones; a clone's [`scope`](crate::CachingExecutor::scope) narrows which plain values they show and clear. For a [`Cache`](crate::Cache) without a database there is no history, and nothing to
 /// explain.

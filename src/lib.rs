@@ -85,8 +85,14 @@
 //! | `macros` (default) | [`cached`](macro@cached) and [`invalidates`](macro@invalidates) | a macro crate on what sqlx's own macros need |
 //! | `msgpack` | MessagePack as a format of plain values | the `rmp-serde` crate |
 //! | `encryption` | entries in Redis that only a key opens | `chacha20poly1305` |
-#![cfg_attr(feature = "axum", doc = "| `axum` | [HTTP](http): routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |")]
-#![cfg_attr(not(feature = "axum"), doc = "| `axum` | HTTP: routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |")]
+#![cfg_attr(
+    feature = "axum",
+    doc = "| `axum` | [HTTP](http): routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |"
+)]
+#![cfg_attr(
+    not(feature = "axum"),
+    doc = "| `axum` | HTTP: routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |"
+)]
 //! | `metrics` | [metrics] for the program's recorder | the `metrics` facade |
 //! | `cli` | the command line tool `sqlx-cached` | all but `macros` of the above, `clap`, `ratatui` |
 #![cfg_attr(

@@ -96,9 +96,9 @@ impl Chart {
         let root = SVGBackend::with_string(svg, (width * FINE, HEIGHT * FINE)).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin_top(8 * FINE)
-            .margin_right(18 * FINE)
-            .x_label_area_size(26 * FINE)
-            .y_label_area_size(46 * FINE)
+            .margin_right(20 * FINE)
+            .x_label_area_size(24 * FINE)
+            .y_label_area_size(50 * FINE)
             .build_cartesian_2d(-span..0.0, 0.0..most)
             .map_err(text)?;
         // The backend divides by 1.24.
@@ -111,7 +111,7 @@ impl Chart {
             .bold_line_style(GRID.stroke_width(FINE))
             .light_line_style(TRANSPARENT)
             .axis_style(GRID.stroke_width(FINE))
-            .set_all_tick_mark_size(6)
+            .set_all_tick_mark_size(6 * FINE)
             .label_style(font)
             .x_labels(if width < 420 { 4 } else { 7 })
             .y_labels(5)
@@ -187,4 +187,71 @@ fn tidy(value: f64) -> String {
 
 fn text(error: impl std::fmt::Display) -> Box<dyn std::error::Error + Send + Sync> {
     error.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Chart; 4] = [Chart::HitRatio, Chart::Reads, Chart::Writes, Chart::Freshness];
+
+    fn samples(samples: impl IntoIterator<Item = Sample>) -> Vec<Sample> {
+        let placed = |(index, sample)| Sample { at_unix_ms: 1_700_000_000_000 + 10_000 * index as u64, seconds: 10.0, ..sample };
+        samples.into_iter().enumerate().map(placed).collect()
+    }
+
+    #[test]
+    fn each_line_is_drawn_with_a_gap_where_there_is_no_value() {
+        let (some, none) = (Sample { hits: 3, misses: 1, ..Sample::default() }, Sample::default());
+        let svg = Chart::HitRatio.draw(&samples([some, some, none, some, none, some, some]), 640).unwrap().unwrap();
+        assert_eq!((svg.matches("<polyline").count(), svg.matches("<circle").count()), (3, 1), "{svg}");
+        assert!(
+            svg.starts_with(r#"<svg width="640" height="190" role="img" aria-label="hit ratio in per cent over the last 2 minutes""#),
+            "{svg}"
+        );
+        assert!(svg.contains("100 %") && svg.contains("now") && svg.trim_end().ends_with("</svg>"), "{svg}");
+        let svg = Chart::Reads.draw(&samples([some, some]), 640).unwrap().unwrap();
+        assert_eq!(svg.matches("<polyline").count(), 3);
+        for chart in ALL {
+            assert_eq!(chart.draw(&[], 640).unwrap(), None);
+        }
+        assert_eq!(Chart::Freshness.draw(&samples([some, some]), 640).unwrap(), None, "nothing was checked");
+    }
+
+    #[test]
+    fn no_sample_is_too_odd_to_be_drawn() {
+        let numbers = [0, 1, 7, 1000, 999_999, u64::MAX];
+        for chart in ALL {
+            for hits in numbers {
+                for misses in numbers {
+                    for (at, seconds) in [(0, 10.0), (u64::MAX, 1e-9), (1, 0.0), (2, f64::NAN), (3, f64::INFINITY), (0, -1.0)] {
+                        // Sums of counters stay below what a counter holds.
+                        let (hits, misses) = (hits / 4, misses / 4);
+                        let one = Sample {
+                            at_unix_ms: at,
+                            seconds,
+                            hits,
+                            misses,
+                            writes: hits,
+                            checked: hits,
+                            stale: misses,
+                            ..Sample::default()
+                        };
+                        let other = Sample { at_unix_ms: 5_000_000, seconds: 10.0, ..one };
+                        for (samples, width) in [(vec![one], 240), (vec![one, other], 1600), (vec![other, one], 640)] {
+                            let drawn = chart.draw(&samples, width).unwrap();
+                            assert!(drawn.is_none_or(|svg| svg.len() < 100_000), "{chart:?} {samples:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_short_and_round() {
+        let texts = [0.0, 0.25, 3.0, 999.9, 1000.0, 2500.0, 1e6, 1.5e9].map(short);
+        assert_eq!(texts, ["0", "0.2", "3", "999.9", "1k", "2.5k", "1M", "1500M"]);
+        assert_eq!([0.0, 0.3, 1.0, 1.1, 2.0, 3.0, 51.0, 100.0].map(above), [1.0, 1.0, 1.0, 2.0, 2.0, 5.0, 100.0, 100.0]);
+    }
 }

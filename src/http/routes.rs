@@ -34,6 +34,8 @@ pub(super) fn routes(subject: Arc<dyn Subject>) -> Router {
         .route("/stats", get(async |State(subject): Of| Json(subject.stats())))
         .route("/history", get(async |State(subject): Of| Json(subject.history())))
         .route("/charts/{name}", get(chart))
+        .route("/days", get(async |State(subject): Of| subject.days().await.map(Json)))
+        .route("/metrics", get(metrics))
         .route("/keys", get(keys))
         .route("/explain", get(explain).post(explain_body))
         .route("/clear", post(clear))
@@ -89,6 +91,10 @@ async fn invalidate(State(subject): Of, table: Result<Path<String>, PathRejectio
 async fn reset_stats(State(subject): Of) -> Json<Value> {
     subject.reset_stats();
     Json(json!({ "reset": true }))
+}
+
+async fn metrics(State(subject): Of) -> Result<Response, Failure> {
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], subject.metrics().await?).into_response())
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::executor::CachingExecutor;
 use crate::insight::Sample;
 use crate::kv::Cache;
+use crate::metrics::render_with;
 use async_trait::async_trait;
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -36,6 +37,11 @@ pub trait Subject: Send + Sync {
     fn reset_stats(&self);
 
     fn explain(&self, sql: &str) -> Result<Value, Failure>;
+
+    async fn days(&self) -> Result<Value, Failure>;
+
+    /// In Prometheus' text format.
+    async fn metrics(&self) -> Result<String, Failure>;
 }
 
 /// What [`admin`](super::admin) can look after: a [`CachingExecutor`], or a [`Cache`] without a database.
@@ -118,6 +124,16 @@ impl<DB: Backend> Subject for CachingExecutor<DB> {
         let explanation = CachingExecutor::explain(self, sql);
         Ok(json!({ "text": explanation.to_string(), "explanation": value(&explanation) }))
     }
+
+    async fn days(&self) -> Result<Value, Failure> {
+        Ok(value(&CachingExecutor::days(self).await?))
+    }
+
+    async fn metrics(&self) -> Result<String, Failure> {
+        let health = tokio::time::timeout(HEALTH, self.health()).await;
+        let health = health.map_err(|_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, format!("no answer within {HEALTH:?}")))?;
+        Ok(render_with(&CachingExecutor::stats(self), &health, Some(&self.cache().stats()), &[]))
+    }
 }
 
 #[async_trait]
@@ -167,6 +183,14 @@ impl Subject for Cache {
 
     fn explain(&self, _: &str) -> Result<Value, Failure> {
         Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "a cache of plain values reads no SQL"))
+    }
+
+    async fn days(&self) -> Result<Value, Failure> {
+        Ok(value(&Cache::days(self).await?))
+    }
+
+    async fn metrics(&self) -> Result<String, Failure> {
+        Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "the metrics are an executor's"))
     }
 }
 

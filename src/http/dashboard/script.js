@@ -201,10 +201,24 @@
     place.replaceChildren(drawn?.localName === "svg" ? document.importNode(drawn, true) : "Nothing to draw yet: there is a point every ten seconds.");
   }
 
+  function showDays(days) {
+    at("days").replaceChildren(
+      ...days.map((day) => {
+        const spared = day.hits + day.joined;
+        const bypasses = number(whole.format(sum(day.bypasses)));
+        bypasses.classList.add("wide");
+        return row([element("td", day.date), number(percent(spared, spared + day.misses)), number(whole.format(day.hits)), number(whole.format(day.misses)), bypasses, number(whole.format(day.writes))]);
+      }),
+    );
+    at("days-card").hidden = days.length === 0;
+  }
+
   let since = null;
 
   async function refresh() {
     const told = ask("info").then(showInfo);
+    // Not every cache counts by the day, and what can't be had now is had later.
+    ask("days").then(showDays, () => {});
     try {
       showStats(await ask("stats"));
       if (!document.querySelector(".charts").hidden) await Promise.all([...document.querySelectorAll(".chart")].map(showChart));

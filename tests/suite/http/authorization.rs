@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sqlx_cached::http::{Authorization, admin};
 
-const ROUTES: [(Method, &str); 14] = [
+const ROUTES: [(Method, &str); 16] = [
     (Method::GET, ""),
     (Method::GET, "/"),
     (Method::GET, "/info"),
@@ -16,6 +16,8 @@ const ROUTES: [(Method, &str); 14] = [
     (Method::GET, "/history"),
     (Method::GET, "/charts/reads"),
     (Method::GET, "/keys"),
+    (Method::GET, "/days"),
+    (Method::GET, "/metrics"),
     (Method::GET, "/explain?sql=SELECT+1"),
     (Method::POST, "/explain"),
     (Method::POST, "/clear"),
@@ -123,7 +125,7 @@ async fn a_function_decides_by_whatever_it_sees() {
 async fn anyone_is_anyone() {
     let shop = Shop::open().await;
     let app = Router::new().nest_service("/cache", admin(&shop.db, Authorization::anyone()));
-    for (method, path) in &ROUTES[..12] {
+    for (method, path) in &ROUTES[..14] {
         let status = ask(&app, method, path, &[]).await.status;
         assert!(status.is_success(), "{method} {path}: {status}");
     }

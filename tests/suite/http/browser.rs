@@ -48,7 +48,7 @@ impl Browser {
         ]);
         let capabilities = json!({
             "goog:chromeOptions": { "args": arguments, "binary": chromium },
-            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+            "goog:loggingPrefs": { "browser": "ALL" },
             "timeouts": { "script": PATIENCE, "pageLoad": PATIENCE },
         });
         let Value::Object(capabilities) = capabilities else { unreachable!("an object") };
@@ -86,20 +86,15 @@ impl Browser {
 
     /// What the page complained about since the last call.
     pub async fn complaints(&self) -> Vec<String> {
-        self.log("browser").await.iter().map(ToString::to_string).collect()
+        let answer: Result<Value, CmdError> = self.client.issue_cmd(Extension { path: "se/log", body: json!({ "type": "browser" }) }).await;
+        answer.expect("the browser's log").as_array().expect("a list").iter().map(ToString::to_string).collect()
     }
 
-    /// Every address that was asked for since the last call.
+    /// Every address that this page asked for. What a name server or the page's own policy kept from being asked for is among the complaints.
     pub async fn requests(&self) -> Vec<String> {
-        let events = self.log("performance").await;
-        let events = events.iter().filter_map(|entry| serde_json::from_str::<Value>(entry["message"].as_str()?).ok());
-        let events = events.map(|event| event["message"].clone()).filter(|message| message["method"] == "Network.requestWillBeSent");
-        events.filter_map(|message| message["params"]["request"]["url"].as_str().map(str::to_owned)).collect()
-    }
-
-    async fn log(&self, kind: &'static str) -> Vec<Value> {
-        let answer: Result<Value, CmdError> = self.client.issue_cmd(Extension { path: "se/log", body: json!({ "type": kind }) }).await;
-        answer.expect("a log of the browser's").as_array().cloned().expect("a list")
+        let entries =
+            "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((entry) => entry.name)";
+        serde_json::from_value(self.value(entries).await).expect("addresses")
     }
 
     /// Ends the browser, and waits until it is gone.

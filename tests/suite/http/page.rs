@@ -56,7 +56,7 @@ async fn the_dashboard_shows_what_is_counted_and_does_what_its_buttons_say() {
     // Nothing yet, and it says so.
     browser.until(&text("state", "caching")).await;
     browser.until(&text("hit-ratio-of", "no reads yet")).await;
-    browser.until("document.querySelector('[data-chart=reads]').textContent.includes('Nothing to draw yet')").await;
+    browser.until("document.querySelector('[data-chart=hit-ratio]').textContent.includes('Nothing to draw yet')").await;
     assert_eq!(browser.value("document.getElementById('tables-note').textContent").await, "No reads yet.");
 
     // The figures are the executor's.
@@ -113,6 +113,8 @@ async fn the_dashboard_shows_what_is_counted_and_does_what_its_buttons_say() {
     browser.until(&text("done", "The counters are at zero.")).await;
     browser.until(&text("hits", "0")).await;
     assert_eq!(shop.db.stats().misses, 0);
+    shop.title(1).await;
+    browser.until(&text("hits", "1")).await;
 
     let statement = browser.client.find(fantoccini::Locator::Id("sql")).await.unwrap();
     statement.send_keys("DELETE FROM books").await.unwrap();
@@ -124,6 +126,7 @@ async fn the_dashboard_shows_what_is_counted_and_does_what_its_buttons_say() {
     drop(served);
     browser.until("!document.getElementById('alert').hidden").await;
     browser.until(&text("state", "no answer")).await;
+    browser.until(&text("hits", "1")).await;
     assert_eq!(browser.value("document.querySelector('#tables td').textContent").await, "books");
     browser.close().await;
 }

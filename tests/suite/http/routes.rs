@@ -39,6 +39,24 @@ async fn stats_are_the_executors_and_can_be_set_to_zero() {
 }
 
 #[tokio::test]
+async fn days_and_metrics_are_the_executors() {
+    let shop = Shop::open().await;
+    let app = shop.app();
+    shop.title(1).await;
+    shop.title(1).await;
+    shop.db.cache().get::<i32>("a").await.unwrap();
+    let days = get(&app, "/cache/days").await.json();
+    let sum = |name: &str| days.as_array().unwrap().iter().filter_map(|day| day[name].as_u64()).sum::<u64>();
+    assert_eq!((sum("hits"), sum("misses")), (1, 2), "values count as well: {days}");
+    let metrics = get(&app, "/cache/metrics").await;
+    assert_eq!((metrics.status, metrics.header("content-type")), (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8"));
+    for line in ["sqlx_cached_hits_total 1", "sqlx_cached_misses_total 1", "sqlx_cached_value_misses_total 1", "sqlx_cached_breaker_open 0"]
+    {
+        assert!(metrics.body.lines().any(|said| said == line), "no {line}: {}", metrics.body);
+    }
+}
+
+#[tokio::test]
 async fn info_says_how_things_are_and_how_they_are_set() {
     let shop =
         Shop::with(|builder| builder.namespace("library").ttl(sqlx_cached::Category::Data, std::time::Duration::from_secs(42))).await;
@@ -195,6 +213,7 @@ async fn a_cache_without_a_database_has_those_that_make_sense() {
     assert_eq!((&stats["values"]["sets"], stats.get("sql")), (&json!(2), None));
     assert_eq!(get(&app, "/cache/info").await.json()["caching"], true);
     assert_eq!(get(&app, "/cache/explain?sql=SELECT").await.status, StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(get(&app, "/cache/metrics").await.status, StatusCode::NOT_IMPLEMENTED);
     assert_eq!(get(&app, "/cache/charts/reads").await.status, StatusCode::NO_CONTENT);
     assert_eq!(post(&app, "/cache/clear").await.json(), json!({ "deleted": 2 }));
 }
@@ -246,7 +265,7 @@ async fn no_secret_is_told() {
         let url = format!("redis://:{password}@127.0.0.1:{}", redis.port());
         let db = CachingExecutor::builder(pool).redis_url(&url).encryption_keys(&[[7; 32]]).build().await.unwrap();
         let app = Router::new().nest_service("/cache", admin(&db, Authorization::bearer(SECRET).unwrap()));
-        for path in ["", "/info", "/stats", "/keys", "/history", "/explain?sql=SELECT+1"] {
+        for path in ["", "/info", "/stats", "/keys", "/history", "/days", "/metrics", "/explain?sql=SELECT+1"] {
             let asked = axum::http::Request::get(format!("/cache{path}")).header("authorization", format!("Bearer {SECRET}"));
             let answer = send(&app, asked.body(Body::empty()).unwrap()).await;
             assert_ne!(answer.status, StatusCode::UNAUTHORIZED);
