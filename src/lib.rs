@@ -117,7 +117,7 @@ mod tag;
 mod transaction;
 mod warm;
 
-pub use analysis::Category;
+pub use analysis::{Category, Dialect};
 pub use builder::Builder;
 pub use database::Backend;
 pub use error::{Error, InvalidationPending, WriteRefused};
