@@ -87,7 +87,8 @@ pub struct Read {
 }
 
 /// The kinds of answers, each with a TTL of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Category {
     /// Rows of tables.
     Data,

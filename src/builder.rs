@@ -373,6 +373,7 @@ impl<DB: Backend> Builder<DB> {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
         shared.look_for_changes();
+        shared.feel_pulse();
         if let Some(watch) = config.memory_watch {
             shared.watch_memory(watch);
         }

@@ -40,6 +40,7 @@ use crate::engine::{Engine, Witness};
 use crate::error::Error;
 use crate::explain::Explanation;
 use crate::health::Health;
+use crate::insight::{Sample, SlowMiss};
 use crate::kv::{self, Cache};
 use crate::policy::Policy;
 use crate::stats::{Counters, Stats};
@@ -403,7 +404,17 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.shared.counters.snapshot()
     }
 
-    /// Sets every counter to zero.
+    /// What happened in the last hour, in steps of ten seconds, the oldest first.
+    pub fn history(&self) -> Vec<Sample> {
+        self.shared.counters.insight.history.snapshot()
+    }
+
+    /// The statements whose misses took longest since the executor was built, or since [`reset_stats`](Self::reset_stats): at most 20, the slowest first.
+    pub fn slow_misses(&self) -> Vec<SlowMiss> {
+        self.shared.counters.insight.slow.snapshot()
+    }
+
+    /// Sets every counter to zero. The history stays.
     pub fn reset_stats(&self) {
         self.shared.counters.reset();
     }

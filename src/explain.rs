@@ -5,15 +5,18 @@ use crate::catalog::Catalog;
 use crate::database::Backend;
 use crate::executor::CachingExecutor;
 use crate::policy::{Policy, UnclearWrites};
+use crate::serial;
 use crate::stats::Reason;
+use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
 
 /// The answer of [`CachingExecutor::explain`], and, without a database, of [`offline`](Self::offline).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
     /// How its answer is kept, or why it is not.
+    #[serde(serialize_with = "serial::read")]
     pub read: Result<ReadExplanation, Reason>,
     /// What gives the reason that its answer is not kept: `calls now()`, `view late: calls now()`. Empty where the reason says it all.
     pub because: String,
@@ -21,13 +24,14 @@ pub struct Explanation {
     pub invalidates: Invalidates,
     /// What brought in each table that the statement does not name: `("orders", "ON DELETE CASCADE from users")`; and, under `*`, why everything is
     /// forgotten.
+    #[serde(serialize_with = "serial::causes")]
     pub causes: Vec<(String, String)>,
     /// Whether a comment in it switches the cache off, whatever else would.
     pub switched_off: bool,
 }
 
 /// How an answer is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ReadExplanation {
     /// Every table it depends on; the first is the one that its key is filed under.
@@ -37,11 +41,13 @@ pub struct ReadExplanation {
     /// The key of a read of all rows with no arguments; `None` until the database has been asked who it is.
     pub key: Option<String>,
     /// How long it is kept, before jitter.
+    #[serde(rename = "ttl_seconds", serialize_with = "serial::seconds")]
     pub ttl: Duration,
 }
 
 /// What a statement makes invalid.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Invalidates {
     /// Nothing: it only reads.

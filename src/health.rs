@@ -4,20 +4,24 @@ use crate::database::Backend;
 use crate::engine::Engine;
 use crate::executor::{NearUse, Shared};
 use crate::policy::Pressure;
+use crate::serial;
 use crate::store::{Memory, Whereabouts};
 use futures_util::FutureExt;
+use serde::Serialize;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The answer of [`CachingExecutor::health`](crate::CachingExecutor::health).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "independent findings, not states")]
 pub struct Health {
     /// How long the database took to answer, or what it said.
+    #[serde(serialize_with = "serial::answer")]
     pub database: Result<Duration, String>,
     /// How long the store took to answer, or what it said; `None` where the cache is switched off.
+    #[serde(serialize_with = "serial::maybe_answer")]
     pub store: Option<Result<Duration, String>>,
     /// Whether the store kept failing and is left alone: reads go straight to the database until it answers a probe.
     pub breaker_open: bool,
@@ -38,7 +42,7 @@ pub struct Health {
 }
 
 /// How much memory the store takes, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct MemoryUse {
     /// What is in use. Of a shared Redis also by others, of a cluster by its fullest server.

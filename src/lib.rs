@@ -105,12 +105,14 @@ mod functions;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
+mod insight;
 mod key;
 mod kv;
 #[cfg(doc)]
 pub mod manual;
 mod policy;
 mod rows;
+mod serial;
 mod stats;
 pub mod store;
 mod tag;
@@ -130,6 +132,7 @@ pub use explain::{Explanation, Invalidates, ReadExplanation};
 #[cfg(feature = "macros")]
 pub use functions::{cached, invalidates};
 pub use health::{Health, MemoryUse};
+pub use insight::{CacheStatus, Freshness, Latencies, Latency, Sample, SlowMiss, Tally, tally};
 pub use kv::{Batch, Consumer, DeadLetter, DeadLetters, ItemId, Pushed, WriteBehind, WriteBehindBuilder};
 pub use kv::{Cache, CacheBuilder, CacheHealth, CacheStats, Dependent, Format, Pipeline, Remaining, Replies, Seen, segment};
 pub use kv::{CacheSource, CachedEntity, EntityStats, Repository};

@@ -1,23 +1,34 @@
 //! What the cache did: private counters, public snapshots.
 
 use crate::analysis::{Bypass, Category};
+use crate::insight::{Freshness, Insight, Latencies};
 use crate::rows::Unreplayable;
+use crate::serial;
+use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 macro_rules! reasons {
-    ($($variant:ident $text:literal,)*) => {
+    ($($variant:ident $name:literal $text:literal,)*) => {
         /// Why a read went to the database without the cache, or why its answer was not kept.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[non_exhaustive]
         pub enum Reason {
-            $(#[doc = $text] $variant,)*
+            $(#[doc = $text] #[serde(rename = $name)] $variant,)*
         }
 
         impl Reason {
-            const ALL: &[Self] = &[$(Self::$variant),*];
+            /// Every reason there is.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name, for machines: `not-a-table`. It stays as it is.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
 
             /// The reason in words.
             pub fn as_str(self) -> &'static str {
@@ -30,42 +41,42 @@ macro_rules! reasons {
 }
 
 reasons! {
-    Unparsed "the statement is not understood",
-    NoTable "reads no table",
-    UnknownRelation "names a relation that the catalog does not know",
-    NotATable "names a foreign, virtual, temporary or other relation whose changes can't be followed",
-    RowSecurity "reads a table with row-level security, and the executor has no scope",
-    Function "calls a function that is volatile, or not known to be harmless",
-    Variable "reads a session or system variable",
-    Locking "locks what it reads",
-    Volatile "reads a system column",
-    Write "it writes",
-    NotAQuery "is no query",
-    Denied "reads or shows what is not to be kept",
-    Hint "a comment in the statement switches the cache off",
-    RawSql "runs unprepared: rows of the text protocol are not kept",
-    NotPersistent "is not to be kept prepared, as its replay would need",
-    Execute "its rows are not asked for",
-    Uncached "the executor is an uncached one",
-    Session "the session was changed through the pool",
-    Off "the cache is switched off",
-    Starting "the catalog has not been read yet",
-    Arguments "the arguments are too large to hash",
-    Schema "somebody is changing the schema",
-    Fenced "a write is under way",
-    Distrusted "an invalidation could not be delivered yet",
-    Store "the store failed",
-    Open "the store kept failing and is left alone",
-    Memory "the store's memory is nearly full",
-    Rows "the row cache failed its self-test",
-    TextProtocol "rows of the text protocol",
-    Columns "columns that can't be described exactly",
-    Value "a value that can't be captured exactly",
-    TooLarge "more bytes than an entry may have",
-    Origin "a column comes from a table that the analysis did not name",
-    Unfinished "the caller stopped reading",
-    Cheap "takes the database less time than the cache",
-    Churn "reads what is written so often that hits are rare",
+    Unparsed "unparsed" "the statement is not understood",
+    NoTable "no-table" "reads no table",
+    UnknownRelation "unknown-relation" "names a relation that the catalog does not know",
+    NotATable "not-a-table" "names a foreign, virtual, temporary or other relation whose changes can't be followed",
+    RowSecurity "row-security" "reads a table with row-level security, and the executor has no scope",
+    Function "function" "calls a function that is volatile, or not known to be harmless",
+    Variable "variable" "reads a session or system variable",
+    Locking "locking" "locks what it reads",
+    Volatile "volatile" "reads a system column",
+    Write "write" "it writes",
+    NotAQuery "not-a-query" "is no query",
+    Denied "denied" "reads or shows what is not to be kept",
+    Hint "hint" "a comment in the statement switches the cache off",
+    RawSql "raw-sql" "runs unprepared: rows of the text protocol are not kept",
+    NotPersistent "not-persistent" "is not to be kept prepared, as its replay would need",
+    Execute "execute" "its rows are not asked for",
+    Uncached "uncached" "the executor is an uncached one",
+    Session "session" "the session was changed through the pool",
+    Off "off" "the cache is switched off",
+    Starting "starting" "the catalog has not been read yet",
+    Arguments "arguments" "the arguments are too large to hash",
+    Schema "schema" "somebody is changing the schema",
+    Fenced "fenced" "a write is under way",
+    Distrusted "distrusted" "an invalidation could not be delivered yet",
+    Store "store" "the store failed",
+    Open "open" "the store kept failing and is left alone",
+    Memory "memory" "the store's memory is nearly full",
+    Rows "rows" "the row cache failed its self-test",
+    TextProtocol "text-protocol" "rows of the text protocol",
+    Columns "columns" "columns that can't be described exactly",
+    Value "value" "a value that can't be captured exactly",
+    TooLarge "too-large" "more bytes than an entry may have",
+    Origin "origin" "a column comes from a table that the analysis did not name",
+    Unfinished "unfinished" "the caller stopped reading",
+    Cheap "cheap" "takes the database less time than the cache",
+    Churn "churn" "reads what is written so often that hits are rare",
 }
 
 impl fmt::Display for Reason {
@@ -140,6 +151,7 @@ pub(crate) struct Counters {
     bypasses: Vec<AtomicU64>,
     not_stored: Vec<AtomicU64>,
     tables: Mutex<HashMap<(String, Category), Arc<TableCounters>>>,
+    pub(crate) insight: Insight,
 }
 
 impl Default for Counters {
@@ -167,6 +179,7 @@ impl Default for Counters {
             bypasses: zeros(),
             not_stored: zeros(),
             tables: Mutex::default(),
+            insight: Insight::default(),
         }
     }
 }
@@ -235,6 +248,8 @@ impl Counters {
             bypasses: by_reason(&self.bypasses),
             not_stored: by_reason(&self.not_stored),
             tables,
+            latency: self.insight.latencies(),
+            freshness: self.insight.freshness(),
         }
     }
 
@@ -266,13 +281,14 @@ impl Counters {
                 counter.store(0, Relaxed);
             }
         }
+        self.insight.reset();
     }
 }
 
 /// What the cache did since the executor was built, or since `reset_stats`; shared by its clones.
 ///
 /// The counters are read one after another: under load they may be a few operations apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Reads answered from the store.
@@ -322,11 +338,16 @@ pub struct Stats {
     /// Reads whose answer was not stored, by reason.
     pub not_stored: BTreeMap<Reason, u64>,
     /// By the table that an entry is filed under, and category.
+    #[serde(serialize_with = "serial::tables")]
     pub tables: BTreeMap<(String, Category), TableStats>,
+    /// How long reads took.
+    pub latency: Latencies,
+    /// What the freshness probe found.
+    pub freshness: Freshness,
 }
 
 /// The counters of one table and category.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TableStats {
     /// Reads answered from the store.

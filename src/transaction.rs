@@ -13,6 +13,7 @@ use crate::analysis::{Dialect, Session, Writes};
 use crate::database::{Backend, Request, Steps};
 use crate::engine::Engine;
 use crate::executor::{CachingExecutor, Plan, Shared, Write, outcome_is_known};
+use crate::insight::{Outcome, note};
 use crate::stats::count;
 use crate::tag::Tag;
 use futures_core::future::BoxFuture;
@@ -232,6 +233,7 @@ impl<DB: Backend> CachingConnection<'_, DB> {
         if !writes && !analysis.commits {
             executor.shared.note_session(&analysis.session);
             let steps = notes.unanswered.fetch_many::<DB>(connection, request);
+            note(Outcome::Bypass);
             return if analysis.read.is_ok() { read_past::<DB>(&engine, &plan, steps) } else { steps };
         }
         if writes {

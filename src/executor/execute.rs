@@ -41,7 +41,7 @@ impl<DB: Backend> CachingExecutor<DB> {
         match plan.analysis.read {
             Ok(_) => Route::Read(plan),
             Err(bypass) => {
-                self.shared.counters.bypass(bypass.into());
+                self.note_bypass(bypass.into());
                 Route::Direct
             }
         }
@@ -120,7 +120,7 @@ impl<'c, DB: Backend> Executor<'c> for &'c CachingExecutor<DB> {
             Route::Direct => self.direct(request),
             Route::Read(_) => {
                 // Whoever executes a SELECT wants its effect on the connection, if anything: not its rows.
-                self.shared.counters.bypass(Reason::Execute);
+                self.note_bypass(Reason::Execute);
                 self.direct(request)
             }
         };

@@ -9,7 +9,7 @@ use crate::database::{Backend, Request, Step};
 use crate::engine::{Engine, Permit};
 use crate::entry::Facts;
 use crate::rows::{Recording, RowCodec};
-use crate::stats::Reason;
+use crate::stats::{Counters, Reason};
 use bytes::Bytes;
 use either::Either;
 use futures_util::TryStreamExt;
@@ -31,6 +31,8 @@ pub(super) struct Miss<DB: Backend> {
     pub(super) ttl: Duration,
     pub(super) stale: Duration,
     pub(super) permit: Permit,
+    /// When it was looked up; none where nobody waits.
+    pub(super) since: Option<Instant>,
 }
 
 /// Collects what the database answers. Does nothing where nothing may be stored.
@@ -39,6 +41,16 @@ pub(super) struct Filling<DB: Backend> {
     /// What this process has mirrored of the tables read; none once it is forgotten. An answer that is not stored may be newer than that, and whoever has seen
     /// it must not be given older ones thereafter.
     near: Option<(Arc<Engine>, Arc<Plan>)>,
+    clock: Option<Clock>,
+}
+
+/// What is timed.
+struct Clock {
+    counters: Arc<Counters>,
+    plan: Arc<Plan>,
+    /// When it was looked up; none where nobody waits.
+    looked_up: Option<Instant>,
+    asked: Instant,
 }
 
 struct Open<DB: Backend> {
@@ -73,7 +85,7 @@ pub(super) struct Kept<DB: Backend> {
 impl<DB: Backend> Filling<DB> {
     /// Of an answer that is not to be kept.
     pub(super) fn none(engine: Option<Arc<Engine>>, plan: &Arc<Plan>) -> Self {
-        Self { open: None, near: engine.map(|engine| (engine, Arc::clone(plan))) }
+        Self { open: None, near: engine.map(|engine| (engine, Arc::clone(plan))), clock: None }
     }
 
     /// Begins when the database is asked.
@@ -81,7 +93,13 @@ impl<DB: Backend> Filling<DB> {
         let shared = &miss.executor.shared;
         let recording = shared.codec.record(shared.policy.max_entry);
         let near = Some((Arc::clone(&miss.engine), Arc::clone(&miss.plan)));
-        Self { open: Some(Open { recording, miss, checked: false, complete: false, astray: false, since: Instant::now() }), near }
+        let asked = Instant::now();
+        let clock = Clock { counters: Arc::clone(&shared.counters), plan: Arc::clone(&miss.plan), looked_up: miss.since, asked };
+        Self {
+            open: Some(Open { recording, miss, checked: false, complete: false, astray: false, since: asked }),
+            near,
+            clock: Some(clock),
+        }
     }
 
     /// Whether the answer, or what has come of it, can't be kept.
@@ -171,6 +189,9 @@ impl<DB: Backend> Filling<DB> {
 
     /// Nothing more will come: see what it is worth. The connection that answered is given back.
     pub(super) async fn finish(mut self, sql: &SqlStr, connection: Lent<DB>) -> Finished<DB> {
+        if let Some(clock) = &self.clock {
+            clock.stop(sql.as_str());
+        }
         let finished = self.close(sql, connection).await;
         if !matches!(finished, Finished::Whole(_)) {
             self.forget_near();
@@ -211,6 +232,18 @@ impl<DB: Backend> Filling<DB> {
                 miss.executor.note_not_stored(unreplayable.into());
                 Finished::Unkept
             }
+        }
+    }
+}
+
+impl Clock {
+    /// The database's answer has come to its end.
+    fn stop(&self, sql: &str) {
+        let insight = &self.counters.insight;
+        insight.database.note(self.asked.elapsed());
+        if let Some(looked_up) = self.looked_up {
+            let table = self.plan.analysis.read.as_ref().ok().and_then(|read| read.tables.first());
+            insight.missed(sql, table.map(ToString::to_string).as_deref(), looked_up.elapsed());
         }
     }
 }

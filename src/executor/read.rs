@@ -11,6 +11,7 @@ use super::schema::Plan;
 use super::shelf::Question;
 use crate::database::{Backend, Request};
 use crate::engine::{Ages, Answered, Boarded, Engine, Found, Landing, Permit, Renewal};
+use crate::insight::{Outcome, note};
 use crate::policy::Pressure;
 use crate::rows::{ReplayError, Replayed, RowCodec};
 use crate::stats::{Reason, count};
@@ -33,6 +34,7 @@ pub(super) enum Answer<DB: Backend> {
 }
 
 /// What a look-up found.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is made")]
 enum Looked<DB: Backend> {
     Hit(Replayed<DB>),
     Miss(Miss<DB>),
@@ -72,7 +74,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     fn alone(miss: Miss<DB>, request: Request<DB>) -> Answer<DB> {
-        count(&miss.plan.counters.misses);
+        miss.plan.count_miss();
         Answer::Alone(request, Filling::new(miss))
     }
 
@@ -83,7 +85,11 @@ impl<DB: Backend> CachingExecutor<DB> {
             let landing = match miss.engine.board(&miss.key, &miss.permit, miss.ttl) {
                 Boarded::Follows(mut following) => following.landed().await,
                 Boarded::Leads(flight) => match self.lead(flight, miss.clone(), request).await {
-                    Led::Reading(live) => return Ok(Answer::Live(Box::new(live))),
+                    Led::Reading(live) => {
+                        // Its task counts it, and knows nothing of whose read it is.
+                        note(Outcome::Miss);
+                        return Ok(Answer::Live(Box::new(live)));
+                    }
                     Led::Failed(error) => return Err(error),
                     Led::NotRead(given_back, mut following) => {
                         request = given_back;
@@ -95,6 +101,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                 Some(Landing::Rows(rows)) => match self.replay(&request, &miss.key, rows).await {
                     Ok(replayed) => {
                         count(&self.shared.counters.joined);
+                        note(Outcome::Miss);
                         miss.plan.worth.note_spared();
                         tracing::debug!(key = %miss.key, "joined");
                         return Ok(Answer::Whole(replayed));
@@ -140,8 +147,12 @@ impl<DB: Backend> CachingExecutor<DB> {
         let shared = &self.shared;
         let question = match recalled {
             Recall::Ready(replayed) => return Some(Looked::Hit(replayed)),
-            Recall::Kept(shelved, question) => {
-                return Some(self.make(plan, request, &shelved, &question, one).await.map_or(Looked::Nothing, Looked::Hit));
+            Recall::Kept(shelved, question, timed) => {
+                let made = self.make(plan, request, &shelved, &question, one).await;
+                if let (Some(since), Some(_)) = (timed, &made) {
+                    shared.counters.insight.near_hit.note(since.elapsed());
+                }
+                return Some(made.map_or(Looked::Nothing, Looked::Hit));
             }
             Recall::Unknown(question) => question,
             Recall::Refused(reason) => {
@@ -164,14 +175,15 @@ impl<DB: Backend> CachingExecutor<DB> {
             Found::Miss(permit) => {
                 tracing::debug!(%key, "miss");
                 plan.worth.note_miss(Some(permit.generations()));
-                return Some(Looked::Miss(self.miss(engine, plan, question, &key, one, permit)));
+                let miss = self.miss(engine, plan, question, &key, one, permit);
+                return Some(Looked::Miss(Miss { since: Some(since), ..miss }));
             }
             Found::Direct(reason) => {
                 if reason == Reason::Fenced {
                     plan.worth.note_miss(None);
                 }
                 self.note_not_stored(reason);
-                count(&plan.counters.misses);
+                plan.count_miss();
                 tracing::debug!(%key, "miss");
                 return Some(Looked::Nothing);
             }
@@ -179,7 +191,8 @@ impl<DB: Backend> CachingExecutor<DB> {
         match self.replay(request, &key, answered.rows.clone()).await {
             Ok(replayed) => {
                 let took = since.elapsed();
-                count(&plan.counters.hits);
+                plan.count_hit();
+                shared.counters.insight.hit.note(took);
                 tracing::debug!(%key, "hit");
                 if let Some(Renewal { stale, permit }) = renewal {
                     self.renew(self.miss(engine, plan, question.clone(), &key, one, permit), request, stale);
@@ -193,7 +206,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                 if !matches!(error, ReplayError::Driver(_)) {
                     engine.discard(&key).await;
                 }
-                count(&plan.counters.misses);
+                plan.count_miss();
                 Some(Looked::Nothing)
             }
         }
@@ -218,6 +231,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             ttl: self.time_to_live(plan),
             stale: self.time_while_stale(plan),
             permit,
+            since: None,
         }
     }
 

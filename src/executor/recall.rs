@@ -7,9 +7,10 @@ use super::{CachingExecutor, NearUse, Shared};
 use crate::database::{Backend, Request};
 use crate::engine::{Answered, Engine, Renewal, Use};
 use crate::entry;
+use crate::insight::Insight;
 use crate::key;
 use crate::rows::{ReplayError, Replayed, RowCodec};
-use crate::stats::{Reason, count};
+use crate::stats::Reason;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use tokio::time::Instant;
@@ -21,8 +22,8 @@ const LONG: usize = 4 << 10;
 pub(super) enum Recall<DB: Backend> {
     /// The rows, ready-made.
     Ready(Replayed<DB>),
-    /// A valid answer, of which rows are to be made.
-    Kept(Arc<Shelved<DB>>, Question),
+    /// A valid answer, of which rows are to be made; and when it was asked for, if that is timed.
+    Kept(Arc<Shelved<DB>>, Question, Option<Instant>),
     /// Nothing that is valid: the store is to be asked.
     Unknown(Question),
     /// The read is not to be looked up.
@@ -92,6 +93,7 @@ impl<DB: Backend> CachingExecutor<DB> {
             return Recall::Refused(reason);
         }
         let (Some(engine), Some(arguments)) = (&self.shared.engine, &request.arguments) else { return Recall::Refused(Reason::RawSql) };
+        let timed = Insight::sampled();
         let recalled = Asked::with(plan.id, self.options.scope.as_deref(), one, arguments, |asked| {
             match self.valid(engine, plan, request, &asked, one) {
                 None => Recall::Unknown(asked.to_question()),
@@ -100,16 +102,19 @@ impl<DB: Backend> CachingExecutor<DB> {
                     Recall::Ready(Replayed { rows: Vec::new(), result: DB::QueryResult::default() })
                 }
                 // Whoever brings a statement of his own is given rows of that.
-                Some(shelved) if request.statement.is_some() => Recall::Kept(shelved, asked.to_question()),
+                Some(shelved) if request.statement.is_some() => Recall::Kept(shelved, asked.to_question(), timed),
                 Some(shelved) => match shelved.take() {
                     Some(replayed) => {
                         plan.count_near_hit();
                         Recall::Ready(replayed)
                     }
-                    None => Recall::Kept(shelved, asked.to_question()),
+                    None => Recall::Kept(shelved, asked.to_question(), timed),
                 },
             }
         });
+        if let (Some(since), Some(Recall::Ready(_))) = (timed, &recalled) {
+            self.shared.counters.insight.near_hit.note(since.elapsed());
+        }
         recalled.unwrap_or(Recall::Refused(Reason::Arguments))
     }
 
@@ -185,7 +190,7 @@ impl<DB: Backend> CachingExecutor<DB> {
                 if let (Some(engine), false) = (&self.shared.engine, matches!(error, ReplayError::Driver(_))) {
                     engine.discard(&key).await;
                 }
-                count(&plan.counters.misses);
+                plan.count_miss();
                 None
             }
         }

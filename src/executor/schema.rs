@@ -7,6 +7,7 @@ use crate::analysis::{self, Analysis, Bypass, Category, Dialect, Session, Writes
 use crate::catalog::{Catalog, Ident, Name};
 use crate::database::Backend;
 use crate::engine::Engine;
+use crate::insight::{Outcome, note};
 use crate::key;
 use crate::rows::RowCodec;
 use crate::stats::{TableCounters, count};
@@ -98,7 +99,20 @@ impl Plan {
     /// A hit that asked nobody.
     pub(super) fn count_near_hit(&self) {
         count(&self.counters.near_hits);
+        note(Outcome::Hit);
         self.worth.note_spared();
+    }
+
+    /// A hit in the store.
+    pub(super) fn count_hit(&self) {
+        count(&self.counters.hits);
+        note(Outcome::Hit);
+    }
+
+    /// A read that was looked up in vain.
+    pub(super) fn count_miss(&self) {
+        count(&self.counters.misses);
+        note(Outcome::Miss);
     }
 
     /// The generations that its read depends on, if all of them stand and this process can tell.

@@ -38,7 +38,7 @@ const SPARE_PART: u64 = 4;
 const BUFFER_PART: usize = 512;
 
 /// What is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct NearUse {
     /// Answers, dead ones included.

@@ -5,6 +5,7 @@ use super::{CachingExecutor, ReadOptions, Shared};
 use crate::analysis::Writes;
 use crate::database::{Backend, Request};
 use crate::engine::Engine;
+use crate::insight::{Outcome, note};
 use crate::policy::Pressure;
 use crate::stats::{Reason, count};
 use futures_util::{TryStreamExt, future};
@@ -111,6 +112,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     /// A read was not looked up.
     pub(super) fn note_bypass(&self, reason: Reason) {
         self.shared.counters.bypass(reason);
+        note(Outcome::Bypass);
         self.report(Err(reason));
     }
 

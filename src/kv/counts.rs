@@ -1,11 +1,12 @@
 //! What a cache of plain values did: private counters, public snapshots.
 
+use crate::insight::{Outcome, note};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counts {
-    ($($(#[$doc:meta])* $name:ident $count:ident,)*) => {
+    ($($(#[$doc:meta])* $name:ident $count:ident $(=> $outcome:ident)?,)*) => {
         /// The counters of a [`Cache`](super::Cache) and its clones.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
         #[non_exhaustive]
         pub struct CacheStats {
             $($(#[$doc])* pub $name: u64,)*
@@ -19,6 +20,7 @@ macro_rules! counts {
         impl Counts {
             $(pub(super) fn $count(&self) {
                 self.$name.fetch_add(1, Relaxed);
+                $(note(Outcome::$outcome);)?
             })*
 
             pub(super) fn set_many(&self, values: u64) {
@@ -38,11 +40,11 @@ macro_rules! counts {
 
 counts! {
     /// Values that were there.
-    hits hit,
+    hits hit => Hit,
     /// Values that weren't.
-    misses miss,
+    misses miss => Miss,
     /// Misses that were given what another one loaded.
-    joined join,
+    joined join => Miss,
     /// Values that were stored.
     sets set,
     /// Loaded values that were not stored: their key was deleted, or their tables written to, meanwhile; or the store was out of reach.

@@ -14,10 +14,11 @@ use tokio::time::Instant;
 pub type Remaining = TimeLeft;
 
 /// The answer of [`Cache::health`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 #[non_exhaustive]
 pub struct CacheHealth {
     /// How long the store took to answer, or what it said; `None` where the cache is switched off.
+    #[serde(serialize_with = "crate::serial::maybe_answer")]
     pub store: Option<Result<Duration, String>>,
     /// How many deletions wait for the store to answer.
     pub kept: usize,

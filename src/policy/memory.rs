@@ -94,7 +94,8 @@ impl MemoryWatch {
 }
 
 /// How full the store's memory is, as a [`MemoryWatch`] judges it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Pressure {
     /// There is room, or nobody watches.
