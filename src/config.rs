@@ -1,7 +1,10 @@
 //! Settings from the environment. A malformed value is an error that names the variable and the value, never a silent default.
 
+mod environment;
 mod memory;
 mod redis;
+
+pub use self::environment::Environment;
 
 use crate::analysis::Category;
 use crate::engine::Without;
@@ -177,6 +180,11 @@ impl Config {
     ///
     /// A value, or a line of `.env`, that can't be read.
     pub(crate) fn from_env() -> Result<Self, Error> {
+        Self::from_variables(&Self::variables()?)
+    }
+
+    /// What the environment says, or else `.env`.
+    fn variables() -> Result<BTreeMap<String, String>, Error> {
         let mut variables = BTreeMap::new();
         match dotenvy::dotenv_iter() {
             Ok(lines) => {
@@ -197,7 +205,7 @@ impl Config {
             let value = value.into_string().map_err(|_| Error::secret_setting(&name, "it is not valid UTF-8"))?;
             variables.insert(name, value);
         }
-        Self::from_variables(&variables)
+        Ok(variables)
     }
 
     /// The settings of these variables. An empty value counts as not set, as with most programs that read the environment.

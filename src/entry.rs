@@ -20,11 +20,13 @@
 //! leaves them alone, and who has one believes nothing else. A version that knows no such flags takes them for malformed: a miss, too.
 
 mod compress;
+mod describe;
 pub(crate) mod encrypt;
 #[cfg(test)]
 mod tests;
 
 pub use self::compress::{Payload, decompress};
+pub use self::describe::EntryDescription;
 pub(crate) use self::encrypt::Cipher;
 
 use self::compress::Form;

@@ -84,6 +84,7 @@
 //! | `macros` (default) | [`cached`](macro@cached) and [`invalidates`](macro@invalidates) | a macro crate on what sqlx's own macros need |
 //! | `msgpack` | MessagePack as a format of plain values | the `rmp-serde` crate |
 //! | `encryption` | entries in Redis that only a key opens | `chacha20poly1305` |
+//! | `cli` | the command line tool `sqlx-cached` | all but `macros` of the above, `clap`, `ratatui` |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")
@@ -121,6 +122,7 @@ mod warm;
 
 pub use analysis::{Category, Dialect};
 pub use builder::Builder;
+pub use config::Environment;
 pub use database::Backend;
 pub use error::{Error, InvalidationPending, WriteRefused};
 #[cfg(feature = "postgres")]

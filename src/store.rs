@@ -24,6 +24,7 @@ pub use self::redis_config::{RedisAddress, RedisConfig, RedisTls};
 pub use self::sight::{Changes, Sight};
 pub use self::values::{Claim, Claimed, Operation, Outcome, Peeked, Purpose, Settled, StoreInfo, TimeLeft, ValueStore};
 
+pub use crate::entry::EntryDescription;
 pub use crate::key::Keyspace;
 pub use crate::tag::{Generation, ServerIdentity, Tag};
 

@@ -146,3 +146,27 @@ mod encrypted {
         assert!(matches!(worth(&sample, entry, cipher.as_ref()), Ok(Verdict::Valid { .. })));
     }
 }
+
+#[test]
+fn entries_describe_themselves_and_nothing_else_does() {
+    for (tags, generations, entry, cipher) in samples() {
+        let described = EntryDescription::of(&entry).unwrap();
+        assert_eq!((described.key.as_str(), &described.tags, &described.generations), (KEY, &tags, &generations));
+        assert_eq!((described.fresh_for, described.cost, described.encrypted), (FACTS.fresh_for, FACTS.cost, cipher.is_some()));
+        assert!(described.stored_at.elapsed().unwrap_or_default() < Duration::from_mins(1));
+        assert!(entry.len() > described.rows_bytes && (described.compressed || described.encrypted || described.rows_bytes == ROWS.len()));
+        let mut labels: Vec<_> = generations.iter().copied().map(Label::Standing).collect();
+        assert!(described.is_valid(&labels) && !described.is_valid(&labels[1..]));
+        labels[2] = Label::Absent;
+        assert!(!described.is_valid(&labels));
+        for cut in 0..entry.len() {
+            assert_eq!(EntryDescription::of(&entry.slice(..cut)), None);
+            // With a sum of its own, which is not what tells.
+            let mut short = entry[..cut].to_vec();
+            seal(&mut short);
+            if cut + 8 != entry.len() {
+                assert_eq!(EntryDescription::of(&short.into()), None, "{cut}");
+            }
+        }
+    }
+}

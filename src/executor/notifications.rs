@@ -61,10 +61,33 @@ impl CachingExecutor<Postgres> {
     ///
     /// Dropped half-way it goes on, on a task of its own.
     pub async fn install_change_notifications(&self, tables: Option<&[&str]>) -> Result<usize, Error> {
+        let (installed, scripts) = self.notification_scripts(tables).await?;
+        if installed > 0 {
+            self.change_schema(scripts).await?;
+        }
+        Ok(installed)
+    }
+
+    /// What [`install_change_notifications`](Self::install_change_notifications) would run now, as one script for a migration: nothing for tables that have got the triggers. It changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The database's: a name that means no table.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn change_notifications_sql(&self, tables: Option<&[&str]>) -> Result<String, Error> {
+        let (_, scripts) = self.notification_scripts(tables).await?;
+        Ok(scripts.into_iter().flatten().map(|statement| statement + ";\n").collect())
+    }
+
+    /// How many tables have not got the triggers, and what gives them to each, the function first.
+    async fn notification_scripts(&self, tables: Option<&[&str]>) -> Result<(usize, Vec<Vec<String>>), Error> {
         let chosen: Option<Vec<String>> = tables.map(|tables| tables.iter().map(|&table| table.to_owned()).collect());
         let without = sqlx::query(WITHOUT).bind(chosen).bind(BODY).persistent(false).fetch_all(self.pool()).await?;
         if without.is_empty() {
-            return Ok(0);
+            return Ok((0, Vec::new()));
         }
         let function =
             format!("CREATE OR REPLACE FUNCTION sqlx_cached_notify() RETURNS trigger LANGUAGE plpgsql AS $notify${BODY}$notify$");
@@ -85,8 +108,7 @@ impl CachingExecutor<Postgres> {
             }
             scripts.push(script);
         }
-        self.change_schema(scripts).await?;
-        Ok(without.len())
+        Ok((without.len(), scripts))
     }
 
     /// Takes away what [`install_change_notifications`](Self::install_change_notifications) has put in the current schema.
