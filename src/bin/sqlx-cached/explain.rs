@@ -33,7 +33,8 @@ async fn explained<DB: Backend>(target: &Target, pool: sqlx::Pool<DB>, sql: &str
     Ok(executor.explain(sql))
 }
 
-fn document(explanation: &Explanation) -> Value {
+/// An explanation for machines.
+pub fn document(explanation: &Explanation) -> Value {
     let (invalidates, tables) = match &explanation.invalidates {
         Invalidates::Nothing => ("nothing", &[][..]),
         Invalidates::Tables(tables) => ("tables", &tables[..]),
@@ -47,8 +48,8 @@ fn document(explanation: &Explanation) -> Value {
         "tables": read.ok().map(|read| &read.tables),
         "key": read.ok().and_then(|read| read.key.as_ref()),
         "ttl_seconds": read.ok().map(|read| read.ttl.as_secs_f64()),
-        "reason": read.err().map(|reason| reason.as_str()),
-        "because": (!explanation.because.is_empty()).then_some(&explanation.because),
+        "reason": read.err().map(|reason| reason.name()),
+        "because": read.err().map(|reason| if explanation.because.is_empty() { reason.as_str() } else { &explanation.because }),
         "invalidates": { "what": invalidates, "tables": tables },
         "causes": causes,
     })
