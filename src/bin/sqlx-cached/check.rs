@@ -16,12 +16,11 @@ use report::{Finding, Report};
 use rules::Rule;
 use source::Source;
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `check --help` says besides.
 const HELP: &str = "\
-Without a database every relation is taken for a plain table: views, triggers, foreign keys that cascade, row-level security and functions of
-one's own are not known then. A read whose own comment says `cache: off` is deliberate: no rule denies it but `hint` and `everything`.
+Without a database every relation is taken for a plain table: views, triggers, foreign keys that cascade, row-level security and functions of one's own are not known then. A read whose own comment says `cache: off` is deliberate: no rule denies it but `hint` and `everything`.
 
 Rules:
   uncached     a read that is not cached, for whatever reason; writes are none
@@ -45,7 +44,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rules::parse)]
     deny: Vec<Rule>,
     /// Ask no database, even if one is named
-    #[arg(long, env = "SQLX_OFFLINE", value_parser = FalseyValueParser::new(), conflicts_with = "schema")]
+    #[arg(long, env = "SQLX_OFFLINE", value_parser = FalseyValueParser::new())]
     offline: bool,
     /// SQLite: ask a database in memory, made by this file of SQL or this folder of migrations
     #[arg(long, value_name = "PATH")]
@@ -100,9 +99,14 @@ impl Kind {
 /// Checks queries. What can't be read is said, and does not keep the rest from being checked.
 pub async fn run(arguments: Arguments, target: &Target, output: Output) -> Outcome {
     let mut source = Source::default();
-    let default = [PathBuf::from(".sqlx")];
-    let paths = if arguments.paths.is_empty() { &default[..] } else { &arguments.paths };
-    for path in paths {
+    if arguments.paths.is_empty() {
+        let default = Path::new(".sqlx");
+        if !default.exists() {
+            return Err(Failure::Failed("there is no .sqlx here: write it with `cargo sqlx prepare`, or name files".into()));
+        }
+        source.find(default);
+    }
+    for path in &arguments.paths {
         source.find(path);
     }
     let oracle = match &arguments.schema {

@@ -48,5 +48,5 @@ pub fn read(file: &Path, text: &str) -> Result<Query, String> {
             origins.push(table.to_owned());
         }
     }
-    Ok(Query { file: file.to_owned(), line: None, kind, sql: metadata.query, origins })
+    Ok(Query { file: file.to_owned(), line: None, kind, shown: metadata.query.clone(), sql: metadata.query, origins })
 }

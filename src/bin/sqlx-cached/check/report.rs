@@ -6,7 +6,7 @@ use super::source::Query;
 use crate::explain;
 use crate::output::{BAD, GOOD, NOTE, WARN, plain, styled};
 use serde_json::{Value, json};
-use sqlx_cached::{Explanation, Invalidates};
+use sqlx_cached::{Explanation, Invalidates, Reason};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -81,8 +81,8 @@ impl Finding {
         if !beneath.is_empty() {
             details.push(format!("columns come from {}, so it reads a view, which only a database can tell", beneath.join(", ")));
         }
-        if *switched_off && self.verdict() == Verdict::NotCached {
-            details.push("deliberate: a comment in it says so".to_owned());
+        if *switched_off && self.verdict() == Verdict::NotCached && *read != Err(Reason::Hint) {
+            details.push("deliberate: a comment in it switches the cache off".to_owned());
         }
         details
     }
@@ -95,7 +95,7 @@ impl Finding {
             Verdict::Other => ("other", NOTE),
         };
         let style = if self.denied.is_empty() { style } else { BAD };
-        let _ = writeln!(text, "{}{}", styled(style, &format!("{verdict:<INDENT$}")), abbreviated(&self.query.sql, WIDTH - INDENT));
+        let _ = writeln!(text, "{}{}", styled(style, &format!("{verdict:<INDENT$}")), abbreviated(&self.query.shown, WIDTH - INDENT));
         for detail in self.details(asked) {
             paragraph(text, &plain(&detail));
         }
@@ -143,14 +143,14 @@ impl Report {
         }
         let _ = write!(
             text,
-            "{} queries: {} cached, {} not cached, {} writes, {} other; ",
+            "queries {}: cached {}, not cached {}, writes {}, other {}; ",
             self.findings.len(),
             self.count(Verdict::Cached),
             self.count(Verdict::NotCached),
             self.count(Verdict::Writes),
             self.count(Verdict::Other)
         );
-        let denied = format!("{} denied", self.denied());
+        let denied = format!("denied {}", self.denied());
         let _ = writeln!(text, "{}", if self.denied() > 0 { styled(BAD, &denied) } else { denied });
         if !self.asked && !self.findings.is_empty() {
             text.push_str("No database was asked: views, triggers, cascades, policies and functions of\none's own are not known.\n");

@@ -20,6 +20,8 @@ pub struct Query {
     pub line: Option<u64>,
     pub kind: Kind,
     pub sql: String,
+    /// It without the comments around it, for people.
+    pub shown: String,
     /// The tables that the database says its columns come from, as the driver calls them.
     pub origins: Vec<String>,
 }
@@ -127,6 +129,7 @@ fn scripts(file: &Path, kind: Kind, text: &str) -> Result<Vec<Query>, String> {
         line: Some(statement.line),
         kind,
         sql: text[statement.commented].trim().to_owned(),
+        shown: text[statement.text].to_owned(),
         origins: Vec::new(),
     };
     Ok(statements.into_iter().map(query).collect())
