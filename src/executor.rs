@@ -14,6 +14,7 @@ mod lent;
 mod memory;
 #[cfg(feature = "postgres")]
 mod notifications;
+mod probing;
 mod read;
 mod reading;
 mod recall;
@@ -27,6 +28,7 @@ mod write;
 pub use copy::CachingCopyIn;
 pub use decoded::{Probe, SharedQuery};
 pub(crate) use lent::Unanswered;
+pub(crate) use probing::Prober;
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Plan, Schema};
 pub use shelf::NearUse;
@@ -119,6 +121,8 @@ pub(crate) struct Shared<DB: Backend> {
     pub(crate) replays: AtomicBool,
     /// How often the database is asked whether somebody changed the schema; zero for never.
     pub(crate) refresh: Duration,
+    /// Chooses the hits that are compared with the database.
+    pub(crate) prober: Arc<Prober>,
     /// Gone with the executor: what its background tasks wait for.
     pub(crate) alive: Alive,
 }
@@ -268,7 +272,7 @@ impl<DB: Backend> CachingExecutor<DB> {
     }
 
     /// Closes the pool, as [`Pool::close`]; then waits up to two seconds for the delivery of invalidations that are kept, if the store is out of reach. What is not
-    /// delivered by then is a warning in the log: other processes may be given what was overwritten until it expires.
+    /// delivered by then is a warning in the log: other processes may be given what was overwritten until it expires. What was counted last goes to its [day](Self::days), for which it waits a second more at most.
     ///
     /// # Cancel safety
     ///
@@ -277,6 +281,9 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.shared.pool.close().await;
         if let Some(engine) = &self.shared.engine {
             engine.delivered_within(DELIVERY).await;
+            if let Some(days) = self.shared.values.days() {
+                days.last_pulse(engine.store()).await;
+            }
         }
     }
 
@@ -416,7 +423,7 @@ impl<DB: Backend> CachingExecutor<DB> {
 
     /// Sets every counter to zero. The history stays.
     pub fn reset_stats(&self) {
-        self.shared.counters.reset();
+        self.shared.values.around_reset(|| self.shared.counters.reset());
     }
 
     /// How the database and the store are: asks both, and takes as long as the slower.

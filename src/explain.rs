@@ -64,7 +64,7 @@ impl Explanation {
     ///
     /// Not known are views (a read of one depends on the tables beneath, and may call what keeps it from being cached), triggers, rules, foreign keys that cascade
     /// and partitions (a write changes more), row-level security, and the functions and types of one's own: a call of these is not cached, and may write
-    /// anything. Use [`CachingExecutor::explain`] where there is a database. The features need not include this one.
+    /// anything. Use [`CachingExecutor::explain`] where there is a database. The feature of that database is not needed.
     ///
     /// ```
     /// use sqlx_cached::{Dialect, Explanation};

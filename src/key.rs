@@ -57,6 +57,18 @@ impl Keyspace {
         format!("{}-near::reclaim", self.namespace)
     }
 
+    /// The key of what is counted on a day: outside the namespace, so that it outlives whatever clears that.
+    #[cfg(feature = "redis")]
+    pub(crate) fn day(&self, day: &str) -> String {
+        if self.cluster { format!("{}-days:{{{day}}}", self.namespace) } else { format!("{}-days:{day}", self.namespace) }
+    }
+
+    /// The key beside it that says which of a process's batches have arrived.
+    #[cfg(feature = "redis")]
+    pub(crate) fn day_receipt(&self, day: &str, writer: u64) -> String {
+        format!("{}:{writer:016x}", self.day(day))
+    }
+
     /// Whether a key of the namespace has the form of an entry's: that of a query's answer, `sql:<table>:<kind>:<64 hex>`.
     #[cfg(feature = "redis")]
     pub(crate) fn is_entry(&self, key: &[u8]) -> bool {

@@ -1,10 +1,13 @@
 //! Plain values beside the SQL entries: [`Cache`].
 
+#[cfg(feature = "axum")]
+mod admin;
 mod builder;
 #[cfg(feature = "macros")]
 pub mod calls;
 mod changes;
 mod counts;
+mod days;
 mod fitting;
 mod frame;
 mod holding;
@@ -14,6 +17,8 @@ mod look;
 mod names;
 mod pipeline;
 mod plain;
+#[cfg(feature = "metrics")]
+mod publishing;
 mod redis;
 mod repository;
 mod source;
@@ -44,10 +49,12 @@ use self::frame::{Form, Stored, Wrapping, Written};
 use self::kept::Kept;
 use self::names::Names;
 use crate::config::Config;
+use crate::days::Days;
 use crate::engine::Engine;
 use crate::entry::Cipher;
 use crate::error::Error;
 use crate::executor::Alive;
+use crate::stats::Counters;
 use crate::store::{StoreError, TimeLeft, ValueStore};
 use bytes::Bytes;
 use serde::Serialize;
@@ -112,9 +119,18 @@ pub(crate) struct State {
     names: Names,
     /// Columns of which nothing is kept, in lower case: nor are fields that are called so.
     denied: Vec<String>,
-    counts: Counts,
+    counts: Arc<Counts>,
+    /// Those of the executor whose caches these are.
+    counters: Option<Arc<Counters>>,
+    /// `None`: nothing is counted by the day.
+    days: Option<Arc<Days>>,
+    #[cfg(feature = "metrics")]
+    publisher: crate::metrics::Publisher,
     kept: Kept,
     queues: write_behind::Queues,
+    /// What was set, for people to read.
+    #[cfg(feature = "axum")]
+    pub(crate) words: crate::config::Words,
     /// Gone with the last clone.
     alive: Alive,
 }
@@ -134,18 +150,36 @@ const TTL: Duration = Duration::from_hours(1);
 const LONGEST_TIED: Duration = Duration::from_hours(24);
 
 impl State {
-    pub(crate) fn new(config: &Config, cipher: Option<Cipher>) -> Self {
+    /// `executor` is the one whose caches these are: its database, and its counters.
+    pub(crate) fn new(config: &Config, cipher: Option<Cipher>, executor: Option<(&str, &Arc<Counters>)>) -> Self {
+        let counts = Arc::<Counts>::default();
+        let counters = executor.map(|(_, counters)| Arc::clone(counters));
+        let days = (config.enabled && config.daily_counters).then(|| Arc::new(days::of(config, &counts, counters.clone())));
         Self {
             wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry, cipher },
             ttl: config.policy.default.unwrap_or(TTL),
             // With or without the colon that ends it, as it was checked.
             names: Names::new(config.prefix.strip_suffix(':').unwrap_or(&config.prefix), config.max_key),
             denied: config.policy.deny.columns().map(|(_, column)| column.to_owned()).collect(),
-            counts: Counts::default(),
+            counts,
+            counters,
+            days,
+            #[cfg(feature = "metrics")]
+            publisher: crate::metrics::Publisher::new(
+                executor.map_or("none", |(database, _)| database),
+                config.metrics_name.as_ref().unwrap_or(&config.namespace),
+            ),
             kept: Kept::default(),
             queues: write_behind::Queues::default(),
+            #[cfg(feature = "axum")]
+            words: config.words(),
             alive: Alive::default(),
         }
+    }
+
+    /// What counts by the day.
+    pub(crate) fn days(&self) -> Option<&Arc<Days>> {
+        self.days.as_ref()
     }
 }
 
@@ -234,7 +268,8 @@ impl Cache {
 
     /// Sets every counter to zero.
     pub fn reset_stats(&self) {
-        self.inner.state.counts.reset();
+        let Inner { state, .. } = &self.inner;
+        state.around_reset(|| state.counts.reset());
     }
 
     fn ttl(&self) -> Option<Duration> {

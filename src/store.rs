@@ -3,6 +3,7 @@
 pub(crate) mod bounded;
 #[cfg(feature = "redis")]
 mod breaker;
+pub(crate) mod days;
 mod glob;
 mod memory;
 #[cfg(feature = "redis")]
@@ -15,6 +16,7 @@ pub(crate) mod values;
 
 #[cfg(feature = "redis")]
 pub(crate) use self::breaker::Breaker;
+pub use self::days::{DayBatch, DayStore};
 pub(crate) use self::glob::{escape as escape_glob, matches as matches_glob};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redis")]
@@ -246,4 +248,9 @@ pub trait CacheStore: Debug + Send + Sync {
 
     /// The plain values that it keeps beside the entries.
     fn plain(&self) -> &dyn ValueStore;
+
+    /// The numbers by the day that all who share it add to; `None` where it keeps none: each executor then keeps its own.
+    fn days(&self) -> Option<&dyn DayStore> {
+        None
+    }
 }

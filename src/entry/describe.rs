@@ -36,9 +36,10 @@ impl EntryDescription {
         Self::read(entry).ok()
     }
 
-    /// The tables that it depends on.
-    pub fn tables(&self) -> &[Tag] {
-        self.tags.get(1..).unwrap_or_default()
+    /// The tables that it depends on, the one that it is filed under first. What reads the database's own catalog alone is filed under [`Tag::schema`].
+    pub fn tables(&self) -> impl Iterator<Item = &Tag> {
+        // Every other entry depends on the schema besides.
+        self.tags.iter().skip(1).enumerate().filter(|(index, tag)| *index == 0 || **tag != Tag::schema()).map(|(_, tag)| tag)
     }
 
     /// Whether it may be served, as far as writes are concerned: whether every generation that it was read under still stands. `labels` are those of its [`tags`](Self::tags), as

@@ -107,6 +107,16 @@ impl CacheBuilder {
         self.set(|config| config.memory_watch = Some(watch))
     }
 
+    /// Whether what happens is counted by the day, together with all processes that share the store and the namespace: see [`Cache::days`]. Defaults to true.
+    pub fn daily_counters(self, count: bool) -> Self {
+        self.set(|config| config.daily_counters = count)
+    }
+
+    /// What its [metrics](crate::metrics) call it, in the label `cache`. Defaults to the namespace.
+    pub fn metrics_name(self, name: &str) -> Self {
+        self.set(|config| config.metrics_name = Some(name.to_owned()))
+    }
+
     /// Encrypts what goes to Redis, with one key or two: see [`Builder::encryption_keys`](crate::Builder::encryption_keys). Defaults to no.
     pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
         self.set(|config| config.encryption = Some(Cipher::new(keys)))
@@ -153,7 +163,10 @@ impl CacheBuilder {
         } else {
             None
         };
-        let state = Arc::new(State::new(&config, engine.as_deref().and_then(Engine::cipher)));
+        let state = Arc::new(State::new(&config, engine.as_deref().and_then(Engine::cipher), None));
+        if let Some(engine) = &engine {
+            state.feel_pulse(engine);
+        }
         if let (Some(engine), Some(watch)) = (&engine, config.memory_watch) {
             let (engine, gone) = (Arc::clone(engine), state.alive.gone());
             tokio::spawn(async move {

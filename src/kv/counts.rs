@@ -1,10 +1,12 @@
 //! What a cache of plain values did: private counters, public snapshots.
 
+use super::days::{Beginnings, Counted};
+use crate::days::Operations;
 use crate::insight::{Outcome, note};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counts {
-    ($($(#[$doc:meta])* $name:ident $count:ident $(=> $outcome:ident)?,)*) => {
+    ($($(#[$doc:meta])* $name:ident $count:ident $(($key:ident $counted:ident))? $(=> $outcome:ident)?,)*) => {
         /// The counters of a [`Cache`](super::Cache) and its clones.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
         #[non_exhaustive]
@@ -15,16 +17,19 @@ macro_rules! counts {
         #[derive(Debug, Default)]
         pub(super) struct Counts {
             $($name: AtomicU64,)*
+            beginnings: Beginnings,
         }
 
         impl Counts {
-            $(pub(super) fn $count(&self) {
+            $(pub(super) fn $count(&self $(, $key: &str)?) {
                 self.$name.fetch_add(1, Relaxed);
+                $(self.beginnings.count($key, Counted::$counted);)?
                 $(note(Outcome::$outcome);)?
             })*
 
-            pub(super) fn set_many(&self, values: u64) {
-                self.sets.fetch_add(values, Relaxed);
+            /// By the beginnings of their keys.
+            pub(super) fn operations(&self) -> Operations {
+                self.beginnings.snapshot()
             }
 
             pub(super) fn snapshot(&self) -> CacheStats {
@@ -33,6 +38,7 @@ macro_rules! counts {
 
             pub(super) fn reset(&self) {
                 $(self.$name.store(0, Relaxed);)*
+                self.beginnings.reset();
             }
         }
     };
@@ -40,13 +46,13 @@ macro_rules! counts {
 
 counts! {
     /// Values that were there.
-    hits hit => Hit,
+    hits hit (name Hit) => Hit,
     /// Values that weren't.
-    misses miss => Miss,
+    misses miss (name Miss) => Miss,
     /// Misses that were given what another one loaded.
     joined join => Miss,
     /// Values that were stored.
-    sets set,
+    sets set (name Fill),
     /// Loaded values that were not stored: their key was deleted, or their tables written to, meanwhile; or the store was out of reach.
     not_stored not_store,
     /// Deletions that were asked for, a pattern's being one.

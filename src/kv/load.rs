@@ -119,11 +119,11 @@ impl Cache {
         match self.look_or_claim(key, depends).await {
             Ok(Found::Value(value)) => Ok(value),
             Ok(Found::Claim(holding, flight, generations)) => {
-                self.inner.state.counts.miss();
+                self.inner.state.counts.miss(&holding.name);
                 self.lead(key, holding, flight, depends.zip(generations.as_deref()), load, keep).await
             }
             Ok(Found::Alone) => {
-                self.inner.state.counts.miss();
+                self.inner.state.counts.miss(&self.names.of(key).unwrap_or_default());
                 load().await
             }
             Err(error) => {
@@ -149,7 +149,7 @@ impl Cache {
                 Looked::Failed => return Ok(Found::Alone),
                 Looked::Value(value) => match self.inner.read(&name, &value) {
                     Some(value) => {
-                        counts.hit();
+                        counts.hit(&name);
                         return Ok(Found::Value(value));
                     }
                     None => {
@@ -332,8 +332,8 @@ impl Cache {
         if let Some(ttl) = kept.and_then(|ttl| self.time_to_keep(&holding.engine, ttl)) {
             let tied = tied.map(|(depends, generations)| (&*depends.tags, generations));
             let bytes = self.inner.state.wrapping.wrap(holding.engine.whereabouts(), &holding.name, &written, tied);
-            let counts = &self.inner.state.counts;
-            if holding.store(&self.inner, bytes, ttl.duration()).await { counts.set() } else { counts.not_store() }
+            let (counts, name) = (&self.inner.state.counts, holding.name.clone());
+            if holding.store(&self.inner, bytes, ttl.duration()).await { counts.set(&name) } else { counts.not_store() }
         }
         flight.land(Landing::Rows(pack(&written)));
         Ok(value)

@@ -101,7 +101,8 @@ pub(crate) fn prefix(prefix: &str, namespace: &str) -> Result<String, &'static s
     if !prefix.chars().all(plain) {
         return Err("has a character other than letters, digits and _ - .");
     }
-    if [namespace, &format!("{namespace}-fence"), &format!("{namespace}-near")].contains(&prefix) {
+    let beside = ["-fence", "-near", "-days"].map(|suffix| format!("{namespace}{suffix}"));
+    if prefix == namespace || beside.iter().any(|name| name == prefix) {
         return Err("is where the SQL entries are: another one is needed");
     }
     Ok(prefix.to_owned())
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn prefixes_keep_out_of_the_sql_entries() {
         assert_eq!(prefix("shop:", "sql").unwrap(), "shop");
-        for wrong in ["", ":", "sql", "sql:", "sql-fence", "sql-near", "a:b", "a/b", "a*", "a b"] {
+        for wrong in ["", ":", "sql", "sql:", "sql-fence", "sql-near", "sql-days", "a:b", "a/b", "a*", "a b"] {
             assert!(prefix(wrong, "sql").is_err(), "{wrong}");
         }
     }

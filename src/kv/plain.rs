@@ -44,7 +44,7 @@ impl Cache {
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let name = self.names.of(key)?;
         let value = self.value(&name).await;
-        Ok(self.counted(value.and_then(|value| self.inner.read(&name, &value))))
+        Ok(self.counted(&name, value.and_then(|value| self.inner.read(&name, &value))))
     }
 
     /// The bytes at a key: those that [`set_bytes`](Self::set_bytes) stored, or of a typed value what it was written as.
@@ -59,7 +59,7 @@ impl Cache {
     pub async fn get_bytes(&self, key: &str) -> Result<Option<Bytes>, Error> {
         let name = self.names.of(key)?;
         let value = self.value(&name).await;
-        Ok(self.counted(value.map(|value| value.bytes)))
+        Ok(self.counted(&name, value.map(|value| value.bytes)))
     }
 
     /// The value at a key if `is_fresh` says so; else it is deleted. For what no write tells of: a file's time, another system's version.
@@ -74,21 +74,21 @@ impl Cache {
     pub async fn get_if<T: DeserializeOwned>(&self, key: &str, is_fresh: impl AsyncFnOnce(&T) -> bool) -> Result<Option<T>, Error> {
         let name = self.names.of(key)?;
         let Some(value) = self.value(&name).await.and_then(|value| self.inner.read::<T>(&name, &value)) else {
-            return Ok(self.counted(None));
+            return Ok(self.counted(&name, None));
         };
         if is_fresh(&value).await {
-            return Ok(self.counted(Some(value)));
+            return Ok(self.counted(&name, Some(value)));
         }
         self.delete(key).await?;
-        Ok(self.counted(None))
+        Ok(self.counted(&name, None))
     }
 
-    fn counted<T>(&self, value: Option<T>) -> Option<T> {
+    fn counted<T>(&self, name: &str, value: Option<T>) -> Option<T> {
         let counts = &self.inner.state.counts;
         if value.is_some() {
-            counts.hit();
+            counts.hit(name);
         } else {
-            counts.miss();
+            counts.miss(name);
         }
         value
     }
@@ -169,7 +169,7 @@ impl Cache {
                 Some(bytes) => self.inner.valid(name, bytes).await,
                 None => None,
             };
-            values.push(self.counted(value.and_then(|value| self.inner.read(name, &value))));
+            values.push(self.counted(name, value.and_then(|value| self.inner.read(name, &value))));
         }
         Ok(values)
     }
@@ -208,11 +208,13 @@ impl Cache {
         let stored = store.set_values(&values, ttl).await;
         match self.inner.tolerate("set", stored) {
             Some(stored) => {
-                for (name, _) in &values {
+                for (number, (name, _)) in (0..).zip(&values) {
                     // What was to be deleted is overwritten.
                     state.kept.forget(name);
+                    if number < stored {
+                        state.counts.set(name);
+                    }
                 }
-                state.counts.set_many(stored);
                 stored
             }
             None => {

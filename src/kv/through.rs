@@ -75,7 +75,7 @@ impl Cache {
         };
         let done = store.settle_claim(&name, &claim, &settled).await;
         match self.inner.tolerate("settle_claim", done) {
-            Some(true) if matches!(settled, Settled::Value(..)) => self.inner.state.counts.set(),
+            Some(true) if matches!(settled, Settled::Value(..)) => self.inner.state.counts.set(&name),
             Some(_) => self.inner.state.counts.not_store(),
             None => self.inner.state.kept.keep_names(&self.inner, [name]),
         }

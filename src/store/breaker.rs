@@ -10,11 +10,12 @@
 //! that counted. [`IN_ROW`] of them without an answer in between open the breaker, or as many within [`WINDOW`] if at least one operation in [`SHARE`]
 //! failed: a store that is merely too slow answers now and then.
 
+mod days;
 mod values;
 
 use super::{
-    CacheStore, Changes, Creation, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, Memory, ServerIdentity, Sight, StoreError, Tag,
-    ValueStore, Whereabouts, Wish,
+    CacheStore, Changes, Creation, DayStore, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, Memory, ServerIdentity, Sight, StoreError,
+    Tag, ValueStore, Whereabouts, Wish,
 };
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;
@@ -328,6 +329,10 @@ impl CacheStore for Breaker {
 
     fn plain(&self) -> &dyn ValueStore {
         self
+    }
+
+    fn days(&self) -> Option<&dyn DayStore> {
+        self.0.inner.days().map(|_| self as &dyn DayStore)
     }
 }
 

@@ -3,6 +3,7 @@
 mod values;
 
 use super::bounded::Bounded;
+use super::days::{DayBook, DayStore};
 use super::{
     ALL_GENERATION, CacheStore, Changes, Creation, ENTRY_MAGIC, FenceId, Label, Lookup, Memory, Sight, StoreError, TABLE_GENERATION,
     ValueStore, Whereabouts, glob,
@@ -30,6 +31,7 @@ pub struct MemoryStore {
     deletions: AtomicU64,
     /// Held by whoever changes a plain value, since that may depend on what is there.
     changing: Mutex<()>,
+    days: DayBook,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +60,14 @@ impl MemoryStore {
     /// A store that keeps up to so many bytes of keys and entries. An entry that would take too large a part of them is not kept: at most a quarter of
     /// the budget, and 1 MiB at least from a budget of 4 MiB on.
     pub fn new(keyspace: Keyspace, budget: u64) -> Self {
-        Self { keyspace, entries: Bounded::new(budget), tags: RwLock::default(), deletions: AtomicU64::new(0), changing: Mutex::default() }
+        Self {
+            keyspace,
+            entries: Bounded::new(budget),
+            tags: RwLock::default(),
+            deletions: AtomicU64::new(0),
+            changing: Mutex::default(),
+            days: DayBook::default(),
+        }
     }
 
     // Whoever panicked while holding the lock left no half-made state: every change is one insertion or removal.
@@ -242,6 +251,10 @@ impl CacheStore for MemoryStore {
 
     fn plain(&self) -> &dyn ValueStore {
         self
+    }
+
+    fn days(&self) -> Option<&dyn DayStore> {
+        Some(&self.days)
     }
 }
 

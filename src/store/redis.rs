@@ -9,6 +9,7 @@
 //! ```text
 //! sent:            +mget +set +del +unlink +scan +evalsha +script|load +info (and +select for a database other than 0)
 //! plain values:    +get +incrby +pexpire +persist +exists +dbsize +multi +exec, on keys `~<prefix>:*` and `~<prefix>/*`
+//! by the day:      +hincrby +hlen +hexists +hgetall +pexpire, on keys `~<namespace>-days:*`
 //! near cache:      +hello +client|tracking +client|caching
 //! in a cluster:    +cluster|slots +asking +zrem
 //! memory watch:    +pttl +pexpire (within a script)
@@ -23,6 +24,7 @@ mod answer;
 mod cluster;
 mod config;
 mod connection;
+mod days;
 mod memory;
 mod mirror;
 mod reclaim;
@@ -44,7 +46,7 @@ use self::request::{Packet, Place, Request, backend};
 use self::sentinel::Sentinels;
 use self::tracking::Tracking;
 use super::near::Near;
-use super::{ALL_GENERATION, CacheStore, Creation, FenceId, Label, Lookup, Memory, RedisConfig, Sight, StoreError, ValueStore};
+use super::{ALL_GENERATION, CacheStore, Creation, DayStore, FenceId, Label, Lookup, Memory, RedisConfig, Sight, StoreError, ValueStore};
 use super::{Lease, LeaseFate, Whereabouts, Wish};
 use crate::key::Keyspace;
 use crate::tag::{Generation, ServerIdentity, Tag};
@@ -435,6 +437,10 @@ impl CacheStore for RedisStore {
 
     fn plain(&self) -> &dyn ValueStore {
         self
+    }
+
+    fn days(&self) -> Option<&dyn DayStore> {
+        Some(self)
     }
 }
 

@@ -74,7 +74,7 @@ pub async fn invalidate(arguments: Arguments, target: &Target, output: Output) -
         } else {
             return Err(Failure::Usage(format!("{pattern:?} matches what keeps running writes apart: leave that alone")));
         };
-        let _ = writeln!(text, "deleted {} keys that match {}", units::count(deleted), plain(&whole));
+        let _ = writeln!(text, "deleted {} that match {}", units::of(deleted, "key"), plain(&whole));
         done.push(json!({ "pattern": whole, "deleted": deleted }));
     }
     output.print(&text, &json!({ "invalidated": done }))?;
@@ -146,7 +146,7 @@ pub async fn clear(arguments: ClearArguments, target: &Target, output: Output) -
         // First all of it becomes invalid at once, whatever happens to the keys.
         store.invalidate(&[Tag::all()]).await.map_err(failed)?;
         let number = store.delete_matching(&of_queries[0]).await.map_err(failed)?;
-        let _ = writeln!(text, "deleted {} keys of queries", units::count(number));
+        let _ = writeln!(text, "deleted {} of queries", units::of(number, "key"));
         deleted.insert("queries".into(), number.into());
     }
     if values {
@@ -154,7 +154,7 @@ pub async fn clear(arguments: ClearArguments, target: &Target, output: Output) -
         for pattern in &of_values {
             number += store.plain().delete_names(pattern).await.map_err(failed)?;
         }
-        let _ = writeln!(text, "deleted {} keys of plain values", units::count(number));
+        let _ = writeln!(text, "deleted {} of plain values", units::of(number, "key"));
         deleted.insert("values".into(), number.into());
     }
     output.print(&text, &json!({ "deleted": Value::Object(deleted) }))?;

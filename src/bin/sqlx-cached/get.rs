@@ -9,7 +9,7 @@ use base64::Engine;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sqlx_cached::Cache;
-use sqlx_cached::store::{CacheStore, EntryDescription, Peeked, RedisStore, TimeLeft};
+use sqlx_cached::store::{CacheStore, EntryDescription, Generation, Peeked, RedisStore, TimeLeft};
 use std::fmt::Write;
 
 /// Which key.
@@ -137,13 +137,18 @@ async fn look(store: &std::sync::Arc<RedisStore>, target: &Target, name: &str, p
             Ok(Found::Entry(Box::new(entry), valid, bytes.len()))
         }
         None if target.kind(name) == Kind::Entry => Ok(Found::Other("no entry of this version, or damaged")),
+        // A token, which is random, or the mark of a write under way.
+        None if target.kind(name) == Kind::Generation && bytes.len() == Generation::LEN => {
+            let token = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+            Ok(Found::Text(token.into()))
+        }
         None => Ok(Found::Text(bytes)),
     }
 }
 
 /// A plain value as the library reads it: what it means, if it is typed, and its bytes.
 async fn value_of(target: &Target, store: &std::sync::Arc<RedisStore>, name: &str) -> Result<(Option<Value>, Option<Bytes>), Failure> {
-    let cache = sqlx_cached::CacheBuilder::from_env()?.enabled(true).store(std::sync::Arc::clone(store) as _);
+    let cache = sqlx_cached::CacheBuilder::from_env()?.enabled(true).daily_counters(false).store(std::sync::Arc::clone(store) as _);
     let cache: Cache = cache.namespace(&target.namespace).prefix(&target.prefix).max_key_length(usize::MAX).build().await?;
     let Some((cache, key)) = target.within(&cache, name) else { return Ok((None, None)) };
     let bytes = cache.get_bytes(&key).await?;
@@ -159,7 +164,7 @@ async fn quietly<T>(get: impl Future<Output = T>) -> T {
 }
 
 fn described(entry: &EntryDescription, valid: bool, size: usize) -> Value {
-    let tables: Vec<&str> = entry.tables().iter().map(sqlx_cached::store::Tag::as_str).collect();
+    let tables: Vec<&str> = entry.tables().map(sqlx_cached::store::Tag::as_str).collect();
     let age = entry.stored_at.elapsed().unwrap_or_default();
     json!({
         "tables": tables,
@@ -175,7 +180,7 @@ fn described(entry: &EntryDescription, valid: bool, size: usize) -> Value {
 }
 
 fn for_people(name: &str, entry: &EntryDescription, valid: bool, size: usize, left: TimeLeft) -> String {
-    let tables: Vec<_> = entry.tables().iter().map(|table| plain(table.as_str())).collect();
+    let tables: Vec<_> = entry.tables().map(|table| plain(table.as_str())).collect();
     let age = entry.stored_at.elapsed().unwrap_or_default();
     let old = if age > entry.fresh_for { ", which is over: only for those who take stale answers" } else { "" };
     let valid = if valid { "yes" } else { "no: a write has changed what it depends on, or is under way" };

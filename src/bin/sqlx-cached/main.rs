@@ -1,6 +1,7 @@
 //! `sqlx-cached`: looks after a cache from outside, by the library's public API alone.
 
 mod check;
+mod doctor;
 mod explain;
 mod failure;
 mod forget;
@@ -10,7 +11,9 @@ mod names;
 mod notifications;
 mod output;
 mod statements;
+mod stats;
 mod target;
+mod top;
 mod units;
 mod warm;
 
@@ -35,6 +38,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Examine the settings, the database and Redis: connections, versions, memory, rights, latency, and say what to do
+    Doctor,
+    /// Show what all programs counted, day by day: hit ratios of each operation
+    Stats(stats::Arguments),
+    /// Watch it: hit ratio, reads a second, busiest operations, memory
+    Top(top::Arguments),
     /// List keys: of queries' answers, of bookkeeping and of plain values
     Keys(keys::Arguments),
     /// Show a plain value, or what the entry of a query's answer says of itself
@@ -76,17 +85,20 @@ async fn run(arguments: Arguments) -> Outcome {
     let Arguments { global, command } = arguments;
     let output = Output { json: global.json };
     listen();
-    let target = &Target::of(&global)?;
+    let target = || Target::of(&global);
     match command {
-        Command::Keys(arguments) => keys::run(arguments, target, output).await,
-        Command::Get(arguments) => get::run(arguments, target, output).await,
-        Command::Ttl(arguments) => get::ttl(arguments, target, output).await,
-        Command::Check(arguments) => check::run(arguments, target, output).await,
-        Command::Explain(arguments) => explain::run(arguments, target, output).await,
-        Command::Invalidate(arguments) => forget::invalidate(arguments, target, output).await,
-        Command::Clear(arguments) => forget::clear(arguments, target, output).await,
-        Command::Warm(arguments) => warm::run(arguments, target, output).await,
-        Command::InstallNotifications(arguments) => notifications::run(arguments, target, output).await,
+        Command::Doctor => doctor::run(&global, output).await,
+        Command::Stats(arguments) => stats::run(arguments, &target()?, output).await,
+        Command::Top(arguments) => top::run(arguments, &target()?, output).await,
+        Command::Keys(arguments) => keys::run(arguments, &target()?, output).await,
+        Command::Get(arguments) => get::run(arguments, &target()?, output).await,
+        Command::Ttl(arguments) => get::ttl(arguments, &target()?, output).await,
+        Command::Check(arguments) => check::run(arguments, &target()?, output).await,
+        Command::Explain(arguments) => explain::run(arguments, &target()?, output).await,
+        Command::Invalidate(arguments) => forget::invalidate(arguments, &target()?, output).await,
+        Command::Clear(arguments) => forget::clear(arguments, &target()?, output).await,
+        Command::Warm(arguments) => warm::run(arguments, &target()?, output).await,
+        Command::InstallNotifications(arguments) => notifications::run(arguments, &target()?, output).await,
     }
 }
 

@@ -49,7 +49,7 @@ impl Target {
     /// Whether it is a whole name, or a pattern of whole names, and not one below the prefix.
     pub fn is_whole(&self, name: &str) -> bool {
         let after = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(':'));
-        self.is_value(name) || ["", "-fence", "-near"].iter().any(|end| after(&format!("{}{end}", self.namespace)))
+        self.is_value(name) || ["", "-fence", "-near", "-days"].iter().any(|end| after(&format!("{}{end}", self.namespace)))
     }
 
     /// The whole name of a key, which may be given without the prefix of plain values.

@@ -103,6 +103,23 @@ fn escaped_json(json: &str) -> String {
     escaped
 }
 
+/// Text in lines of so many columns, broken between words; a longer word has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().filter(|line| line.is_empty() || line.width() + 1 + word.width() <= width);
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Columns side by side; those named in `right` to the right. Cells must be [`plain`], and bear no style.
 pub fn table(head: &[&str], right: &[usize], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..head.len())

@@ -98,7 +98,7 @@ struct Body {
     words: usize,
     creates: bool,
     /// Whether what is created may have a body, once that is known.
-    has_body: Option<bool>,
+    possible: Option<bool>,
     depth: usize,
     ended: bool,
 }
@@ -127,9 +127,9 @@ impl Body {
             }
         }
         match word.as_str() {
-            "trigger" | "function" | "procedure" | "event" if self.creates && self.has_body.is_none() => self.has_body = Some(true),
-            "table" | "view" | "index" | "type" | "schema" | "sequence" if self.has_body.is_none() => self.has_body = Some(false),
-            "begin" if self.has_body == Some(true) => self.depth += 1,
+            "trigger" | "function" | "procedure" | "event" if self.creates && self.possible.is_none() => self.possible = Some(true),
+            "table" | "view" | "index" | "type" | "schema" | "sequence" if self.possible.is_none() => self.possible = Some(false),
+            "begin" if self.possible == Some(true) => self.depth += 1,
             "case" if self.is_open() => self.depth += 1,
             "end" if self.is_open() => {
                 self.depth -= 1;

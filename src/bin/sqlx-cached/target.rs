@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use sqlx::pool::PoolOptions;
 use sqlx::{MySqlPool, PgPool, SqlitePool};
 use sqlx_cached::store::{CacheStore, Keyspace, MemoryStore, RedisAddress, RedisConfig, RedisStore};
-use sqlx_cached::{Backend, Builder, CachingExecutor, Environment};
+use sqlx_cached::{Backend, Builder, Cache, CachingExecutor, Environment};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ impl Target {
         let store = RedisStore::new(config, Keyspace::new(&self.namespace)).map_err(|error| Failure::Failed(error.to_string()))?;
         let store = Arc::new(store);
         // It checks the namespace and the prefix as well.
-        sqlx_cached::Cache::builder().store(Arc::clone(&store) as _).namespace(&self.namespace).prefix(&self.prefix).build().await?;
+        self.counted(&store).await?;
         Ok(store)
     }
 
@@ -90,6 +90,12 @@ impl Target {
         let store = self.store().await?;
         store.ping().await.map_err(|error| Failure::of("Redis can't be asked", error))?;
         Ok(store)
+    }
+
+    /// A cache on this store, for what is counted by the day. It counts nothing itself.
+    pub async fn counted(&self, store: &Arc<RedisStore>) -> Result<Cache, Failure> {
+        let cache = Cache::builder().store(Arc::clone(store) as _).namespace(&self.namespace).prefix(&self.prefix);
+        Ok(cache.build().await?)
     }
 
     /// Whether a database was named.
@@ -108,6 +114,8 @@ impl Target {
     /// An executor as the program's own, on a store of one's choice. It follows no one: a process that is about to end has nothing to forget.
     pub async fn executor<DB: Backend>(&self, pool: sqlx::Pool<DB>, store: Arc<dyn CacheStore>) -> Result<CachingExecutor<DB>, Failure> {
         let builder = Builder::from_env(pool)?.store(store).namespace(&self.namespace).prefix(&self.prefix);
+        // What is done here is not what the program did.
+        let builder = builder.daily_counters(false);
         Ok(builder.enabled(true).external_writers(false).near_bytes(0).build().await?)
     }
 

@@ -35,6 +35,11 @@ pub fn count(number: u64) -> String {
     groups.join(",")
 }
 
+/// `1 key`, `2 keys`.
+pub fn of(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +53,7 @@ mod tests {
         let times = [0, 999, 1500, 59_990_000, 320_000_000, 7_500_000_000, 273_600_000_000];
         let said = ["0 us", "999 us", "1.5 ms", "60.0 s", "5 m 20 s", "2 h 5 m", "3 d 4 h"];
         assert_eq!(times.map(|micros| time(Duration::from_micros(micros))), said);
+        assert_eq!([of(1, "key"), of(2000, "key")], ["1 key", "2,000 keys"]);
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
     }
 }

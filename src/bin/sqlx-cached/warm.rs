@@ -7,7 +7,7 @@ use crate::target::{Database, Target, with_pool};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
-use sqlx::{AssertSqlSafe, Encode, IntoArguments};
+use sqlx::{AssertSqlSafe, IntoArguments};
 use sqlx_cached::{Backend, Warmed};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -50,7 +50,8 @@ pub async fn run(arguments: Arguments, target: &Target, output: Output) -> Outco
         queries.extend(split(dialect, &text).map_err(|error| Failure::of(file.display(), error))?);
     }
     let warmed = with_pool!(database, pool => warm(&arguments, target, pool, queries, output).await?);
-    let not_kept: Vec<_> = warmed.not_kept.iter().map(|(sql, reason)| json!({ "query": sql, "reason": reason.as_str() })).collect();
+    let not_kept: Vec<_> =
+        warmed.not_kept.iter().map(|(sql, reason)| json!({ "query": sql, "reason": reason.name(), "because": reason.as_str() })).collect();
     let failed: Vec<_> = warmed.failed.iter().map(|(sql, error)| json!({ "query": sql, "error": error.to_string() })).collect();
     let mut text =
         format!("{} filled, {} there already, {} not kept, {} failed\n", warmed.filled, warmed.already, not_kept.len(), failed.len());
@@ -74,7 +75,6 @@ async fn warm<DB: Backend>(
 ) -> Result<Warmed, Failure>
 where
     DB::Arguments: IntoArguments<DB>,
-    for<'q> &'q str: Encode<'q, DB>,
 {
     let store = target.reached().await?;
     let executor = target.executor(pool, Arc::clone(&store) as _).await?;

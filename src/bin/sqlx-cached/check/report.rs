@@ -3,7 +3,6 @@
 use super::Kind;
 use super::rules::{Rule, Verdict};
 use super::source::Query;
-use crate::explain;
 use crate::output::{BAD, GOOD, NOTE, WARN, plain, styled};
 use serde_json::{Value, json};
 use sqlx_cached::{Explanation, Invalidates, Reason};
@@ -106,7 +105,7 @@ impl Finding {
     }
 
     fn document(&self, asked: bool) -> Value {
-        let mut document = explain::document(&self.explanation);
+        let mut document = flat(&self.explanation);
         if let Value::Object(object) = &mut document {
             let Query { file, line, kind, sql, .. } = &self.query;
             let Value::Object(own) = json!({
@@ -217,11 +216,33 @@ fn paragraph(text: &mut String, detail: &str) {
         // What goes on is set in.
         if !line.trim().is_empty() && INDENT + line.width() + 1 + word.width() > WIDTH {
             let _ = writeln!(text, "{:INDENT$}{line}", "");
-            line = "  ".to_owned();
+            line = String::from("  ");
         } else if !line.is_empty() {
             line.push(' ');
         }
         line.push_str(word);
     }
     let _ = writeln!(text, "{:INDENT$}{line}", "");
+}
+
+/// An explanation as fields side by side, of which each is always there.
+fn flat(explanation: &Explanation) -> Value {
+    let (invalidates, tables) = match &explanation.invalidates {
+        Invalidates::Nothing => ("nothing", &[][..]),
+        Invalidates::Tables(tables) => ("tables", &tables[..]),
+        _ => ("everything", &[][..]),
+    };
+    let causes: Vec<_> = explanation.causes.iter().map(|(table, because)| json!({ "table": table, "because": because })).collect();
+    let read = explanation.read.as_ref();
+    json!({
+        "cached": read.is_ok(),
+        "category": read.ok().map(|read| read.category.as_str()),
+        "tables": read.ok().map(|read| &read.tables),
+        "key": read.ok().and_then(|read| read.key.as_ref()),
+        "ttl_seconds": read.ok().map(|read| read.ttl.as_secs_f64()),
+        "reason": read.err().map(|reason| reason.name()),
+        "because": read.err().map(|reason| if explanation.because.is_empty() { reason.as_str() } else { &explanation.because }),
+        "invalidates": { "what": invalidates, "tables": tables },
+        "causes": causes,
+    })
 }
