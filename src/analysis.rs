@@ -31,6 +31,7 @@ use walk::Walk;
 
 /// How a database writes SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Dialect {
     /// PostgreSQL.
     Postgres,

@@ -8,6 +8,7 @@ mod denied;
 mod keys;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+mod offline;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
@@ -21,7 +22,7 @@ use crate::analysis::{Bypass, Dialect};
 use crate::tag::Tag;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// So many bytes of a name count in PostgreSQL: it cuts off the rest.
 pub const LONGEST_NAME: usize = 63;
@@ -51,6 +52,8 @@ pub struct Catalog {
     /// The columns of tables of which some are denied.
     columns: HashMap<Key, Columns>,
     denied: Denied,
+    /// Where no database was asked: the names that were looked for in vain.
+    missed: Option<Arc<Mutex<Vec<Name>>>>,
 }
 
 /// One name in the database's relation namespace.
@@ -138,6 +141,7 @@ impl Catalog {
             copies: HashMap::new(),
             columns: HashMap::new(),
             denied: Denied::default(),
+            missed: None,
         }
     }
 
@@ -275,8 +279,17 @@ impl Catalog {
         self.find(name).map(|(_, relation)| relation)
     }
 
-    /// The same, with its key.
+    /// The same, with its key. Where no database was asked, it is noted that a relation of this name is meant.
     pub fn find(&self, name: &Name) -> Option<(&Key, &Relation)> {
+        let found = self.look_up(name);
+        if found.is_none() {
+            self.miss(name);
+        }
+        found
+    }
+
+    /// The same of a name that may mean something else.
+    pub fn look_up(&self, name: &Name) -> Option<(&Key, &Relation)> {
         let relation = self.spelling(&name.relation);
         match &name.schema {
             Some(schema) => self.relations.get_key_value(&(self.spelling(schema), relation)),

@@ -1,16 +1,17 @@
 //! What the cache makes of a statement, for people.
 
-use crate::analysis::{Bypass, Category, Dialect, Writes};
+use crate::analysis::{self, Analysis, Bypass, Category, Dialect, Writes};
+use crate::catalog::Catalog;
 use crate::database::Backend;
 use crate::executor::CachingExecutor;
-use crate::policy::UnclearWrites;
+use crate::policy::{Policy, UnclearWrites};
 use crate::serial;
 use crate::stats::Reason;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
 
-/// The answer of [`CachingExecutor::explain`].
+/// The answer of [`CachingExecutor::explain`], and, without a database, of [`offline`](Self::offline).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -25,6 +26,8 @@ pub struct Explanation {
     /// forgotten.
     #[serde(serialize_with = "serial::causes")]
     pub causes: Vec<(String, String)>,
+    /// Whether a comment in it switches the cache off, whatever else would.
+    pub switched_off: bool,
 }
 
 /// How an answer is kept.
@@ -56,17 +59,64 @@ pub enum Invalidates {
 }
 
 impl Explanation {
+    /// What a cache with default settings would make of a statement, as far as its text tells: no database is asked, so whatever it names is taken for a
+    /// table, with nothing that follows from a write to it.
+    ///
+    /// Not known are views (a read of one depends on the tables beneath, and may call what keeps it from being cached), triggers, rules, foreign keys that cascade
+    /// and partitions (a write changes more), row-level security, and the functions and types of one's own: a call of these is not cached, and may write
+    /// anything. Use [`CachingExecutor::explain`] where there is a database. The feature of that database is not needed.
+    ///
+    /// ```
+    /// use sqlx_cached::{Dialect, Explanation};
+    ///
+    /// let read = Explanation::offline(Dialect::Postgres, "SELECT name FROM users WHERE id = $1");
+    /// assert_eq!(read.to_string(), "cached for 300s as data, depends on users");
+    /// let write = Explanation::offline(Dialect::Postgres, "DELETE FROM users WHERE id = $1");
+    /// assert_eq!(write.to_string(), "not cached: it writes; invalidates users");
+    /// ```
+    pub fn offline(dialect: Dialect, sql: &str) -> Self {
+        let mut catalog = Catalog::offline(dialect);
+        let mut analysis = analysis::analyse(dialect, sql, &catalog);
+        // Names come to light by turns only where a text is read in more than one way.
+        for _ in 0..8 {
+            if !catalog.assume() {
+                break;
+            }
+            analysis = analysis::analyse(dialect, sql, &catalog);
+        }
+        let read = match &analysis.read {
+            Err(bypass) => Err((*bypass).into()),
+            Ok(_) => Ok((None, Policy::default().ttl(&analysis))),
+        };
+        Self::told(&analysis, read, false)
+    }
+
     pub(crate) fn of<DB: Backend>(executor: &CachingExecutor<DB>, sql: &str) -> Self {
         let plan = executor.shared.plan(sql);
-        let invalidates = match &plan.analysis.writes {
-            Writes::Nothing if plan.analysis.changes_schema => Invalidates::Everything,
+        let read = match (&plan.analysis.read, executor.refusal_of_text().or_else(|| executor.refusal_of_plan(&plan))) {
+            (Err(bypass), _) => Err((*bypass).into()),
+            (Ok(_), Some(reason)) => Err(reason),
+            (Ok(_), None) => Ok((executor.key_alone(&plan, sql), executor.time_to_live(&plan))),
+        };
+        let asks = executor.shared.policy.unclear == UnclearWrites::Ask && DB::DIALECT != Dialect::MySql;
+        let mut explanation = Self::told(&plan.analysis, read, asks);
+        if let (Err(reason @ (Reason::Cheap | Reason::Churn)), Some(left)) = (&explanation.read, plan.worth.left()) {
+            explanation.because = format!("{reason}; tried again in {left:.0?}");
+        }
+        explanation
+    }
+
+    /// What the analysis comes to, and how its answer is kept: its key and its time, or why not.
+    fn told(analysis: &Analysis, read: Result<(Option<String>, Duration), Reason>, asks: bool) -> Self {
+        let invalidates = match &analysis.writes {
+            Writes::Nothing if analysis.changes_schema => Invalidates::Everything,
             Writes::Nothing => Invalidates::Nothing,
             Writes::Tables(tables) => Invalidates::Tables(tables.iter().map(ToString::to_string).collect()),
             Writes::Everything => Invalidates::Everything,
         };
-        let why = &plan.analysis.why;
+        let why = &analysis.why;
         // A write is not kept because it writes, whatever it calls besides.
-        let mut because = match plan.analysis.read {
+        let because = match analysis.read {
             Ok(_) | Err(Bypass::Write | Bypass::NotAQuery | Bypass::Hint) => String::new(),
             Err(_) => why.bypass.clone(),
         };
@@ -74,33 +124,26 @@ impl Explanation {
         if invalidates == Invalidates::Everything {
             let why = match () {
                 () if !why.everything.is_empty() => &why.everything,
-                () if plan.analysis.read == Err(Bypass::Unparsed) => "what is not understood may do anything",
-                () if plan.analysis.changes_schema => "it may change the schema, or who may see what",
+                () if analysis.read == Err(Bypass::Unparsed) => "what is not understood may do anything",
+                () if analysis.changes_schema => "it may change the schema, or who may see what",
                 () => "its text does not tell what it writes",
             };
-            let asks = plan.analysis.askable && executor.shared.policy.unclear == UnclearWrites::Ask && DB::DIALECT != Dialect::MySql;
-            let unless = if asks { ", unless the database, asked, tells what was written" } else { "" };
+            let unless = if asks && analysis.askable { ", unless the database, asked, tells what was written" } else { "" };
             // The tables that are certain would say that others are not forgotten.
             causes = vec![("*".to_owned(), format!("{why}{unless}"))];
         }
-        let read = match (&plan.analysis.read, executor.refusal_of_text().or_else(|| executor.refusal_of_plan(&plan))) {
-            (Err(bypass), _) => Err((*bypass).into()),
-            (Ok(_), Some(reason)) => Err(reason),
-            (Ok(read), None) => Ok(ReadExplanation {
-                tables: read.tables.iter().map(ToString::to_string).collect(),
-                category: read.category,
-                key: executor.key_alone(&plan, sql),
-                ttl: executor.time_to_live(&plan),
-            }),
+        let read = match (read, &analysis.read) {
+            (Ok((key, ttl)), Ok(read)) => {
+                Ok(ReadExplanation { tables: read.tables.iter().map(ToString::to_string).collect(), category: read.category, key, ttl })
+            }
+            (Err(reason), _) => Err(reason),
+            (Ok(_), Err(bypass)) => Err((*bypass).into()),
         };
-        if let (Err(reason @ (Reason::Cheap | Reason::Churn)), Some(left)) = (&read, plan.worth.left()) {
-            because = format!("{reason}; tried again in {left:.0?}");
-        }
         if read.is_err() && invalidates == Invalidates::Nothing {
             // It depends on them in vain.
             causes.clear();
         }
-        Self { read, because, invalidates, causes }
+        Self { read, because, invalidates, causes, switched_off: analysis.hints.off }
     }
 }
 

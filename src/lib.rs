@@ -134,7 +134,7 @@ mod tag;
 mod transaction;
 mod warm;
 
-pub use analysis::Category;
+pub use analysis::{Category, Dialect};
 pub use builder::Builder;
 pub use config::Environment;
 pub use database::Backend;

@@ -1,6 +1,6 @@
 //! Metrics: what an executor publishes, and the same as text.
 //!
-//! With the crate's feature `metrics`, every executor publishes to whichever recorder the program has installed for the [`metrics`](https://docs.rs/metrics) facade, every two seconds: counters as increments, so
+//! With the crate's feature `metrics`, every executor publishes to whichever recorder the program has installed for the `metrics` facade, every two seconds: counters as increments, so
 //! that several executors of a process add up, and gauges as they are. Install the recorder before the executor is built: what was counted before is not published, and names are described once.
 //! Without a recorder, [`render`] writes the same metrics in Prometheus' text format.
 //!

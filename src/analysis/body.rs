@@ -241,7 +241,7 @@ impl Body<'_> {
 
     fn relation(&self, name: &[Ident]) -> Option<&Key> {
         let find = |schema: Option<&Ident>, relation: &Ident| {
-            self.catalog.find(&Name { schema: schema.cloned(), relation: relation.clone() }).map(|(key, _)| key)
+            self.catalog.look_up(&Name { schema: schema.cloned(), relation: relation.clone() }).map(|(key, _)| key)
         };
         match name {
             [] => None,

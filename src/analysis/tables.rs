@@ -55,6 +55,8 @@ struct Scope {
     spelt: Vec<String>,
     /// How many of the WITH clause's own queries are still to be walked. They come before the body, in order.
     pending: usize,
+    /// Whether these may name themselves. (SQLite needs no RECURSIVE for that.)
+    recursive: bool,
 }
 
 /// What a name can be, seen from where it stands.
@@ -65,7 +67,10 @@ pub(super) enum Meaning {
     /// A common table expression.
     Expression,
     /// One of the two: inside the WITH clause that defines the name it depends on RECURSIVE, the order and the database.
-    Either,
+    Either {
+        /// Whether it may be meant recursively.
+        recursive: bool,
+    },
 }
 
 impl Scopes {
@@ -78,7 +83,8 @@ impl Scopes {
         let tables = query.with.as_ref().map(|with| with.cte_tables.as_slice()).unwrap_or_default();
         let names = tables.iter().map(|table| self.key(&table.alias.name)).collect();
         let spelt = tables.iter().map(|table| table.alias.name.value.clone()).collect();
-        self.open.push(Scope { names, spelt, pending: tables.len() });
+        let recursive = self.dialect == Dialect::Sqlite || query.with.as_ref().is_some_and(|with| with.recursive);
+        self.open.push(Scope { names, spelt, pending: tables.len(), recursive });
     }
 
     /// Leaves a query.
@@ -100,7 +106,7 @@ impl Scopes {
             if scope.pending == 0 && exact(scope) {
                 return if meaning == Meaning::Relation { Meaning::Expression } else { meaning };
             }
-            meaning = Meaning::Either;
+            meaning = Meaning::Either { recursive: scope.recursive };
         }
         meaning
     }

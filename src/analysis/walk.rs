@@ -94,11 +94,13 @@ impl<'a> Walk<'a> {
         if meaning == Meaning::Expression {
             return;
         }
-        if let Some((key, _)) = tables::name(self.dialect, written).and_then(|name| self.catalog.find(&name)) {
+        let dual = self.dialect == Dialect::MySql && written.0.len() == 1 && tables::last_lower(written) == "dual";
+        let certain = !dual && meaning != Meaning::Either { recursive: true };
+        let find = |name| if certain { self.catalog.find(&name) } else { self.catalog.look_up(&name) };
+        if let Some((key, _)) = tables::name(self.dialect, written).and_then(find) {
             self.code.read(key);
             return;
         }
-        let dual = self.dialect == Dialect::MySql && written.0.len() == 1 && tables::last_lower(written) == "dual";
         if meaning == Meaning::Relation && !dual {
             let what = format!("names {written}, which the catalog does not know");
             if self.dialect == Dialect::Postgres {

@@ -5,6 +5,7 @@
 mod effects;
 mod privileges;
 
+use super::offline::MYSQL_SCHEMA;
 use super::{Catalog, Code, Key, Part, Reach, Reads, Relation, Routine};
 use crate::analysis::body::{self, Language};
 use crate::analysis::{Bypass, Dialect, analyse, query};
@@ -39,16 +40,12 @@ const ROUTINES: &str = "
 
 const LOADABLE: &str = "SELECT name FROM mysql.func";
 
-/// Those of `information_schema` that depend on the schema and the role alone. TABLES tells row counts and the time of the last write.
-const SCHEMA_VIEWS: [&str; 7] =
-    ["COLUMNS", "KEY_COLUMN_USAGE", "TABLE_CONSTRAINTS", "REFERENTIAL_CONSTRAINTS", "CHECK_CONSTRAINTS", "VIEWS", "SCHEMATA"];
-
 /// Reads the catalog.
 pub async fn load(connection: &mut MySqlConnection) -> Result<Catalog, Error> {
     let row = sqlx::raw_sql(SESSION).fetch_one(&mut *connection).await?;
     let (database, folds_case) = (text(&row, 0)?, text(&row, 1)?.as_deref() != Some("0"));
     let mut catalog = Catalog::new(Dialect::MySql, database.clone().into_iter().collect(), folds_case);
-    for name in SCHEMA_VIEWS {
+    for name in MYSQL_SCHEMA {
         // In any case, whatever lower_case_table_names says of other names.
         for (schema, name) in [("information_schema", name.to_ascii_lowercase()), ("information_schema", name.to_owned())] {
             catalog.add(schema, &name, None, Relation::new(Tag::schema(), Reads::Schema, Reach::Unknown));

@@ -5,6 +5,7 @@
 mod effects;
 mod routines;
 
+use super::offline::POSTGRES_SCHEMA;
 use super::{Catalog, Code, Key, Part, Reach, Reads, Relation};
 use crate::analysis::{Dialect, query};
 use crate::tag::Tag;
@@ -49,18 +50,6 @@ const COLUMNS: &str = "
     FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
-
-/// The views of `information_schema` that depend on the schema and the role alone; the others show sequences, statistics or grants.
-const SCHEMA_VIEWS: [&str; 8] = [
-    "tables",
-    "columns",
-    "views",
-    "key_column_usage",
-    "table_constraints",
-    "referential_constraints",
-    "constraint_column_usage",
-    "check_constraints",
-];
 
 /// Reads the catalog.
 pub async fn load(connection: &mut PgConnection) -> Result<Catalog, Error> {
@@ -158,7 +147,7 @@ pub fn part(column: &PgColumn) -> Option<Part> {
 }
 
 fn relation(schema: &str, name: &str, reads: &str, writes: &str) -> Relation {
-    if schema == "information_schema" && SCHEMA_VIEWS.contains(&name) {
+    if schema == "information_schema" && POSTGRES_SCHEMA.contains(&name) {
         return Relation::new(Tag::schema(), Reads::Schema, Reach::Unknown);
     }
     let reads = match reads {

@@ -1,6 +1,7 @@
 //! What `explain` says, word by word: people read it.
 
 mod mysql;
+mod offline;
 mod postgres;
 mod sqlite;
 

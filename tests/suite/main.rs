@@ -8,6 +8,7 @@ mod support;
 mod admission;
 mod as_a_pool;
 mod cancellation;
+mod check;
 mod cli;
 mod closure;
 mod compression;

@@ -1,5 +1,6 @@
 //! `sqlx-cached`: looks after a cache from outside, by the library's public API alone.
 
+mod check;
 mod doctor;
 mod explain;
 mod failure;
@@ -49,6 +50,8 @@ enum Command {
     Get(get::Arguments),
     /// Show how long a key still lives
     Ttl(get::TtlArguments),
+    /// Check queries: which are cached, which are not, and why
+    Check(check::Arguments),
     /// Show what the cache makes of a statement: its tables, key and time to live, or why it is not cached; what it invalidates
     Explain(explain::Arguments),
     /// Invalidate what depends on tables, or delete what matches patterns
@@ -90,6 +93,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Keys(arguments) => keys::run(arguments, &target()?, output).await,
         Command::Get(arguments) => get::run(arguments, &target()?, output).await,
         Command::Ttl(arguments) => get::ttl(arguments, &target()?, output).await,
+        Command::Check(arguments) => check::run(arguments, &target()?, output).await,
         Command::Explain(arguments) => explain::run(arguments, &target()?, output).await,
         Command::Invalidate(arguments) => forget::invalidate(arguments, &target()?, output).await,
         Command::Clear(arguments) => forget::clear(arguments, &target()?, output).await,
