@@ -62,11 +62,11 @@ async fn main() -> Result {
     println!("{info}");
     let info: serde_json::Value = serde_json::from_str(&info)?;
     assert_eq!((status, info["caching"] == true), (StatusCode::OK, caching));
-    let stats =
+    let counted =
         async || Ok::<serde_json::Value, Failure>(serde_json::from_str(&send(&app, Request::get("/api/cache/stats"), TOKEN).await?.2)?);
-    assert_eq!(stats().await?["values"]["hits"], if caching { 3 } else { 0 });
+    assert_eq!(counted().await?["values"]["hits"], if caching { 3 } else { 0 });
     send(&app, Request::post("/api/cache/reset-stats"), TOKEN).await?;
-    assert_eq!(stats().await?["values"]["hits"], 0);
+    assert_eq!(counted().await?["values"]["hits"], 0);
     // The dashboard, for a browser: `/api/cache`, any name, the token as the password.
     let (status, headers, _) = send(&app, Request::get("/api/cache"), TOKEN).await?;
     assert!(status == StatusCode::OK && headers["Content-Type"] == "text/html; charset=utf-8");

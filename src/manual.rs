@@ -4,6 +4,7 @@
 //! - [Failure modes](failure_modes): what fails, what the program sees, what the cache does, how one notices
 //! - [Under load](under_load): misses that meet, answers that grow old, what is not worth keeping, a store that is full
 //! - [Sensitive data](sensitive_data): what must not be kept, encryption, tenants
+//! - [Operations](operations): what to watch, what it means, what to do
 //! - [Defaults](defaults): each setting, why it is what it is, when to change it
 //! - [How to](how_to): recipes
 //! - [Migrating](migrating): from a cache by hand
@@ -19,5 +20,6 @@ pub mod habits;
 #[cfg(any(not(doctest), all(feature = "sqlite", feature = "redis", feature = "macros")))]
 pub mod how_to;
 pub mod migrating;
+pub mod operations;
 pub mod sensitive_data;
 pub mod under_load;

@@ -17,7 +17,7 @@
 //! | [django-cachalot][cachalot] | in the program, entries in a cache of Django's | every answer of the table | raw SQL is searched for words and known tables; several machines need synchronised clocks | not seen |
 //! | [Hibernate] | in the program | entities by id; answers of queries by a timestamp for each table | native SQL ends everything, [unless told which tables][hhh] | not seen, as its guide says |
 //! | [Rails' query cache][rails] | in the program, for one request | it ends with the action | | as old as the request is long |
-//! | [`cached`], [`moka`] by hand | in the program | what you delete | what you forget to delete | not seen |
+//! | `cached`, `moka` by hand | in the program | what you delete | what you forget to delete | not seen |
 //! | redis-rs by hand | in Redis | what you delete | the same, and the race that [`consistency`](super::consistency#each-race-and-why-it-is-closed) begins with | not seen |
 //!
 //! [pgpool-II]: https://access.crunchydata.com/documentation/pgpool/latest/runtime-in-memory-query-cache.html
@@ -30,8 +30,6 @@
 //! [Hibernate]: https://github.com/hibernate/hibernate-orm/blob/main/documentation/src/main/asciidoc/userguide/chapters/caching/Caching.adoc
 //! [hhh]: https://hibernate.atlassian.net/browse/HHH-14325
 //! [rails]: https://github.com/rails/rails/blob/main/guides/source/caching_with_rails.md
-//! [`cached`]: https://docs.rs/cached
-//! [`moka`]: https://docs.rs/moka
 //!
 //! # One by one
 //!

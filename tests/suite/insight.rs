@@ -4,7 +4,7 @@ use crate::faults::kit::{READ, Server, WRITE, eventually};
 use crate::support::Redis;
 use serde_json::json;
 use sqlx::{MySql, Postgres, Sqlite};
-use sqlx_cached::{CacheStatus, CachingExecutor, Tally, tally};
+use sqlx_cached::{CacheStatus, CachingExecutor, Latencies, Tally, tally};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ async fn what_takes_how_long() {
     assert_eq!(misses.iter().find(|miss| wide.starts_with(&miss.sql)).map(|miss| (miss.count, miss.sql.len())), Some((2, 2000)));
     assert!(misses.is_sorted_by(|one, other| one.worst >= other.worst), "{misses:?}");
     far.reset_stats();
-    assert_eq!((far.stats().latency, far.slow_misses()), (Default::default(), vec![]));
+    assert_eq!((far.stats().latency, far.slow_misses()), (Latencies::default(), vec![]));
 
     let near = home.build(|builder| builder).await;
     for _ in 0..200 {

@@ -152,7 +152,7 @@ fn hostile_texts_come_to_an_end() {
     for sql in [unions.as_str(), &"(".repeat(10_000), "SELECT 'a", "\0", "SELECT * FROM \"\"", "/*", "WITH a AS (", "FROM a.b.c.d"] {
         for dialect in [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite] {
             let said = Explanation::offline(dialect, sql);
-            assert!(said.read.is_ok() || !matches!(said.invalidates, Invalidates::Tables(_)), "{dialect:?} {:.40}: {said:?}", sql);
+            assert!(said.read.is_ok() || !matches!(said.invalidates, Invalidates::Tables(_)), "{dialect:?} {sql:.40}: {said:?}");
         }
     }
 }

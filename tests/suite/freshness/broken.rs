@@ -54,14 +54,14 @@ async fn what_is_served_past_its_generation_is_found() {
 /// One thread, whose log is listened to.
 #[tokio::test]
 async fn the_log_names_the_statement_and_no_value() {
+    const BY_ID: &str = "SELECT v FROM secrets WHERE id = ? AND v <> ?";
     let (log, listening) = Log::start(Level::INFO);
     let home = Sqlite::home().await;
     home.run("CREATE TABLE secrets (id BIGINT PRIMARY KEY, v BIGINT NOT NULL)").await;
     home.run("INSERT INTO secrets VALUES (1, 271828182)").await;
     let executor = probing(&home, Cache::memory().store(), NEAR[0]).await;
-    const SECRET: &str = "SELECT v FROM secrets WHERE id = ? AND v <> ?";
     let ask = async || {
-        let query = sqlx::query_scalar::<_, i64>(SECRET).bind(1).bind(141_421_356);
+        let query = sqlx::query_scalar::<_, i64>(BY_ID).bind(1).bind(141_421_356);
         query.fetch_one(&executor).await.expect("a number")
     };
     ask().await;
@@ -74,7 +74,7 @@ async fn the_log_names_the_statement_and_no_value() {
     drop(listening);
     let text = log.text();
     let line = text.lines().find(|line| line.contains("ERROR")).unwrap_or_else(|| panic!("no error in {text}"));
-    assert!(line.contains(SECRET) && line.contains("secrets") && line.contains("sql:secrets:data:"), "{line}");
+    assert!(line.contains(BY_ID) && line.contains("secrets") && line.contains("sql:secrets:data:"), "{line}");
     for value in ["271828182", "314159265", "141421356"] {
         assert!(!text.contains(value), "{value} in {text}");
     }
