@@ -62,8 +62,9 @@ impl CacheStatusLayer {
         self.keep(true, max_age)
     }
 
-    fn keep(self, public: bool, max_age: Duration) -> Self {
-        Self { keep: Some(Keep { public, seconds: max_age.as_secs().min(LONGEST) }) }
+    fn keep(mut self, public: bool, max_age: Duration) -> Self {
+        self.keep = Some(Keep { public, seconds: max_age.as_secs().min(LONGEST) });
+        self
     }
 }
 
