@@ -83,7 +83,7 @@ async fn the_dashboard_shows_what_is_counted_and_does_what_its_buttons_say() {
     assert_eq!(browser.value("document.querySelectorAll('#latency tr').length").await, 4);
 
     // A point comes after ten seconds.
-    browser.until("document.querySelector('[data-chart=hit-ratio] svg :is(circle, polyline)')").await;
+    browser.until("document.querySelector('[data-chart=hit-ratio] svg polyline[stroke=\"#000031\"]')").await;
     let label = browser.value("document.querySelector('[data-chart=hit-ratio] svg').getAttribute('aria-label')").await;
     assert!(label.as_str().unwrap().starts_with("hit ratio in per cent over the last "), "{label}");
     let words = browser.value("document.querySelector('[data-chart=hit-ratio] svg').textContent").await;
