@@ -7,7 +7,7 @@ use crate::database::Backend;
 use crate::engine::{Engine, Rules, Without};
 use crate::entry::Cipher;
 use crate::error::Error;
-use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Schema, Shared, Shelf};
+use crate::executor::{Alive, CachingExecutor, Edition, Loading, PoolWitness, Prober, Schema, Shared, Shelf};
 use crate::key::Keyspace;
 use crate::kv;
 use crate::policy::{Admission, Compression, Consistency, Invalidation, MemoryWatch, UnclearWrites, UnfencedWrites};
@@ -48,7 +48,8 @@ impl<DB: Backend> Builder<DB> {
         self
     }
 
-    /// Whether anything is cached at all. Defaults to true.
+    /// Whether anything is cached at all. Switched off, it is a plain pool, and tells other processes nothing of its writes: see
+    /// [`uncached`](CachingExecutor::uncached) for one that does. Defaults to true.
     pub fn enabled(self, enabled: bool) -> Self {
         self.set(|config| config.enabled = enabled)
     }
@@ -306,6 +307,11 @@ impl<DB: Backend> Builder<DB> {
         self.set(|config| config.daily_counters = count)
     }
 
+    /// What its [metrics](crate::metrics) call it, in the label `cache`. Defaults to the namespace.
+    pub fn metrics_name(self, name: &str) -> Self {
+        self.set(|config| config.metrics_name = Some(name.to_owned()))
+    }
+
     /// What time it is, by which days begin: for a test that lives through several.
     #[doc(hidden)]
     pub fn clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
@@ -330,6 +336,14 @@ impl<DB: Backend> Builder<DB> {
     /// Everything is forgotten at the start, since nobody knows what was written before. Defaults to false.
     pub fn external_writers(self, follow: bool) -> Self {
         self.set(|config| config.external_writers = follow)
+    }
+
+    /// The share of hits, from 0 to 1, of which the answer that was given is compared in the background with what the database says: [`Stats::freshness`](crate::Stats::freshness) tells how many
+    /// were stale. One probe runs at a time, on a connection of the pool that is idle, and for a tenth of the time at most. An answer is stale if it differs while the store knows of no write to
+    /// its tables; that is an error in the log, and what depends on the tables is forgotten. Not probed are answers that took the database longer than 100 ms, those of a [scope](CachingExecutor::scope),
+    /// what the database says of its schema and settings, and plain values, whose source nobody knows. Zero switches it off. Defaults to 0.0001, from an executor's second minute on.
+    pub fn freshness_probe(self, share: f64) -> Self {
+        self.set(|config| config.freshness_probe = Some(share))
     }
 
     /// Keeps entries in a store of one's own, or one shared with another executor. It names the keys: [`namespace`](Self::namespace) says nothing then.
@@ -360,7 +374,8 @@ impl<DB: Backend> Builder<DB> {
             None
         };
         let near = config.near_bytes();
-        let values = Arc::new(kv::State::new(&config, engine.as_deref().and_then(Engine::cipher), Some(Arc::clone(&counters))));
+        let prober = Prober::new(config.freshness_probe, config.announced_within());
+        let values = Arc::new(kv::State::new(&config, engine.as_deref().and_then(Engine::cipher), Some((DB::NAME, &counters))));
         let shared = Arc::new(Shared {
             pool,
             engine,
@@ -378,12 +393,15 @@ impl<DB: Backend> Builder<DB> {
             session_changed: AtomicBool::new(false),
             replays: AtomicBool::new(false),
             refresh: config.refresh,
+            prober: Arc::new(prober),
             alive: Alive::default(),
         });
         if let Err(error) = shared.load().await {
             tracing::warn!(%error, "the database can't be asked for its catalog yet; nothing is cached until it can");
         }
         shared.look_for_changes();
+        #[cfg(feature = "metrics")]
+        shared.publish().await;
         shared.feel_pulse();
         if let Some(watch) = config.memory_watch {
             shared.watch_memory(watch);
@@ -443,6 +461,12 @@ fn redis(_: &RedisConfig, _: &Keyspace, _: &Arc<Counters>) -> Result<Arc<dyn Cac
 }
 
 impl Config {
+    /// How long after its commit a write may be announced that somebody else may have read by then.
+    fn announced_within(&self) -> Duration {
+        let announced_before = self.consistency == Consistency::Fenced && self.without != Some(Without::Fences) && !self.external_writers;
+        if announced_before { Duration::ZERO } else { Duration::from_secs(1) }
+    }
+
     /// What a setter took and can't be used. The environment's values are checked where they are read.
     pub(crate) fn check(&self) -> Result<(), Error> {
         config::namespace(&self.namespace).map_err(|reason| Error::setting("namespace", &self.namespace, reason))?;
@@ -452,6 +476,9 @@ impl Config {
         }
         if !(0.0..=1.0).contains(&self.policy.jitter) {
             return Err(Error::setting("ttl_jitter", self.policy.jitter, "is not a number from 0 to 1"));
+        }
+        if let Some(share) = self.freshness_probe.filter(|share| !(0.0..=1.0).contains(share)) {
+            return Err(Error::setting("freshness_probe", share, "is not a number from 0 to 1"));
         }
         if !config::is_factor(self.policy.early) {
             return Err(Error::setting("early_refresh", self.policy.early, "is not a number from 0 on"));

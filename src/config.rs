@@ -3,6 +3,11 @@
 mod environment;
 mod memory;
 mod redis;
+#[cfg(feature = "axum")]
+mod words;
+
+#[cfg(feature = "axum")]
+pub(crate) use self::words::Words;
 
 pub use self::environment::Environment;
 
@@ -54,10 +59,15 @@ pub(crate) struct Config {
     pub(crate) refresh: Duration,
     /// Whether writers that use no executor are followed.
     pub(crate) external_writers: bool,
+    /// The share of hits that are compared with the database, if not the usual one.
+    pub(crate) freshness_probe: Option<f64>,
     /// Whether the loss of a fence is guarded against.
     pub(crate) fence_guard: bool,
     /// Whether what happens is counted by the day, in the store.
     pub(crate) daily_counters: bool,
+    /// What metrics call it; the namespace, if not set.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "there are none"))]
+    pub(crate) metrics_name: Option<String>,
     /// What time it is, by which days begin. A test has its own.
     pub(crate) clock: Clock,
     /// With what entries elsewhere are encrypted; the error where a setter's keys won't do.
@@ -89,8 +99,10 @@ impl Default for Config {
             without: None,
             refresh: Duration::from_secs(10),
             external_writers: false,
+            freshness_probe: None,
             fence_guard: false,
             daily_counters: true,
+            metrics_name: None,
             clock: system_clock(),
             encryption: None,
         }
@@ -174,6 +186,8 @@ const KNOWN: &[&str] = &[
     "CACHE_UNFENCED_WRITES",
     "CACHE_FENCE_GUARD",
     "CACHE_DAILY_COUNTERS",
+    "CACHE_METRICS_NAME",
+    "CACHE_FRESHNESS_PROBE",
     "CACHE_ENCRYPTION_KEY",
     "CACHE_DENY_TABLES",
     "CACHE_DENY_COLUMNS",
@@ -245,13 +259,7 @@ impl Config {
                 tracing::warn!(variable = %name, "sqlx-cached knows no such variable");
             }
         }
-        if let Some(jitter) = vars.get("CACHE_TTL_JITTER") {
-            policy.jitter = jitter
-                .parse()
-                .ok()
-                .filter(|part| (0.0..=1.0).contains(part))
-                .ok_or_else(|| Error::setting("CACHE_TTL_JITTER", jitter, "is not a number from 0 to 1"))?;
-        }
+        policy.jitter = vars.part("CACHE_TTL_JITTER")?.unwrap_or(policy.jitter);
         if let Some(factor) = vars.get("CACHE_EARLY_REFRESH") {
             policy.early = factor
                 .parse()
@@ -312,8 +320,10 @@ impl Config {
             without: None,
             refresh: vars.interval("CACHE_SCHEMA_REFRESH")?.unwrap_or(defaults.refresh),
             external_writers: vars.boolean("CACHE_EXTERNAL_WRITERS")?.unwrap_or(defaults.external_writers),
+            freshness_probe: vars.part("CACHE_FRESHNESS_PROBE")?,
             fence_guard: vars.boolean("CACHE_FENCE_GUARD")?.unwrap_or(defaults.fence_guard),
             daily_counters: vars.boolean("CACHE_DAILY_COUNTERS")?.unwrap_or(defaults.daily_counters),
+            metrics_name: vars.get("CACHE_METRICS_NAME").map(str::to_owned),
             clock: defaults.clock,
             encryption: match vars.get("CACHE_ENCRYPTION_KEY") {
                 Some(keys) => Some(Ok(Cipher::parse(keys).map_err(|reason| Error::secret_setting("CACHE_ENCRYPTION_KEY", reason))?)),
@@ -365,6 +375,13 @@ impl Variables<'_> {
         number
             .map(Some)
             .ok_or_else(|| Error::setting(name, value, format!("is not a whole number from {} to {}", range.start(), range.end())))
+    }
+
+    /// A part of the whole.
+    fn part(&self, name: &str) -> Result<Option<f64>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let part = value.parse().ok().filter(|part| (0.0..=1.0).contains(part));
+        part.map(Some).ok_or_else(|| Error::setting(name, value, "is not a number from 0 to 1"))
     }
 
     fn duration(&self, name: &str) -> Result<Option<Duration>, Error> {

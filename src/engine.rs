@@ -30,6 +30,7 @@ mod lease;
 mod loading;
 mod memory;
 mod orphans;
+mod probing;
 mod reclaim;
 mod values;
 

@@ -14,6 +14,7 @@ mod lent;
 mod memory;
 #[cfg(feature = "postgres")]
 mod notifications;
+mod probing;
 mod read;
 mod reading;
 mod recall;
@@ -27,6 +28,7 @@ mod write;
 pub use copy::CachingCopyIn;
 pub use decoded::{Probe, SharedQuery};
 pub(crate) use lent::Unanswered;
+pub(crate) use probing::Prober;
 pub(crate) use refresh::{Alive, Edition};
 pub(crate) use schema::{Loading, Plan, Schema};
 pub use shelf::NearUse;
@@ -36,7 +38,6 @@ pub(crate) use write::{Write, outcome_is_known};
 
 use crate::builder::Builder;
 use crate::database::{Backend, Running};
-use crate::days::Days;
 use crate::engine::{Engine, Witness};
 use crate::error::Error;
 use crate::explain::Explanation;
@@ -120,6 +121,8 @@ pub(crate) struct Shared<DB: Backend> {
     pub(crate) replays: AtomicBool,
     /// How often the database is asked whether somebody changed the schema; zero for never.
     pub(crate) refresh: Duration,
+    /// Chooses the hits that are compared with the database.
+    pub(crate) prober: Arc<Prober>,
     /// Gone with the executor: what its background tasks wait for.
     pub(crate) alive: Alive,
 }
@@ -420,7 +423,7 @@ impl<DB: Backend> CachingExecutor<DB> {
 
     /// Sets every counter to zero. The history stays.
     pub fn reset_stats(&self) {
-        Days::around_reset(self.shared.values.days(), || self.shared.counters.reset());
+        self.shared.values.around_reset(|| self.shared.counters.reset());
     }
 
     /// How the database and the store are: asks both, and takes as long as the slower.

@@ -54,7 +54,7 @@ pub struct MemoryUse {
 }
 
 impl MemoryUse {
-    async fn of(engine: &Engine) -> Option<Self> {
+    pub(crate) async fn of(engine: &Engine) -> Option<Self> {
         let seen = match engine.store().whereabouts() {
             // Nobody watches it, and it costs nothing to ask.
             Whereabouts::Process => engine.store().memory().await.ok().flatten(),

@@ -1,16 +1,18 @@
 //! What is kept for people who look: how long things take, what happened of late, which misses were slow, what became of one request.
 
+mod freshness;
 mod history;
 mod latency;
 mod pulse;
 mod slow;
 mod tally;
 
+pub use freshness::Freshness;
 pub use history::Sample;
 pub use latency::{Latencies, Latency};
+pub(crate) use pulse::PULSE;
 pub use slow::SlowMiss;
 pub use tally::{CacheStatus, Tally, tally};
-pub(crate) use pulse::PULSE;
 pub(crate) use tally::{Outcome, note};
 
 use history::History;
@@ -36,18 +38,6 @@ pub(crate) struct Insight {
     pub(crate) checked: AtomicU64,
     pub(crate) stale: AtomicU64,
     pub(crate) undecided: AtomicU64,
-}
-
-/// What the freshness probe found: hits that were compared with the database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[non_exhaustive]
-pub struct Freshness {
-    /// Hits that were what the database said.
-    pub checked: u64,
-    /// Hits that were not, though nothing was written meanwhile.
-    pub stale: u64,
-    /// Hits of which it can't be told: something was written while they were compared.
-    pub undecided: u64,
 }
 
 impl Insight {

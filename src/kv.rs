@@ -1,5 +1,7 @@
 //! Plain values beside the SQL entries: [`Cache`].
 
+#[cfg(feature = "axum")]
+mod admin;
 mod builder;
 #[cfg(feature = "macros")]
 pub mod calls;
@@ -15,6 +17,8 @@ mod look;
 mod names;
 mod pipeline;
 mod plain;
+#[cfg(feature = "metrics")]
+mod publishing;
 mod redis;
 mod repository;
 mod source;
@@ -116,10 +120,17 @@ pub(crate) struct State {
     /// Columns of which nothing is kept, in lower case: nor are fields that are called so.
     denied: Vec<String>,
     counts: Arc<Counts>,
+    /// Those of the executor whose caches these are.
+    counters: Option<Arc<Counters>>,
     /// `None`: nothing is counted by the day.
     days: Option<Arc<Days>>,
+    #[cfg(feature = "metrics")]
+    publisher: crate::metrics::Publisher,
     kept: Kept,
     queues: write_behind::Queues,
+    /// What was set, for people to read.
+    #[cfg(feature = "axum")]
+    pub(crate) words: crate::config::Words,
     /// Gone with the last clone.
     alive: Alive,
 }
@@ -139,10 +150,11 @@ const TTL: Duration = Duration::from_hours(1);
 const LONGEST_TIED: Duration = Duration::from_hours(24);
 
 impl State {
-    /// `counters` are those of the executor whose caches these are.
-    pub(crate) fn new(config: &Config, cipher: Option<Cipher>, counters: Option<Arc<Counters>>) -> Self {
+    /// `executor` is the one whose caches these are: its database, and its counters.
+    pub(crate) fn new(config: &Config, cipher: Option<Cipher>, executor: Option<(&str, &Arc<Counters>)>) -> Self {
         let counts = Arc::<Counts>::default();
-        let days = (config.enabled && config.daily_counters).then(|| Arc::new(days::of(config, &counts, counters)));
+        let counters = executor.map(|(_, counters)| Arc::clone(counters));
+        let days = (config.enabled && config.daily_counters).then(|| Arc::new(days::of(config, &counts, counters.clone())));
         Self {
             wrapping: Wrapping { compression: config.policy.compression, largest: config.policy.max_entry, cipher },
             ttl: config.policy.default.unwrap_or(TTL),
@@ -150,9 +162,17 @@ impl State {
             names: Names::new(config.prefix.strip_suffix(':').unwrap_or(&config.prefix), config.max_key),
             denied: config.policy.deny.columns().map(|(_, column)| column.to_owned()).collect(),
             counts,
+            counters,
             days,
+            #[cfg(feature = "metrics")]
+            publisher: crate::metrics::Publisher::new(
+                executor.map_or("none", |(database, _)| database),
+                config.metrics_name.as_ref().unwrap_or(&config.namespace),
+            ),
             kept: Kept::default(),
             queues: write_behind::Queues::default(),
+            #[cfg(feature = "axum")]
+            words: config.words(),
             alive: Alive::default(),
         }
     }
@@ -249,7 +269,7 @@ impl Cache {
     /// Sets every counter to zero.
     pub fn reset_stats(&self) {
         let Inner { state, .. } = &self.inner;
-        Days::around_reset(state.days(), || state.counts.reset());
+        state.around_reset(|| state.counts.reset());
     }
 
     fn ttl(&self) -> Option<Duration> {

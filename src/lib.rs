@@ -70,7 +70,8 @@
 //! [`Cache`] keeps plain values on the same store, or without a database at all: typed, tied to tables, written through or [behind](WriteBehind), by functions that an
 #![cfg_attr(feature = "macros", doc = "[attribute](macro@cached) caches")]
 #![cfg_attr(not(feature = "macros"), doc = "attribute caches (feature `macros`)")]
-//! and in front of [repositories](Repository). Answers can be [read ahead](CachingExecutor::warm). The manual says [what does what teams do by hand](manual::habits).
+//! and in front of [repositories](Repository). Answers can be [read ahead](CachingExecutor::warm). The [manual] says what can be relied
+//! on and why, what becomes of failures, what each default is for, and how to do what; [recipes](manual::how_to) are a good place to begin.
 //!
 //! # Features
 //!
@@ -84,6 +85,9 @@
 //! | `macros` (default) | [`cached`](macro@cached) and [`invalidates`](macro@invalidates) | a macro crate on what sqlx's own macros need |
 //! | `msgpack` | MessagePack as a format of plain values | the `rmp-serde` crate |
 //! | `encryption` | entries in Redis that only a key opens | `chacha20poly1305` |
+#![cfg_attr(feature = "axum", doc = "| `axum` | [HTTP](http): routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |")]
+#![cfg_attr(not(feature = "axum"), doc = "| `axum` | HTTP: routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |")]
+//! | `metrics` | [metrics] for the program's recorder | the `metrics` facade |
 //! | `cli` | the command line tool `sqlx-cached` | all but `macros` of the above, `clap`, `ratatui` |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
@@ -107,11 +111,14 @@ mod functions;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
+#[cfg(feature = "axum")]
+pub mod http;
 mod insight;
 mod key;
 mod kv;
 #[cfg(doc)]
 pub mod manual;
+pub mod metrics;
 mod policy;
 mod rows;
 mod serial;

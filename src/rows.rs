@@ -52,6 +52,15 @@ pub struct Replayed<DB: Database> {
     pub result: DB::QueryResult,
 }
 
+/// A payload that was taken apart. Equal parts are equal columns and equal rows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Split<'a> {
+    /// What is the same for all rows; empty without rows.
+    pub columns: &'a [u8],
+    /// Each row.
+    pub rows: Vec<&'a [u8]>,
+}
+
 /// Collects the rows of one read as bytes.
 pub trait Recording<DB: Database>: Send {
     /// Adds a row. After an error the recording is worthless; nothing more need be added.
@@ -72,6 +81,9 @@ pub trait RowCodec<DB: Backend>: Debug + Send + Sync + 'static {
 
     /// Starts to collect rows, up to `limit` bytes of payload.
     fn record(&self, limit: usize) -> Box<dyn Recording<DB>>;
+
+    /// Takes a payload apart, to be compared with another; `None` where it can't be.
+    fn split(payload: &[u8]) -> Option<Split<'_>>;
 
     /// Keeps what later replays of this text need, on the connection that has just answered it. Costs no round trip for a statement that the connection keeps prepared.
     fn learn<'a>(&'a self, sql: &'a SqlStr, connection: &'a mut DB::Connection) -> BoxFuture<'a, ()>;

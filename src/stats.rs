@@ -392,6 +392,9 @@ impl fmt::Display for Stats {
         if self.uncompressed_bytes > 0 {
             writeln!(f, "{} bytes of rows compressed to {}", self.uncompressed_bytes, self.compressed_bytes)?;
         }
+        if self.freshness != Freshness::default() {
+            writeln!(f, "{}", self.freshness)?;
+        }
         for (title, reasons) in [("not looked up", &self.bypasses), ("not stored", &self.not_stored)] {
             for (reason, count) in reasons {
                 writeln!(f, "{title}: {count:>6} x {reason}")?;

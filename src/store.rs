@@ -16,8 +16,8 @@ pub(crate) mod values;
 
 #[cfg(feature = "redis")]
 pub(crate) use self::breaker::Breaker;
-pub(crate) use self::glob::{escape as escape_glob, matches as matches_glob};
 pub use self::days::{DayBatch, DayStore};
+pub(crate) use self::glob::{escape as escape_glob, matches as matches_glob};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfigError, RedisStore};

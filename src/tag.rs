@@ -46,6 +46,14 @@ impl Tag {
         Self(text.into())
     }
 
+    /// The schema and the name of the table that a tag's text stands for.
+    pub(crate) fn parts(text: &str) -> (Option<String>, String) {
+        match text.split_once('.') {
+            Some((schema, name)) => (Some(unescape(schema)), unescape(name)),
+            None => (None, unescape(text)),
+        }
+    }
+
     /// The tag as a key segment.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -67,6 +75,28 @@ fn escape(text: &mut String, name: &str, dots: bool) {
             text.push(c);
         }
     }
+}
+
+/// What [`escape`] encoded. A percent sign that encodes nothing is one.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        let digits = after.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl fmt::Display for Tag {
@@ -135,6 +165,9 @@ mod tests {
             assert!(!tag.as_str().contains([':', '*', '?', '[', '{', '\n', ' ']), "{tag}");
             assert!(seen.insert(tag.clone()), "{tag} twice");
             assert!(tag != Tag::all() && tag != Tag::schema());
+            for schema in [None, Some("a.b"), Some("%")] {
+                assert_eq!(Tag::parts(Tag::qualified(schema, name).as_str()), (schema.map(str::to_owned), name.to_owned()));
+            }
         }
     }
 

@@ -51,6 +51,9 @@ fn malformed_values_name_the_variable_and_the_value() {
         ("CACHE_NEAR", "far"),
         ("CACHE_NEAR_BYTES", "0"),
         ("CACHE_NEAR_STALENESS", "0"),
+        ("CACHE_FRESHNESS_PROBE", "1%"),
+        ("CACHE_FRESHNESS_PROBE", "1.5"),
+        ("CACHE_FRESHNESS_PROBE", "NaN"),
         ("CACHE_DENY_TABLES", "app."),
         ("CACHE_DENY_COLUMNS", "users..x"),
     ] {
@@ -101,6 +104,8 @@ fn values_are_read_as_people_write_them() {
     assert!(!config.external_writers && read(&[("CACHE_EXTERNAL_WRITERS", "on")]).unwrap().external_writers);
     assert_eq!(read(&[("CACHE_UNFENCED_WRITES", "Refuse")]).unwrap().unfenced, UnfencedWrites::Refuse);
     assert!(!config.fence_guard && read(&[("CACHE_FENCE_GUARD", "on")]).unwrap().fence_guard);
+    let share = |value| read(&[("CACHE_FRESHNESS_PROBE", value)]).unwrap().freshness_probe;
+    assert_eq!(["", "0", "0.01", "1e-6", "1"].map(share), [None, Some(0.0), Some(0.01), Some(1e-6), Some(1.0)]);
     let deny =
         read(&[("CACHE_DENY_TABLES", "Secrets, app.keys"), ("CACHE_DENY_COLUMNS", "users.Password_Hash,api_key")]).unwrap().policy.deny;
     assert_eq!(deny.tables, ["secrets", "app.keys"]);

@@ -2,7 +2,6 @@
 
 use super::DayStats;
 use super::numbers::Numbers;
-use crate::insight::PULSE;
 use crate::store::days::{DayBatch, DayBook, DayStore, KEPT};
 use crate::store::{CacheStore, StoreError};
 use std::collections::BTreeMap;
@@ -10,7 +9,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use time::{Date, OffsetDateTime};
-use tokio::time::{MissedTickBehavior, interval};
 
 /// What time it is: a test has its own.
 pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -140,16 +138,6 @@ impl Days {
         match self.deliver(store).await {
             Ok(()) => self.state().pause = (0, 0),
             Err(error) => self.failed(&error),
-        }
-    }
-
-    /// Delivers now and then, for ever: for a cache without an executor.
-    pub(crate) async fn beat(&self, store: &dyn CacheStore) {
-        let mut ticks = interval(PULSE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.pulse(store).await;
         }
     }
 

@@ -63,8 +63,7 @@ impl Numbers {
             self.put(&format!("bypasses/{}", reason.name()), *number);
         }
         let latency = &stats.latency;
-        let latencies =
-            [("near_hit", latency.near_hit), ("hit", latency.hit), ("miss", latency.miss), ("database", latency.database)];
+        let latencies = [("near_hit", latency.near_hit), ("hit", latency.hit), ("miss", latency.miss), ("database", latency.database)];
         for (outcome, latency) in latencies {
             let mean = u64::try_from(latency.mean.as_nanos()).unwrap_or(u64::MAX);
             self.put(&format!("latency_count/{outcome}"), latency.count);

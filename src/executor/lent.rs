@@ -7,12 +7,17 @@ use super::Shared;
 use crate::database::{Backend, Request, Steps};
 use futures_core::future::BoxFuture;
 use futures_util::StreamExt;
-use sqlx::Error;
 use sqlx::pool::PoolConnection;
+use sqlx::{Error, Pool};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long an idle connection may take to be given: it is asked whether it lives.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Whether a statement was sent to which the server has not begun to answer. From then on every driver keeps count.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +73,16 @@ impl<DB: Backend> Shared<DB> {
 }
 
 impl<DB: Backend> Lent<DB> {
+    /// One that nobody needs just now, for what can be left undone.
+    pub(crate) async fn of_idle(pool: &Pool<DB>) -> Option<Self> {
+        if pool.num_idle() == 0 {
+            return None;
+        }
+        // Not `try_acquire`, which leaves out what the pool does to a connection before it gives it away.
+        let connection = timeout(AT_ONCE, pool.acquire()).await.ok()?.ok()?;
+        Some(Self { connection, unanswered: Unanswered::default() })
+    }
+
     pub(crate) fn fetch_many(&mut self, request: Request<DB>) -> Steps<'_, DB> {
         self.unanswered.fetch_many::<DB>(&mut self.connection, request)
     }

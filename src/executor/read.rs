@@ -6,6 +6,7 @@
 use super::CachingExecutor;
 use super::filling::{Filling, Miss};
 use super::lead::{Led, Live};
+use super::probing::Given;
 use super::recall::Recall;
 use super::schema::Plan;
 use super::shelf::Question;
@@ -198,6 +199,10 @@ impl<DB: Backend> CachingExecutor<DB> {
                     self.renew(self.miss(engine, plan, question.clone(), &key, one, permit), request, stale);
                 }
                 plan.worth.note_hit(took, answered.cost, &answered.generations);
+                if shared.prober.chooses() {
+                    let Answered { rows, generations, cost, .. } = &answered;
+                    self.probe(plan, request, &question, one, &Given { rows, generations, cost: *cost });
+                }
                 let rows = engine.to_be_shelved(&answered.rows);
                 shared.shelve(engine, plan, question, Answered { rows, ..answered });
                 Some(Looked::Hit(replayed))

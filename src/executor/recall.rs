@@ -1,6 +1,7 @@
 //! What this process itself remembers of a read: asked first, without waiting for anybody.
 
 use super::decoded::Wanted;
+use super::probing::Given;
 use super::schema::Plan;
 use super::shelf::{Asked, Question, Shelved, copies};
 use super::{CachingExecutor, NearUse, Shared};
@@ -95,7 +96,12 @@ impl<DB: Backend> CachingExecutor<DB> {
         let (Some(engine), Some(arguments)) = (&self.shared.engine, &request.arguments) else { return Recall::Refused(Reason::RawSql) };
         let timed = Insight::sampled();
         let recalled = Asked::with(plan.id, self.options.scope.as_deref(), one, arguments, |asked| {
-            match self.valid(engine, plan, request, &asked, one) {
+            let valid = self.valid(engine, plan, request, &asked, one);
+            if let Some(shelved) = valid.as_ref().filter(|_| self.shared.prober.chooses()) {
+                let given = Given { rows: &shelved.rows, generations: shelved.sight().generations(), cost: shelved.cost };
+                self.probe(plan, request, &asked.to_question(), one, &given);
+            }
+            match valid {
                 None => Recall::Unknown(asked.to_question()),
                 Some(shelved) if wanted.is_some_and(|wanted| wanted.find(&shelved)) => {
                     plan.count_near_hit();

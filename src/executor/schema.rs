@@ -153,7 +153,7 @@ impl Schema {
         Self { version, edition, dialect, catalog, memo: quick_cache::sync::Cache::with_weighter(4096, MEMO_BYTES, TextBytes) }
     }
 
-    /// The tags of all that a change of a table brings about, whichever change it is; the table is named as in a statement, known or not.
+    /// The tags of all that a change of a table brings about, whichever change it is; the table is named as in a statement, or as in keys and counters, known or not.
     pub(crate) fn reached_from(&self, table: &str) -> Vec<Tag> {
         let ident = |text: &str, quoted| Ident { text: text.trim_matches(['"', '`']).to_owned(), quoted };
         let named = |quoted| match table.split_once('.') {
@@ -161,9 +161,13 @@ impl Schema {
             None => Name { schema: None, relation: ident(table, quoted) },
         };
         let literally = Name { schema: None, relation: Ident { text: table.to_owned(), quoted: true } };
+        // `order%20items` is how keys and counters spell it.
+        let (schema, relation) = Tag::parts(table);
+        let exactly = |text| Ident { text, quoted: true };
+        let spelled = Name { schema: schema.map(exactly), relation: exactly(relation) };
         let mut reached = Vec::new();
         // `users` and `"Users"` may both be there, and nobody says which one is meant.
-        for (key, relation) in [named(false), named(true), literally].iter().filter_map(|name| self.catalog.find(name)) {
+        for (key, relation) in [named(false), named(true), literally, spelled].iter().filter_map(|name| self.catalog.find(name)) {
             // A view's own answers, too.
             reached.push(relation.tag.clone());
             reached.extend(self.catalog.reached(key).unwrap_or_else(|| vec![Tag::all()]));

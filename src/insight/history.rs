@@ -83,7 +83,8 @@ impl History {
         let (now, totals) = (Instant::now(), Totals::of(stats));
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((began, former)) = &kept.began else {
-            kept.began = Some((now, totals));
+            // What was counted before belongs to the first step.
+            kept.began = Some((now, Totals::default()));
             return;
         };
         let took = now - *began;

@@ -3,6 +3,7 @@
 use crate::serial;
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,24 +48,42 @@ pub struct Latencies {
 }
 
 /// Times as they come.
-#[derive(Debug)]
-pub(crate) struct Timings(Mutex<Histogram<u64>>);
+pub(crate) struct Timings {
+    times: Mutex<Histogram<u64>>,
+    /// Where they are recorded besides.
+    #[cfg(feature = "metrics")]
+    recorder: arc_swap::ArcSwapOption<metrics::Histogram>,
+}
 
 impl Default for Timings {
     fn default() -> Self {
         let longest = u64::try_from(LONGEST.as_nanos()).unwrap_or(u64::MAX);
-        Self(Mutex::new(Histogram::new_with_bounds(1, longest, 2).expect("the bounds are right")))
+        Self {
+            times: Mutex::new(Histogram::new_with_bounds(1, longest, 2).expect("the bounds are right")),
+            #[cfg(feature = "metrics")]
+            recorder: arc_swap::ArcSwapOption::empty(),
+        }
     }
 }
 
 impl Timings {
     pub(crate) fn note(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanos);
+        self.times.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanos);
+        #[cfg(feature = "metrics")]
+        if let Some(recorder) = &*self.recorder.load() {
+            recorder.record(took);
+        }
+    }
+
+    /// Has times recorded by this, too.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn record_to(&self, recorder: metrics::Histogram) {
+        self.recorder.store(Some(recorder.into()));
     }
 
     pub(super) fn snapshot(&self) -> Latency {
-        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         let at = |quantile| Duration::from_nanos(times.value_at_quantile(quantile));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of such times, to the nanosecond")]
         let mean = Duration::from_nanos(times.mean() as u64);
@@ -72,7 +91,13 @@ impl Timings {
     }
 
     pub(super) fn reset(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).reset();
+        self.times.lock().unwrap_or_else(PoisonError::into_inner).reset();
+    }
+}
+
+impl fmt::Debug for Timings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timings").field(&self.snapshot()).finish()
     }
 }
 

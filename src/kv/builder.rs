@@ -112,6 +112,11 @@ impl CacheBuilder {
         self.set(|config| config.daily_counters = count)
     }
 
+    /// What its [metrics](crate::metrics) call it, in the label `cache`. Defaults to the namespace.
+    pub fn metrics_name(self, name: &str) -> Self {
+        self.set(|config| config.metrics_name = Some(name.to_owned()))
+    }
+
     /// Encrypts what goes to Redis, with one key or two: see [`Builder::encryption_keys`](crate::Builder::encryption_keys). Defaults to no.
     pub fn encryption_keys(self, keys: &[[u8; 32]]) -> Self {
         self.set(|config| config.encryption = Some(Cipher::new(keys)))
@@ -159,15 +164,8 @@ impl CacheBuilder {
             None
         };
         let state = Arc::new(State::new(&config, engine.as_deref().and_then(Engine::cipher), None));
-        if let (Some(engine), Some(days)) = (&engine, state.days()) {
-            let (engine, days, gone) = (Arc::clone(engine), Arc::clone(days), state.alive.gone());
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = gone => {}
-                    () = days.beat(engine.store()) => {}
-                }
-                days.last_pulse(engine.store()).await;
-            });
+        if let Some(engine) = &engine {
+            state.feel_pulse(engine);
         }
         if let (Some(engine), Some(watch)) = (&engine, config.memory_watch) {
             let (engine, gone) = (Arc::clone(engine), state.alive.gone());

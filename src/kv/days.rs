@@ -1,16 +1,19 @@
 //! Values counted by what their keys begin with, and by the day.
 
-use super::Cache;
 use super::counts::Counts;
+use super::{Cache, State};
 use crate::config::Config;
 use crate::days::{DayStats, Days, MOST_OPERATIONS, Numbers, OTHER, Operations};
+use crate::engine::Engine;
 use crate::error::Error;
+use crate::insight::PULSE;
 use crate::stats::Counters;
 use crate::store::CacheStore;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Bytes of the longest beginning that is counted for itself.
 const LONGEST: usize = 64;
@@ -80,6 +83,48 @@ pub(super) fn of(config: &Config, counts: &Arc<Counts>, counters: Option<Arc<Cou
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         Numbers::of(stats.as_ref(), &mut known, counts.snapshot(), counts.operations())
     })
+}
+
+impl State {
+    /// Resets counters, of which nothing gets lost by that: neither to the day nor to whom metrics are published.
+    pub(crate) fn around_reset(&self, reset: impl FnOnce()) {
+        #[cfg(feature = "metrics")]
+        let reset = || self.publisher.around_reset(|| self.counted(), reset);
+        Days::around_reset(self.days.as_ref(), reset);
+    }
+
+    /// Tells what is counted now and then, until the last cache is gone: for caches without an executor.
+    pub(super) fn feel_pulse(self: &Arc<Self>, engine: &Arc<Engine>) {
+        let (state, engine, days, gone) = (Arc::downgrade(self), Arc::clone(engine), self.days.clone(), self.alive.gone());
+        #[cfg(feature = "metrics")]
+        self.publish(None);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = gone => {}
+                () = tell_now_and_then(state, &engine) => {}
+            }
+            if let Some(days) = days {
+                days.last_pulse(engine.store()).await;
+            }
+        });
+    }
+}
+
+async fn tell_now_and_then(state: Weak<State>, engine: &Engine) {
+    let mut ticks = interval(PULSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(state) = state.upgrade() else { return };
+        #[cfg(feature = "metrics")]
+        state.publish(None);
+        let days = state.days.clone();
+        // The store may take its time: the caches are not kept meanwhile.
+        drop(state);
+        if let Some(days) = days {
+            days.pulse(engine.store()).await;
+        }
+    }
 }
 
 impl Cache {

@@ -11,7 +11,7 @@ mod payload;
 mod wire;
 
 use super::socket::{self, End, Lines};
-use super::{Recording, ReplayError, Replayed, RowCodec, cut, empty, in_time, only};
+use super::{Recording, ReplayError, Replayed, RowCodec, Split, cut, empty, in_time, only};
 use bytes::Bytes;
 use either::Either;
 use futures_core::future::BoxFuture;
@@ -41,6 +41,10 @@ impl RowCodec<MySql> for Codec {
 
     fn record(&self, limit: usize) -> Box<dyn Recording<MySql>> {
         Box::new(Recorder::new(limit))
+    }
+
+    fn split(payload: &[u8]) -> Option<Split<'_>> {
+        payload::split(payload).ok()
     }
 
     /// Nothing: the payload says all there is to know about the columns.

@@ -11,7 +11,7 @@
 //! learnt, not necessarily those of the connection that read the row; the same differs between the connections of one pool.
 
 use super::socket::Lines;
-use super::{Recording, ReplayError, Replayed, RowCodec, empty, in_time, only};
+use super::{Recording, ReplayError, Replayed, RowCodec, Split, empty, in_time, only};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use sqlx::postgres::{PgConnection, PgStatement};
@@ -52,6 +52,10 @@ impl RowCodec<Postgres> for Codec {
 
     fn record(&self, limit: usize) -> Box<dyn Recording<Postgres>> {
         Box::new(Recorder::new(limit))
+    }
+
+    fn split(payload: &[u8]) -> Option<Split<'_>> {
+        payload::split(payload).ok()
     }
 
     fn learn<'a>(&'a self, sql: &'a SqlStr, connection: &'a mut PgConnection) -> BoxFuture<'a, ()> {

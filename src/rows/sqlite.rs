@@ -11,7 +11,7 @@
 mod payload;
 
 use super::idle::Idle;
-use super::{Recording, ReplayError, Replayed, RowCodec, cut, empty, in_time, only, polled};
+use super::{Recording, ReplayError, Replayed, RowCodec, Split, cut, empty, in_time, only, polled};
 use bytes::Bytes;
 use either::Either;
 use futures_core::future::BoxFuture;
@@ -49,6 +49,10 @@ impl RowCodec<Sqlite> for Codec {
 
     fn record(&self, limit: usize) -> Box<dyn Recording<Sqlite>> {
         Box::new(Recorder::new(limit))
+    }
+
+    fn split(payload: &[u8]) -> Option<Split<'_>> {
+        payload::split(payload).ok()
     }
 
     /// Nothing: the payload says all there is to know about the columns.

@@ -14,8 +14,8 @@ mod days;
 mod values;
 
 use super::{
-    CacheStore, Changes, Creation, DayStore, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, Memory, ServerIdentity, Sight, StoreError, Tag,
-    ValueStore, Whereabouts, Wish,
+    CacheStore, Changes, Creation, DayStore, FenceId, Keyspace, Label, Lease, LeaseFate, Lookup, Memory, ServerIdentity, Sight, StoreError,
+    Tag, ValueStore, Whereabouts, Wish,
 };
 use crate::stats::{Counters, count};
 use arc_swap::ArcSwapOption;

@@ -60,7 +60,14 @@ impl MemoryStore {
     /// A store that keeps up to so many bytes of keys and entries. An entry that would take too large a part of them is not kept: at most a quarter of
     /// the budget, and 1 MiB at least from a budget of 4 MiB on.
     pub fn new(keyspace: Keyspace, budget: u64) -> Self {
-        Self { keyspace, entries: Bounded::new(budget), tags: RwLock::default(), deletions: AtomicU64::new(0), changing: Mutex::default(), days: DayBook::default() }
+        Self {
+            keyspace,
+            entries: Bounded::new(budget),
+            tags: RwLock::default(),
+            deletions: AtomicU64::new(0),
+            changing: Mutex::default(),
+            days: DayBook::default(),
+        }
     }
 
     // Whoever panicked while holding the lock left no half-made state: every change is one insertion or removal.

@@ -134,7 +134,7 @@ pub enum Settled {
 }
 
 /// What a store tells about itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct StoreInfo {
     /// The server's kind and version; none of the embedded store.

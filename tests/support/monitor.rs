@@ -19,6 +19,8 @@ pub struct Monitor {
     lines: BufReader<UnixStream>,
     socket: PathBuf,
     password: Option<String>,
+    /// Whether what goes to the days' counters is told, too: that is sent now and then, whatever a test is about.
+    days: bool,
 }
 
 const MARKER: &str = "the-monitor-has-seen-everything-up-to-here";
@@ -27,7 +29,12 @@ impl Monitor {
     pub fn start(socket: &Path, password: Option<&str>) -> Self {
         let mut lines = raw(socket, password);
         say(&mut lines, "MONITOR");
-        Self { lines, socket: socket.into(), password: password.map(Into::into) }
+        Self { lines, socket: socket.into(), password: password.map(Into::into), days: false }
+    }
+
+    /// Tells of the days' counters, too.
+    pub fn with_days(self) -> Self {
+        Self { days: true, ..self }
     }
 
     /// Every command that clients sent since the start (or the last call), without those that scripts ran.
@@ -47,6 +54,9 @@ impl Monitor {
             let command = parse(&line);
             if command.words.last().is_some_and(|word| word == MARKER) {
                 return observed;
+            }
+            if !self.days && command.words.iter().any(|word| word.contains("-days:")) {
+                continue;
             }
             // Every connection of our own says AUTH, too.
             if command.words.first().is_none_or(|word| word != "AUTH") {

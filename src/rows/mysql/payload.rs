@@ -6,7 +6,7 @@
 
 use super::wire::{self, ColumnDefinition, Layout};
 use crate::rows::reader::Reader;
-use crate::rows::{Recording, Unreplayable};
+use crate::rows::{Recording, Split, Unreplayable};
 use bytes::Bytes;
 use sqlx::decode::Decode;
 use sqlx::mysql::{MySqlColumn, MySqlRow, MySqlTypeInfo, MySqlValueRef};
@@ -256,6 +256,22 @@ impl Answer {
     pub(super) fn end(&self) -> &[u8] {
         self.wire.get(self.wire.len().saturating_sub(END_PACKET.len())..).unwrap_or_default()
     }
+}
+
+/// Takes a payload apart.
+///
+/// # Errors
+///
+/// What is wrong with it; what it says of its values is not looked at.
+pub(super) fn split(payload: &[u8]) -> Result<Split<'_>, &'static str> {
+    let Some((_, body, columns)) = head(payload, |_| Ok(()))? else { return Ok(Split::default()) };
+    let end = payload.len().checked_sub(END_PACKET.len()).filter(|end| *end >= columns).ok_or("it ends too early")?;
+    let mut reader = Reader::new(&payload[columns..end]);
+    let mut rows = Vec::new();
+    while !reader.is_empty() {
+        rows.push(reader.take_counted()?);
+    }
+    Ok(Split { columns: &payload[body..columns], rows })
 }
 
 /// [`wire::END`] behind its length.

@@ -15,7 +15,7 @@
 use super::learnt::Learnt;
 use super::shape::{self, Fingerprint};
 use super::value::{self, Form};
-use crate::rows::{Recording, Unreplayable};
+use crate::rows::{Recording, Split, Unreplayable};
 use sqlx::postgres::{PgColumn, PgRow, PgValueFormat};
 use sqlx::{Column, Postgres, Row, ValueRef};
 
@@ -177,6 +177,24 @@ impl<'a> Payload<'a> {
     }
 }
 
+/// Takes a payload apart.
+///
+/// # Errors
+///
+/// What is wrong with it; what it says of its values is not looked at.
+pub fn split(payload: &[u8]) -> Result<Split<'_>, &'static str> {
+    let Some(Payload { fingerprint, mut messages, .. }) = Payload::parse(payload)? else { return Ok(Split::default()) };
+    let mut rows = Vec::new();
+    while !messages.is_empty() {
+        let [b'D', length @ ..] = messages.first_chunk::<5>().ok_or("no row")? else { return Err("a message that is no row") };
+        let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| "a row's length")?;
+        let (row, rest) = messages.split_at_checked(1 + length).ok_or("a row longer than the payload")?;
+        rows.push(row);
+        messages = rest;
+    }
+    Ok(Split { columns: fingerprint, rows })
+}
+
 /// Checks one message, and gives what follows it.
 fn row<'a>(bytes: &'a [u8], columns: u16, forms: &[Form], has_parts: impl Fn(usize, &[u8]) -> bool) -> Result<&'a [u8], &'static str> {
     let (b"D", rest) = bytes.split_first_chunk().ok_or("no row")? else {
@@ -243,6 +261,17 @@ mod tests {
         assert_eq!((payload.rows(), payload.columns, payload.fingerprint), (2, 3, &[7; 32]));
         assert_eq!(payload.messages(), &bytes[8 + 2 + 32..]);
         assert!(parse(&[0; 8]).unwrap().is_none());
+    }
+
+    #[test]
+    fn it_is_taken_apart_row_by_row() {
+        let bytes = payload();
+        let split = split(&bytes).unwrap();
+        assert_eq!((split.columns, split.rows.len(), split.rows.concat()), (&[7; 32][..], 2, bytes[42..].to_vec()));
+        assert_eq!(super::split(&[0; 8]).unwrap(), Split::default());
+        for end in 43..bytes.len() {
+            assert!(super::split(&bytes[..end]).is_err() || end == bytes.len() - 20, "{end}");
+        }
     }
 
     #[test]

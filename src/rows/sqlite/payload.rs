@@ -4,7 +4,7 @@
 //! by row, each a storage class (`u8`) and what belongs to it. Without rows nobody has seen the columns: both counts are 0.
 
 use crate::rows::reader::Reader;
-use crate::rows::{Recording, Unreplayable};
+use crate::rows::{Recording, Split, Unreplayable};
 use sqlx::decode::Decode;
 use sqlx::sqlite::{SqliteArguments, SqliteColumn, SqliteRow, SqliteTypeInfo, SqliteValueRef};
 use sqlx::{Arguments, Column, Row, Sqlite, Type, TypeInfo, Value, ValueRef};
@@ -229,6 +229,38 @@ impl Payload {
         let chunks = chunks(reader, rows, width, most, copies)?;
         Ok(Self { columns, rows, chunks })
     }
+}
+
+/// Takes a payload apart.
+///
+/// # Errors
+///
+/// What is wrong with it; what it says of its values is not looked at.
+pub(super) fn split(payload: &[u8]) -> Result<Split<'_>, &'static str> {
+    let mut reader = Reader::new(payload);
+    reader.take(COUNT.end)?;
+    let width = reader.u16()?;
+    let body = payload.len() - reader.len();
+    for _ in 0..width {
+        reader.u8()?;
+        reader.take_counted()?;
+    }
+    let at = |reader: &Reader<'_>| payload.len() - reader.len();
+    let columns = &payload[body..at(&reader)];
+    let mut rows = Vec::new();
+    while width > 0 && !reader.is_empty() {
+        let start = at(&reader);
+        for _ in 0..width {
+            match reader.u8()? {
+                class::NULL => {}
+                class::INTEGER | class::REAL => drop(reader.take(8)?),
+                class::TEXT | class::BLOB => drop(reader.take_counted()?),
+                _ => return Err("a value is of an unknown storage class"),
+            }
+        }
+        rows.push(&payload[start..at(&reader)]);
+    }
+    Ok(Split { columns, rows })
 }
 
 /// The values of so many copies of the rows, in chunks.

@@ -1,8 +1,8 @@
 //! Numbers by the day, by the same rules.
 
 use super::Breaker;
-use crate::store::days::{DayBatch, DayStore};
 use crate::store::StoreError;
+use crate::store::days::{DayBatch, DayStore};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 

@@ -151,6 +151,10 @@ async fn keys_are_as_promised() {
     write.await.unwrap().unwrap();
     let mut kinds = BTreeSet::new();
     for key in &keys {
+        // Counted by the day, if two seconds have passed.
+        if key.starts_with("sql-days:") {
+            continue;
+        }
         if let Some(table) = key.strip_prefix("sql-fence:") {
             assert_eq!(table, "counters");
             kinds.insert("fence".to_owned());

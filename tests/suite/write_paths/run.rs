@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Column, Connection, Error, Executor, Pool, Row};
 use sqlx_cached::{CachingExecutor, CachingTransaction, UnclearWrites};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 /// A table that no row names.
 const UNRELATED: &str = "CREATE TABLE unrelated (id INT PRIMARY KEY, v VARCHAR(40)); INSERT INTO unrelated VALUES (1, 'stays');";
@@ -15,6 +16,9 @@ const READ_UNRELATED: &str = "SELECT id, v FROM unrelated";
 
 /// So many rows at once, where one test runs them all.
 const WORKERS: usize = 4;
+
+/// How long a server may take to finish.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a row is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +112,16 @@ impl Run<'_> {
             if !hit && !self.case.also.contains(&sql) {
                 self.report.uncached.insert(sql);
                 let _ = writeln!(self.report.words, "  not cached: {sql}: {}", self.why(sql));
+            }
+        }
+    }
+
+    /// A pool may give a row before the server has finished, where an executor waits for the end.
+    async fn settle(&self) {
+        let since = Instant::now();
+        for &sql in self.case.reads {
+            while self.direct(sql).await == self.before[sql] && since.elapsed() < PATIENCE {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }
@@ -277,6 +291,9 @@ async fn run(home: &Home, case: &Case, mode: Mode) -> Report {
     run.fill().await;
     for step in case.steps {
         run.step(&writer, step).await;
+    }
+    if mode == Mode::Around {
+        run.settle().await;
     }
     run.look().await;
     run.report
