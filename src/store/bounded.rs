@@ -76,8 +76,12 @@ impl<K, V> Clone for Counting<K, V> {
 impl<K, V> Lifecycle<K, V> for Counting<K, V> {
     type RequestState = <DefaultLifecycle<K, V> as Lifecycle<K, V>>::RequestState;
 
-    fn on_evict(&self, state: &mut Self::RequestState, key: K, value: V) {
+    /// Unlike `on_evict`, not for what is replaced.
+    fn before_evict(&self, _: &mut Self::RequestState, _: &K, _: &mut V) {
         self.evictions.fetch_add(1, Relaxed);
+    }
+
+    fn on_evict(&self, state: &mut Self::RequestState, key: K, value: V) {
         self.lifecycle.on_evict(state, key, value);
     }
 }
