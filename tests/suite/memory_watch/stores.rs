@@ -78,7 +78,7 @@ async fn the_documented_rights_are_enough_and_each_is_needed() {
     let readme = include_str!("../../../README.md");
     let block = readme.split_once("ACL SETUSER cache ").expect("the README names the rights").1;
     let mut rules: Vec<&str> = block.split_once("```").expect("a block of code").0.split_whitespace().collect();
-    assert!(readme.contains("`+pttl +pexpire`"));
+    assert!(include_str!("../../../src/manual/under_load.rs").contains("`+pttl +pexpire`"));
     rules.extend(["+pttl", "+pexpire"]);
     let redis = Redis::configured().user("cache", &rules).start();
     let store = redis_store_at(RedisAddress::Socket(redis.socket()), |config| {
