@@ -307,7 +307,8 @@ impl<DB: Backend> CachingExecutor<DB> {
         self.shared.pool.options()
     }
 
-    /// Runs migrations on the pool, forgets everything and reads the catalog anew.
+    /// Runs migrations on the pool, forgets everything and reads the catalog anew; also where all of them had been run before. So a process that migrates at its start empties the cache of all: migrate where you deploy, not
+    /// wherever you start. The same goes for `CREATE TABLE IF NOT EXISTS` at the start.
     ///
     /// # Errors
     ///

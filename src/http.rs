@@ -53,11 +53,11 @@ const BODY: usize = 64 << 10;
 /// | `GET /stats` | the counters: `sql` as [`Stats`](crate::Stats), `values` as [`CacheStats`](crate::CacheStats), and the slowest misses |
 /// | `GET /history` | the last hour in samples of ten seconds |
 /// | `GET /days` | what was counted [by the day](crate::CachingExecutor::days), by all processes that share the store |
-/// | `GET /metrics` | an executor's [metrics](crate::metrics) in Prometheus' text format |
+/// | `GET /metrics` | an executor's [metrics](crate::metrics) in Prometheus' text format, without the labels `backend` and `cache` |
 /// | `GET /charts/{name}?width=` | `hit-ratio`, `reads`, `writes` or `freshness` as SVG, 240 to 1600 pixels wide; 204 as long as there is nothing to draw |
-/// | `GET /keys?pattern=&limit=` | keys that match a glob pattern below the namespace or the prefix; 100 of them, or up to 1000. Takes a SCAN of the store |
+/// | `GET /keys?pattern=&limit=` | keys that match a glob pattern, which begins with the namespace or the prefix: `sql:users:*`, `kv:*`, or `sql:*` if none is given; 100 of them, or up to 1000. Takes a SCAN of the store |
 /// | `GET /explain?sql=`, `POST /explain` | what the cache makes of a statement, in the query or as the body, of at most 64 KiB |
-/// | `POST /clear?values=` | forgets all answers, and with `values=true` plain values, too: counters and queues among them |
+/// | `POST /clear?values=` | forgets all answers, and with `values=true` plain values, too: counters among them, [queues](crate::WriteBehind) not |
 /// | `POST /invalidate/{table}` | forgets what depends on a table |
 /// | `POST /reset-stats` | sets the counters to zero |
 ///

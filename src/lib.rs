@@ -94,7 +94,7 @@
     doc = "| `axum` | HTTP: routes to look after the cache, a dashboard, `X-Cache` | axum without its server, plotters |"
 )]
 //! | `metrics` | [metrics] for the program's recorder | the `metrics` facade |
-//! | `cli` | the command line tool `sqlx-cached` | all but `macros` of the above, `clap`, `ratatui` |
+//! | `cli` | the command line tool `sqlx-cached` | all of the above but `macros`, `axum` and `metrics`, `clap`, `ratatui` |
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
     allow(unused, reason = "without a database there is nobody to use most of it")

@@ -27,6 +27,8 @@ const LONGEST: u64 = 1 << 31;
 /// # drop(app);
 /// ```
 ///
+/// A router's layer goes around the routes that were added before it. Add what nobody may keep after it: an endpoint that tells of the program's health, for one.
+///
 /// It works with any tower service over [`http::Request`](axum::http::Request) whose future is `Send`.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a layer does nothing until it is put around a service"]

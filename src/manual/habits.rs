@@ -19,7 +19,7 @@
 //! | Memory policies | any; see the README, "Redis" |
 //! | Memory monitoring | [`Builder::memory_watch`](crate::Builder::memory_watch) |
 //! | Cache warming | [`CachingExecutor::warm`](crate::CachingExecutor::warm) |
-//! | Hit ratio per operation, metrics | [`Stats`](crate::Stats) by table and category, [`CacheStats`](crate::CacheStats); per day: to come |
+//! | Hit ratio per operation and day, metrics | [`days`](crate::CachingExecutor::days), by table with its category and by beginning of the key; [`Stats`](crate::Stats), [`CacheStats`](crate::CacheStats), [`metrics`](crate::metrics) |
 //! | Data sanitization | [`Builder::deny_columns`](crate::Builder::deny_columns), [`deny_tables`](crate::Builder::deny_tables), and [`encryption_keys`](crate::Builder::encryption_keys) for the rest |
 //! | Access control by user | [`Cache::scope`](crate::Cache::scope), [`CachingExecutor::scope`](crate::CachingExecutor::scope) |
 //! | Rebuild after a failure | [`WarmUp::keep`](crate::WarmUp::keep) |
@@ -35,11 +35,11 @@
 //! | Statistics | [`Cache::stats`](crate::Cache::stats), [`reset_stats`](crate::Cache::reset_stats) |
 //! | Keys out of the arguments | [`cached`](macro@crate::cached): every argument by serde, or a `key` whose parts are escaped |
 //! | Cached endpoints (`/api/library/paged`, `/api/system/info`) | the example |
-//! | Management endpoints: info, clear, invalidate, reset | the example; ready-made ones to come |
+//! | Management endpoints: info, clear, invalidate, reset | [`http::admin`][admin] (feature `axum`): these and more, behind a token, with a dashboard |
 //! | Automatic invalidation when the library changes | [`depends_on`](crate::Cache::depends_on); by hand [`delete_pattern`](crate::Cache::delete_pattern) |
-//! | Response headers | the example; a ready-made layer to come |
+//! | Response headers | [`http::CacheStatusLayer`][layer] (feature `axum`): `X-Cache`, and `Cache-Control` if asked for |
 //! | Best practices: times, patterns, statistics, degradation | as above |
-//! | To be done there: warming, compression, eviction, monitoring, cluster | [`warm`](crate::CachingExecutor::warm), `CACHE_COMPRESSION_THRESHOLD`, the embedded store's own, to come, `REDIS_CLUSTER_NODES` |
+//! | To be done there: warming, compression, eviction, monitoring, cluster | [`warm`](crate::CachingExecutor::warm), `CACHE_COMPRESSION_THRESHOLD`, the embedded store's own, [`metrics`](crate::metrics), the dashboard and the freshness probe ([operations](super::operations)), `REDIS_CLUSTER_NODES` |
 //!
 //! # Lexikon, "Caching Strategy Guide" (example `cached_functions`)
 //!
@@ -57,7 +57,7 @@
 //! | Time-based, event-based and explicit invalidation | [`time_to_live`](crate::Cache::time_to_live), [`invalidates`](macro@crate::invalidates), [`delete`](crate::Cache::delete) |
 //! | Lazy invalidation | [`Cache::get_if`](crate::Cache::get_if) |
 //! | Configuration, environment | [`CacheBuilder`](crate::CacheBuilder); `REDIS_HOST`, `REDIS_PORT`, `REDIS_PASSWORD`, `REDIS_DB`, `REDIS_DEFAULT_TTL` |
-//! | Health check and info | [`health`](crate::Cache::health), [`info`](crate::Cache::info) |
+//! | Health check and info | [`health`](crate::Cache::health), [`info`](crate::Cache::info); `sqlx-cached doctor` |
 //! | Statistics | [`CacheStats::hit_rate`](crate::CacheStats::hit_rate) |
 //! | Manual management | [`delete_pattern`](crate::Cache::delete_pattern), [`clear`](crate::Cache::clear), [`exists`](crate::Cache::exists) |
 //!
@@ -73,10 +73,10 @@
 //! | Keys by id, by attribute, all | [`find`](crate::Repository::find), [`find_by`](crate::Repository::find_by), [`list`](crate::Repository::list) |
 //! | Invalidation on save, update, delete | [`save`](crate::Repository::save), [`update`](crate::Repository::update), [`delete`](crate::Repository::delete): all lists of the type, since only the database knows which one it was in before |
 //! | Error handling | by itself |
-//! | Monitoring, logging | `tracing`: hits and misses at debug, invalidations at info, errors of the store at warn |
-//! | Troubleshooting | [`CachingExecutor::explain`](crate::CachingExecutor::explain), [`Cache::health`](crate::Cache::health) |
+//! | Monitoring, logging | [`metrics`](crate::metrics), the dashboard, [what to be woken for](super::operations); `tracing`: hits and misses at debug, invalidations at info, errors of the store at warn |
+//! | Troubleshooting | [`CachingExecutor::explain`](crate::CachingExecutor::explain), [`Cache::health`](crate::Cache::health), `sqlx-cached doctor`, [what it may mean](super::operations) |
 //! | Password, TLS | `REDIS_PASSWORD`, `rediss://` (feature `tls`) |
-//! | To be done there: warming, two levels, analytics, distributed invalidation | [`warm`](crate::CachingExecutor::warm), the near cache, [`Stats`](crate::Stats), generations |
+//! | To be done there: warming, two levels, analytics, distributed invalidation | [`warm`](crate::CachingExecutor::warm), the near cache, [`days`](crate::CachingExecutor::days) and [`slow_misses`](crate::CachingExecutor::slow_misses), generations |
 //!
 //! # `CatFeeder`, "Redis Module" (example `query_results_and_keys`)
 //!
@@ -95,7 +95,10 @@
 //! | Compression of large values | `CACHE_COMPRESSION_THRESHOLD` |
 //! | Connection pooling | one multiplexed connection; `REDIS_MAX_CONNECTIONS` |
 //! | Mocking Redis, integration tests | the embedded store: [`MemoryStore`](crate::store::MemoryStore) |
-//! | Statistics, hit rate | [`info`](crate::Cache::info), [`CacheStats::hit_rate`](crate::CacheStats::hit_rate), [`Stats`](crate::Stats) |
-//! | Key inspection | [`keys`](crate::Cache::keys), [`ttl_of`](crate::Cache::ttl_of), [`redis`](crate::Cache::redis) |
+//! | Statistics, hit rate | [`info`](crate::Cache::info), [`CacheStats::hit_rate`](crate::CacheStats::hit_rate), [`Stats`](crate::Stats), [`days`](crate::CachingExecutor::days) |
+//! | Key inspection | [`keys`](crate::Cache::keys), [`ttl_of`](crate::Cache::ttl_of), [`redis`](crate::Cache::redis); `sqlx-cached keys`, `get`, `ttl` |
 //! | Server configuration | see the README, "Redis" |
 //! | What not to do: KEYS, secrets in the clear, results of errors | SCAN throughout, [`encryption_keys`](crate::Builder::encryption_keys), errors are never kept |
+//!
+#![cfg_attr(feature = "axum", doc = "[admin]: crate::http::admin\n[layer]: crate::http::CacheStatusLayer")]
+#![cfg_attr(not(feature = "axum"), doc = "[admin]: crate\n[layer]: crate")]

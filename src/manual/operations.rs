@@ -22,7 +22,7 @@
 //! increase(sqlx_cached_freshness_checks_total{result="stale"}[10m]) > 0
 //!
 //! # The store is out of reach: every read is the database's.
-//! max_over_time(sqlx_cached_breaker_open[5m]) == 1
+//! avg_over_time(sqlx_cached_breaker_open[5m]) > 0.5
 //!
 //! # Writes that the others have not been told of yet.
 //! min_over_time(sqlx_cached_distrusted_tables[2m]) > 0
@@ -67,6 +67,7 @@
 //! | to do | by |
 //! |---|---|
 //! | forget what depends on a table | [`invalidate_table`](crate::CachingExecutor::invalidate_table); `sqlx-cached invalidate users`; `POST invalidate/users` |
-//! | forget everything (after a restore of the database, say) | [`clear`](crate::CachingExecutor::clear); `sqlx-cached clear`; `POST clear` |
+//! | forget everything (after a restore of the database, say) | [`clear`](crate::CachingExecutor::clear); `sqlx-cached clear --queries`; `POST clear` |
+//! | and plain values, too (queues of write-behind stay) | [`Cache::clear`](crate::Cache::clear) as well; `sqlx-cached clear`; `POST clear?values=true` |
 //! | switch it off | `REDIS_ENABLED=false` and a restart: the executor is a pool then. In all processes at once, or those that go on caching don't see what the others write |
-//! | count from zero | [`reset_stats`](crate::CachingExecutor::reset_stats); `POST reset-stats` |
+//! | count from zero | [`reset_stats`](crate::CachingExecutor::reset_stats), `POST reset-stats`: this process's counters; [`reset_days`](crate::CachingExecutor::reset_days), `sqlx-cached stats --reset`: the days of all |

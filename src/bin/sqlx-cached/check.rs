@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// What `check --help` says besides.
 const HELP: &str = "\
-Without a database every relation is taken for a plain table: views, triggers, foreign keys that cascade, row-level security and functions of one's own are not known then. A read whose own comment says `cache: off` is deliberate: no rule denies it but `hint` and `everything`.
+Without a database every relation is taken for a plain table: views, triggers, foreign keys that cascade, row-level security and functions of one's own are not known then, and the settings (CACHE_DENY_TABLES, times to live) are not asked. A read whose own comment says `cache: off` is deliberate: no rule denies it but `hint` and `everything`.
 
 Rules:
   uncached     a read that is not cached, for whatever reason; writes are none

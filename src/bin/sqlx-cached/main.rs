@@ -56,7 +56,7 @@ enum Command {
     Explain(explain::Arguments),
     /// Invalidate what depends on tables, or delete what matches patterns
     Invalidate(forget::Arguments),
-    /// Delete all answers of queries, and all plain values
+    /// Delete all answers of queries, and all plain values: counters among them, queues of write-behind not
     Clear(forget::ClearArguments),
     /// Read queries ahead, so that their answers are there
     Warm(warm::Arguments),

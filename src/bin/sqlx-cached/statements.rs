@@ -8,7 +8,7 @@ use std::str::Chars;
 /// A statement of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// It, without what stands in front of it and behind.
+    /// It, without what stands in front of it and behind; but `/* cache: ttl=30s */;` at its end is sent with it.
     pub text: Range<usize>,
     /// With the comments before it, and those behind it on its last line.
     pub commented: Range<usize>,
@@ -16,7 +16,7 @@ pub struct Statement {
     pub line: u64,
 }
 
-/// The statements of a text, without the comments and the white space in front of them and behind.
+/// The statements of a text, each without what stands in front of it, and without white space and line comments at its end.
 ///
 /// # Errors
 ///
@@ -47,15 +47,17 @@ pub fn statements(dialect: &dyn Dialect, sql: &str) -> Result<Vec<Statement>, St
                 if let (true, true, Some(last)) = (behind, comment, statements.last_mut()) {
                     from = place.offset(token.span.end);
                     last.commented.end = from;
+                } else if let (Some(_), Whitespace::MultiLineComment(_)) = (begun, space) {
+                    end = place.offset(token.span.end);
                 }
                 behind &= !matches!(space, Whitespace::Newline | Whitespace::SingleLineComment { .. });
             }
             Token::SemiColon if !body.is_open() => {
-                let stop = place.offset(token.span.end);
+                let stop = place.offset(token.span.start);
                 if let Some((begin, line)) = begun.take() {
-                    statements.push(Statement { text: begin..end, commented: from..end, line });
+                    statements.push(Statement { text: begin..end, commented: from..stop, line });
                 }
-                (from, behind, body) = (stop, true, Body::default());
+                (from, behind, body) = (place.offset(token.span.end), true, Body::default());
             }
             other => {
                 let start = place.offset(token.span.start);
@@ -161,6 +163,14 @@ mod tests {
         let found = statements(&SQLiteDialect {}, sql).unwrap();
         let commented: Vec<_> = found.iter().map(|statement| (statement.line, sql[statement.commented.clone()].trim())).collect();
         assert_eq!(commented, [(2, "-- a\r\nSELECT 1; -- b"), (3, "/* c */ SELECT \u{6f22}\n; /* d */"), (4, "SELECT 3 -- e")]);
+    }
+
+    #[test]
+    fn a_comment_before_the_semicolon_is_the_statements() {
+        let sql = "SELECT 1 /* cache: off */;\nSELECT 2 -- cache: off\n;\nSELECT 3 /* a */ -- b";
+        assert_eq!(split(&SQLiteDialect {}, sql).unwrap(), ["SELECT 1 /* cache: off */", "SELECT 2", "SELECT 3 /* a */"]);
+        let commented: Vec<_> = statements(&SQLiteDialect {}, sql).unwrap().into_iter().map(|found| sql[found.commented].trim()).collect();
+        assert_eq!(commented, ["SELECT 1 /* cache: off */", "SELECT 2 -- cache: off", "SELECT 3 /* a */ -- b"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ const CONNECTING: Duration = Duration::from_secs(10);
 
 /// The options of every command. Not to be shown: URLs hold passwords.
 #[derive(clap::Args, Clone)]
+#[command(next_help_heading = "Options of every command")]
 #[expect(clippy::doc_markdown, reason = "--help shows them as they stand")]
 pub struct Global {
     /// The Redis to work on: redis://, rediss:// (TLS), redis+unix:// or redis+cluster://. It replaces all that the environment says of Redis' place and login
