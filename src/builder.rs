@@ -70,7 +70,7 @@ impl<DB: Backend> Builder<DB> {
         self.set_redis(|redis| redis.near_staleness = bound)
     }
 
-    /// The first segment of every key. Defaults to `sql`.
+    /// The first segment of every key: letters, digits and `_ - . /`, and none that ends in `-fence`, `-near` or `-days`, where another namespace has its bookkeeping. Defaults to `sql`.
     pub fn namespace(self, namespace: &str) -> Self {
         self.set(|config| namespace.clone_into(&mut config.namespace))
     }

@@ -338,9 +338,18 @@ pub(crate) fn namespace(namespace: &str) -> Result<String, &'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     match namespace {
         "" => Err("is empty"),
+        _ if is_beside(namespace) => Err(BESIDE),
         _ if namespace.chars().all(plain) => Ok(namespace.to_owned()),
         _ => Err("has a character other than letters, digits and _ - . /"),
     }
+}
+
+/// Why what [`is_beside`] another namespace is refused.
+pub(crate) const BESIDE: &str = "ends in -fence, -near or -days, where another namespace keeps its running writes and counters";
+
+/// Whether keys that begin so lie among those beside a namespace's own. To clear them would take its running writes' fences along.
+pub(crate) fn is_beside(name: &str) -> bool {
+    ["-fence", "-near", "-days"].iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a number will do as the eagerness of early refreshes.

@@ -2,7 +2,7 @@
 //!
 //! With the crate's feature `metrics`, every executor publishes to whichever recorder the program has installed for the `metrics` facade, every two seconds: counters as increments, so
 //! that several executors of a process add up, and gauges as they are. Install the recorder before the executor is built: what was counted before is not published, and names are described once.
-//! Without a recorder, [`render`] writes the same metrics in Prometheus' text format.
+//! One that panics is told nothing more, and harms no read. Without a recorder, [`render`] writes the same metrics in Prometheus' text format.
 //!
 //! | name | type | unit | further labels | what it says |
 //! |---|---|---|---|---|
@@ -59,7 +59,7 @@ mod render;
 mod table;
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::publish::Publisher;
+pub(crate) use self::publish::{Publisher, shielded};
 pub use self::render::{render, render_with};
 
 use crate::executor::NearUse;

@@ -24,6 +24,7 @@ fn malformed_values_name_the_variable_and_the_value() {
         ("REDIS_MAX_CONNECTIONS", "0"),
         ("REDIS_SOCKET_TIMEOUT", "soon"),
         ("CACHE_NAMESPACE", "a:b"),
+        ("CACHE_NAMESPACE", "sql-fence"),
         ("CACHE_TTL_DATA", "5 parsecs"),
         ("CACHE_TTL_DATA", "0"),
         ("CACHE_TTL_DATA", "-5"),

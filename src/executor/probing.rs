@@ -5,7 +5,8 @@
 //! process mirrors. A write takes the generations along before it commits, so whoever reads what it wrote finds other generations thereafter; where it does so later (`after_commit`, writers
 //! that are followed by notifications), it is given the time for it. What is left is a write that nobody told the cache of.
 //!
-//! Nothing else is claimed. Other generations, a failed read, rows in another order (which no statement determines but one that sorts by all it shows) and a statement that answers itself in two
+//! Nothing else is claimed. Other generations, a failed read, rows in another order (which no statement determines but one that sorts by all it shows), a part of the rows or a list made of them in no
+//! order, and a statement that answers itself in two
 //! ways are *undecided*. A probe fills nothing and is neither hit nor miss.
 
 mod pace;
@@ -138,7 +139,7 @@ impl<DB: Backend> Probing<DB> {
         let given = Reread::Rows(self.rows.clone());
         match likeness::<DB>(&given, &now) {
             Likeness::Equal => return Outcome::Fresh,
-            Likeness::Different if self.one || is_determined(self.request.sql.as_str()) => {}
+            Likeness::Different if is_determined(self.request.sql.as_str()) => {}
             Likeness::Reordered | Likeness::Different => return Outcome::Undecided,
         }
         // Once more, and all of it: where one row is taken of several it need not be the same one each time. And an answer that its statement does not determine may differ from itself, such as a

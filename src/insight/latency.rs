@@ -71,8 +71,10 @@ impl Timings {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.times.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanos);
         #[cfg(feature = "metrics")]
-        if let Some(recorder) = &*self.recorder.load() {
-            recorder.record(took);
+        if let Some(recorder) = &*self.recorder.load()
+            && crate::metrics::shielded(|| recorder.record(took)).is_none()
+        {
+            self.recorder.store(None);
         }
     }
 

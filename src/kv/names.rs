@@ -1,5 +1,6 @@
 //! The names of values: `<prefix>:<key>`, and `<prefix>/<scope>:<key>` within a scope.
 
+use crate::config::{BESIDE, is_beside};
 use crate::error::Error;
 use crate::store::escape_glob;
 use std::fmt::Write;
@@ -101,9 +102,14 @@ pub(crate) fn prefix(prefix: &str, namespace: &str) -> Result<String, &'static s
     if !prefix.chars().all(plain) {
         return Err("has a character other than letters, digits and _ - .");
     }
-    let beside = ["-fence", "-near", "-days"].map(|suffix| format!("{namespace}{suffix}"));
-    if prefix == namespace || beside.iter().any(|name| name == prefix) {
+    if prefix == namespace {
         return Err("is where the SQL entries are: another one is needed");
+    }
+    if is_beside(prefix) {
+        return Err(BESIDE);
+    }
+    if namespace.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')) {
+        return Err("holds the namespace, which would be one of its scopes: another one is needed");
     }
     Ok(prefix.to_owned())
 }
@@ -136,8 +142,11 @@ mod tests {
     #[test]
     fn prefixes_keep_out_of_the_sql_entries() {
         assert_eq!(prefix("shop:", "sql").unwrap(), "shop");
-        for wrong in ["", ":", "sql", "sql:", "sql-fence", "sql-near", "sql-days", "a:b", "a/b", "a*", "a b"] {
+        for wrong in ["", ":", "sql", "sql:", "sql-fence", "sql-near", "sql-days", "a:b", "a/b", "a*", "a b", "shop-fence"] {
             assert!(prefix(wrong, "sql").is_err(), "{wrong}");
         }
+        // To clear the values, `shop/*`, would take the fences of running writes along: `shop/sql-fence:users`.
+        assert!(prefix("shop", "shop/sql").is_err() && prefix("shop", "shop/sql/2").is_err());
+        assert!(prefix("shop", "shopping").is_ok() && prefix("shop", "sql/shop").is_ok());
     }
 }

@@ -7,7 +7,15 @@ use crate::kv::CacheStats;
 use crate::stats::Stats;
 use ::metrics::Label;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Does something with the program's recorder, whose panic is to harm neither the read that is being timed nor the task that publishes. `None` after one: nothing more is told to that part of it.
+pub(crate) fn shielded<T>(tells: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(tells))
+        .inspect_err(|_| tracing::error!("the program's recorder of metrics panicked, and is not told of this any more"))
+        .ok()
+}
 
 /// What an executor counted, if there is one, and its caches.
 type Counted = (Option<Stats>, CacheStats);
@@ -26,6 +34,8 @@ pub(crate) struct Publisher {
 #[derive(Debug, Default)]
 struct State {
     described: bool,
+    /// Whether the recorder has panicked.
+    broken: bool,
     /// The counters as they were published last, by name and label.
     last: HashMap<(&'static str, &'static str), u64>,
 }
@@ -48,7 +58,9 @@ impl Publisher {
     pub(crate) fn record(&self, insight: &Insight) {
         let outcomes = [("near_hit", &insight.near_hit), ("hit", &insight.hit), ("miss", &insight.miss), ("database", &insight.database)];
         for (outcome, timings) in outcomes {
-            timings.record_to(::metrics::histogram!(LATENCY, self.labels(Some(("outcome", outcome)))));
+            if let Some(recorder) = shielded(|| ::metrics::histogram!(LATENCY, self.labels(Some(("outcome", outcome))))) {
+                timings.record_to(recorder);
+            }
         }
     }
 
@@ -67,6 +79,12 @@ impl Publisher {
     }
 
     fn publish_in(&self, state: &mut State, view: View<'_>) {
+        if !state.broken && shielded(|| self.tell(state, view)).is_none() {
+            state.broken = true;
+        }
+    }
+
+    fn tell(&self, state: &mut State, view: View<'_>) {
         if !std::mem::replace(&mut state.described, true) {
             describe();
         }

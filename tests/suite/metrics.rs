@@ -96,6 +96,61 @@ async fn executors_add_up_under_one_name_and_are_told_apart_under_two() {
     eventually("what came last", dropped).await;
 }
 
+/// A recorder that panics whenever it is told something.
+struct Wild;
+
+impl ::metrics::CounterFn for Wild {
+    fn increment(&self, _: u64) {
+        panic!("a counter");
+    }
+
+    fn absolute(&self, _: u64) {
+        panic!("a counter");
+    }
+}
+
+impl ::metrics::HistogramFn for Wild {
+    fn record(&self, _: f64) {
+        panic!("a histogram");
+    }
+}
+
+impl ::metrics::Recorder for Wild {
+    fn describe_counter(&self, _: ::metrics::KeyName, _: Option<::metrics::Unit>, _: ::metrics::SharedString) {}
+
+    fn describe_gauge(&self, _: ::metrics::KeyName, _: Option<::metrics::Unit>, _: ::metrics::SharedString) {}
+
+    fn describe_histogram(&self, _: ::metrics::KeyName, _: Option<::metrics::Unit>, _: ::metrics::SharedString) {}
+
+    fn register_counter(&self, _: &::metrics::Key, _: &::metrics::Metadata<'_>) -> ::metrics::Counter {
+        ::metrics::Counter::from_arc(std::sync::Arc::new(Self))
+    }
+
+    fn register_gauge(&self, _: &::metrics::Key, _: &::metrics::Metadata<'_>) -> ::metrics::Gauge {
+        panic!("a gauge");
+    }
+
+    fn register_histogram(&self, _: &::metrics::Key, _: &::metrics::Metadata<'_>) -> ::metrics::Histogram {
+        ::metrics::Histogram::from_arc(std::sync::Arc::new(Self))
+    }
+}
+
+/// It is the program's own, and yet no read is to fail by it: a miss is timed on a task that others wait for.
+#[tokio::test]
+async fn a_recorder_that_panics_harms_nobody() {
+    let _guard = ::metrics::set_default_local_recorder(&Wild);
+    let (home, place) = (Sqlite::home().await, Place::memory());
+    let db = home.build(|builder| builder.store(place.store()).near_bytes(0)).await;
+    for _ in 0..3 {
+        home.check(&db, READ).await;
+    }
+    let stats = db.stats();
+    assert_eq!((stats.hits, stats.misses, stats.latency.hit.count, stats.latency.miss.count), (2, 1, 2, 1));
+    db.reset_stats();
+    assert_eq!(db.stats().hits, 0);
+    assert_eq!(db.days().await.unwrap()[0].hits, 2);
+}
+
 #[tokio::test]
 async fn times_are_recorded_as_they_are_taken_and_gauges_say_how_things_stand() {
     let recorder = DebuggingRecorder::new();

@@ -69,7 +69,7 @@ pub async fn invalidate(arguments: Arguments, target: &Target, output: Output) -
         let failed = |error| Failure::of(format!("what matches {whole} can't be deleted"), error);
         let deleted = if whole.starts_with(&format!("{}:", target.namespace)) {
             store.delete_matching(&whole).await.map_err(failed)?
-        } else if target.is_whole(&whole) && !whole.starts_with(&target.namespace) {
+        } else if target.is_value(&whole) {
             store.plain().delete_names(&whole).await.map_err(failed)?
         } else {
             return Err(Failure::Usage(format!("{pattern:?} matches what keeps running writes apart: leave that alone")));

@@ -29,7 +29,8 @@ impl Kind {
 }
 
 impl Target {
-    fn is_value(&self, name: &str) -> bool {
+    /// Whether it is the whole name of a plain value, or a pattern of such.
+    pub fn is_value(&self, name: &str) -> bool {
         name.strip_prefix(&*self.prefix).is_some_and(|rest| rest.starts_with([':', '/']) && rest.contains(':'))
     }
 

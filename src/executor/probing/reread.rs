@@ -98,12 +98,34 @@ pub(super) fn may_be_one_of<DB: Backend>(one: &Reread, all: &Reread) -> bool {
     }
 }
 
-/// Whether a statement says which rows it wants, as far as its words tell. A part of the rows in no order may be another part each time, as the database likes.
+/// Whether a statement says which rows it wants, and in which order it puts them together, as far as its words tell. A part of the rows in no order may be another part each time, and a list made of
+/// them another list: as the database likes, which reads them in another way once there is an index more or a plan has changed, and in that way ever after. So an order is to stand beside the part, and
+/// within the list's parentheses; that of a window or of a subquery is another one's.
 pub(super) fn is_determined(sql: &str) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    let mut words = sql.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    let takes_a_part = words.any(|word| matches!(word, "limit" | "fetch" | "offset"));
-    !takes_a_part || sql.split_ascii_whitespace().zip(sql.split_ascii_whitespace().skip(1)).any(|pair| pair == ("order", "by"))
+    let sql = sql.to_ascii_lowercase().replace('(', " ( ").replace(')', " ) ");
+    let words = sql.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '(' | ')'))).filter(|word| !word.is_empty());
+    // Of what is open: whether it needs an order, and whether it has one.
+    let mut levels = vec![(false, false)];
+    let mut former = "";
+    for word in words {
+        match (word, levels.last_mut()) {
+            (_, None) => return false,
+            ("(", _) => levels.push((makes_a_list(former), false)),
+            (")", Some((true, false))) => return false,
+            (")", _) => _ = levels.pop(),
+            ("limit" | "fetch" | "offset", Some((needs, _))) => *needs = true,
+            ("on", Some((needs, _))) if former == "distinct" => *needs = true,
+            ("by", Some((_, has))) if former == "order" => *has = true,
+            _ => {}
+        }
+        former = word;
+    }
+    !levels.contains(&(true, false))
+}
+
+/// Whether a function, or `ARRAY` with a subquery, makes a list of what it is given: `array_agg`, `group_concat`, `json_group_array`.
+fn makes_a_list(function: &str) -> bool {
+    function.ends_with("agg") || function.contains("group_") || function == "array"
 }
 
 #[cfg(test)]
@@ -117,6 +139,10 @@ mod tests {
             "SELECT a FROM t ORDER  BY a\nLIMIT 5",
             "SELECT limits FROM t",
             "SELECT a FROM t order\nby a OFFSET 3 ROWS FETCH FIRST ROW ONLY",
+            "SELECT a FROM t WHERE b IN (SELECT c FROM u ORDER BY c LIMIT 1)",
+            "SELECT string_agg(DISTINCT a, ',' ORDER BY a), COUNT(*), MAX(b) FROM t WHERE c IN (1, 2)",
+            "SELECT DISTINCT ON (a) a, b FROM t ORDER BY a, b",
+            "SELECT RANK() OVER (PARTITION BY a ORDER BY b) FROM t",
         ] {
             assert!(is_determined(sql), "{sql}");
         }
@@ -125,6 +151,15 @@ mod tests {
             "select a from t where b in (select c from u limit 1)",
             "SELECT a FROM t FETCH FIRST ROW ONLY",
             "SELECT reorder FROM t LIMIT 2",
+            "SELECT RANK() OVER (ORDER BY b) FROM t LIMIT 2",
+            "SELECT a FROM (SELECT a FROM t ORDER BY a) AS s LIMIT 2",
+            "SELECT a FROM t WHERE b IN (SELECT c FROM u LIMIT 1) ORDER BY a",
+            "SELECT string_agg (a, ',') FROM t",
+            "SELECT GROUP_CONCAT(a) FROM t ORDER BY 1",
+            "SELECT json_group_array(a) FROM t",
+            "SELECT ARRAY(SELECT a FROM t)",
+            "SELECT DISTINCT ON (a) a, b FROM t",
+            "SELECT a FROM t) LIMIT 2",
         ] {
             assert!(!is_determined(sql), "{sql}");
         }

@@ -37,9 +37,12 @@ impl DayStore for RedisStore {
         try_join_all(days.iter().map(|day| async {
             let key = self.keyspace.day(day);
             let (answer, _) = self.ask(&Request::command("HGETALL", Place::Key(key.as_bytes()), &|command| _ = command.arg(&key))).await?;
-            let fields: HashMap<String, Vec<u8>> =
+            let fields: HashMap<Vec<u8>, Vec<u8>> =
                 redis::from_redis_value(answer).map_err(|error| StoreError::Protocol(format!("HGETALL: {error}")))?;
-            let number = |(name, number): (String, Vec<u8>)| Some((name, std::str::from_utf8(&number).ok()?.parse().ok()?));
+            // What is no text is none of ours.
+            let number = |(name, number): (Vec<u8>, Vec<u8>)| {
+                Some((String::from_utf8(name).ok()?, std::str::from_utf8(&number).ok()?.parse().ok()?))
+            };
             Ok(fields.into_iter().filter_map(number).collect())
         }))
         .await

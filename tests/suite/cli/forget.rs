@@ -80,6 +80,29 @@ async fn patterns_delete_what_they_match() {
     assert_eq!(values(&desk), ["kv:user:7"]);
 }
 
+/// The one program's settings may look like the other's, and the values' like the queries'.
+#[tokio::test]
+async fn a_prefix_may_begin_as_the_namespace_does() {
+    let desk = Desk::new();
+    let shop = |prefix: &str| sqlx_cached::Cache::builder().store(desk.store()).namespace("shop").prefix(prefix);
+    for prefix in ["shop-kv", "shop-kv2"] {
+        shop(prefix).build().await.unwrap().set("page:1", &1).await.unwrap();
+    }
+    let settings = ["--namespace", "shop", "--prefix", "shop-kv"];
+    let text = desk.says(&[&["invalidate", "page:*"][..], &settings].concat());
+    assert_eq!(text, "deleted 1 key that match shop-kv:page:*\n");
+    let fence = desk.run(&[&["invalidate", "shop-fence:*"][..], &settings].concat());
+    assert!(fence.code == 2 && fence.err.contains("leave that alone"), "{}", fence.err);
+    assert_eq!(desk.redis.cli::<Vec<String>>(&["KEYS", "shop*"]), ["shop-kv2:page:1"]);
+    // Settings by which one would empty the other's.
+    for settings in
+        [["--namespace", "shop-fence"], ["--namespace", "kv/sql"], ["--prefix", "shop-days"], ["--prefix", "s*"], ["--prefix", ""]]
+    {
+        let refused = desk.run(&[&["clear", "--yes"][..], &settings].concat());
+        assert_eq!((refused.code, refused.out.as_str()), (3, ""), "{settings:?}: {}", refused.err);
+    }
+}
+
 #[tokio::test]
 async fn clear_asks_at_a_terminal_and_refuses_without_one() {
     let desk = Desk::new();

@@ -91,6 +91,7 @@ async fn what_is_spoilt_is_passed_over() {
     let days = store.days().unwrap();
     let today = ["2026-11-22".to_owned()];
     redis.cli::<()>(&["HSET", "sql-days:2026-11-22", "hits", "many", "misses", "9223372036854775807", "writes", "-5", "x", "\u{1}"]);
+    redis.cli::<()>(&["EVAL", "redis.call('HSET', KEYS[1], '\\255', 1, 'near_hits', '\\255')", "1", "sql-days:2026-11-22"]);
     let numbers = ["hits", "misses", "fills"].map(|name| (name.to_owned(), 2)).into();
     assert!(days.add_to_day(&today[0], &numbers, DayBatch { writer: 1, number: 1 }).await.is_err(), "it is told");
     days.add_to_day(&today[0], &numbers, DayBatch { writer: 1, number: 1 }).await.expect("and not tried again");
