@@ -80,7 +80,7 @@ async fn main() -> Result {
     four_ways_to_end(&db, &cache, caching).await?;
 
     let stats = cache.stats();
-    println!("{stats:?}: {:.0}% hits", 100.0 * stats.hit_rate().unwrap_or_default());
+    println!("{stats:?}: {:.0}% hits", 100.0 * stats.hit_ratio().unwrap_or_default());
     let health = cache.health().await;
     assert_eq!(health.is_healthy(), caching, "{health:?}");
     if let Ok(info) = cache.info().await {

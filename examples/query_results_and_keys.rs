@@ -118,7 +118,7 @@ async fn looking_inside(db: &Db, cache: &Cache) -> Result {
         "SQL: {} hits, {} misses; plain values: {:.0}% hits",
         stats.hits,
         stats.misses,
-        100.0 * cache.stats().hit_rate().unwrap_or_default()
+        100.0 * cache.stats().hit_ratio().unwrap_or_default()
     );
     for key in cache.keys("*", 10).await? {
         println!("  {} lives {:?}", cache.name(&key)?, cache.ttl_of(&key).await?);

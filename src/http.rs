@@ -34,7 +34,7 @@ mod routes;
 mod subject;
 
 pub use self::authorization::Authorization;
-pub use self::layer::{CacheStatus, CacheStatusLayer};
+pub use self::layer::{CacheStatusLayer, CacheStatusService};
 pub use self::subject::Administered;
 
 use axum::Router;

@@ -366,12 +366,12 @@ pub struct TableStats {
 }
 
 impl Stats {
-    /// The part of the look-ups that were answered without a read of their own from the database, from 0 to 1; 0 before the first.
+    /// The part of the look-ups that were answered without a read of their own from the database, from 0 to 1; `None` before the first.
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
-    pub fn hit_ratio(&self) -> f64 {
+    pub fn hit_ratio(&self) -> Option<f64> {
         let spared = self.hits + self.joined;
         let looked_up = spared + self.misses;
-        if looked_up == 0 { 0.0 } else { spared as f64 / looked_up as f64 }
+        (looked_up > 0).then(|| spared as f64 / looked_up as f64)
     }
 }
 

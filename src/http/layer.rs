@@ -71,21 +71,21 @@ impl CacheStatusLayer {
 }
 
 impl<S> Layer<S> for CacheStatusLayer {
-    type Service = CacheStatus<S>;
+    type Service = CacheStatusService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CacheStatus { inner, keep: self.keep }
+        CacheStatusService { inner, keep: self.keep }
     }
 }
 
 /// The service that [`CacheStatusLayer`] makes.
 #[derive(Clone, Debug)]
-pub struct CacheStatus<S> {
+pub struct CacheStatusService<S> {
     inner: S,
     keep: Option<Keep>,
 }
 
-impl<S, Body, Answer> Service<Request<Body>> for CacheStatus<S>
+impl<S, Body, Answer> Service<Request<Body>> for CacheStatusService<S>
 where
     S: Service<Request<Body>, Response = Response<Answer>>,
     S::Future: Send + 'static,

@@ -67,7 +67,7 @@ counts! {
 
 impl CacheStats {
     /// Hits, the joined ones included, in all look-ups; `None` before the first.
-    pub fn hit_rate(&self) -> Option<f64> {
+    pub fn hit_ratio(&self) -> Option<f64> {
         let (hits, all) = (self.hits + self.joined, self.hits + self.joined + self.misses);
         #[expect(clippy::cast_precision_loss, reason = "a ratio")]
         (all > 0).then(|| hits as f64 / all as f64)

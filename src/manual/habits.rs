@@ -58,7 +58,7 @@
 //! | Lazy invalidation | [`Cache::get_if`](crate::Cache::get_if) |
 //! | Configuration, environment | [`CacheBuilder`](crate::CacheBuilder); `REDIS_HOST`, `REDIS_PORT`, `REDIS_PASSWORD`, `REDIS_DB`, `REDIS_DEFAULT_TTL` |
 //! | Health check and info | [`health`](crate::Cache::health), [`info`](crate::Cache::info); `sqlx-cached doctor` |
-//! | Statistics | [`CacheStats::hit_rate`](crate::CacheStats::hit_rate) |
+//! | Statistics | [`CacheStats::hit_ratio`](crate::CacheStats::hit_ratio) |
 //! | Manual management | [`delete_pattern`](crate::Cache::delete_pattern), [`clear`](crate::Cache::clear), [`exists`](crate::Cache::exists) |
 //!
 //! # Tale Generator, "Redis Caching Implementation" (example `cached_repository`)
@@ -95,7 +95,7 @@
 //! | Compression of large values | `CACHE_COMPRESSION_THRESHOLD` |
 //! | Connection pooling | one multiplexed connection; `REDIS_MAX_CONNECTIONS` |
 //! | Mocking Redis, integration tests | the embedded store: [`MemoryStore`](crate::store::MemoryStore) |
-//! | Statistics, hit rate | [`info`](crate::Cache::info), [`CacheStats::hit_rate`](crate::CacheStats::hit_rate), [`Stats`](crate::Stats), [`days`](crate::CachingExecutor::days) |
+//! | Statistics, hit rate | [`info`](crate::Cache::info), [`CacheStats::hit_ratio`](crate::CacheStats::hit_ratio), [`Stats`](crate::Stats), [`days`](crate::CachingExecutor::days) |
 //! | Key inspection | [`keys`](crate::Cache::keys), [`ttl_of`](crate::Cache::ttl_of), [`redis`](crate::Cache::redis); `sqlx-cached keys`, `get`, `ttl` |
 //! | Server configuration | see the README, "Redis" |
 //! | What not to do: KEYS, secrets in the clear, results of errors | SCAN throughout, [`encryption_keys`](crate::Builder::encryption_keys), errors are never kept |

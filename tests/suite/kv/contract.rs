@@ -231,7 +231,7 @@ async fn values_live_as_long_as_they_were_given() {
 async fn counters_count_what_was_done() {
     for stage in [Stage::embedded().await, Stage::redis().await] {
         let cache = stage.cache.scope("s");
-        assert_eq!(cache.stats().hit_rate(), None);
+        assert_eq!(cache.stats().hit_ratio(), None);
         cache.get::<u8>("k").await.unwrap();
         cache.set("k", &1).await.unwrap();
         cache.get::<u8>("k").await.unwrap();
@@ -246,7 +246,7 @@ async fn counters_count_what_was_done() {
         let stats = stage.cache.stats();
         assert_eq!((stats.hits, stats.misses, stats.sets), (4, 4, 4), "{stats:?}");
         assert_eq!((stats.deletes, stats.malformed, stats.not_stored, stats.store_errors), (4, 1, 0, 0), "{stats:?}");
-        assert_eq!(stats.hit_rate(), Some(0.5));
+        assert_eq!(stats.hit_ratio(), Some(0.5));
         cache.reset_stats();
         assert_eq!(stage.cache.stats().hits, 0);
     }
