@@ -109,9 +109,8 @@ pub(super) fn is_determined(sql: &str) -> bool {
     let mut former = "";
     for word in words {
         match (word, levels.last_mut()) {
-            (_, None) => return false,
+            (_, None) | (")", Some((true, false))) => return false,
             ("(", _) => levels.push((makes_a_list(former), false)),
-            (")", Some((true, false))) => return false,
             (")", _) => _ = levels.pop(),
             ("limit" | "fetch" | "offset", Some((needs, _))) => *needs = true,
             ("on", Some((needs, _))) if former == "distinct" => *needs = true,
