@@ -22,7 +22,9 @@ use crate::output::{BAD, Output, plain_lines, styled, tell};
 use crate::target::{Global, Target};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Looks after the cache of programs that use sqlx-cached.
 ///
@@ -102,15 +104,10 @@ async fn run(arguments: Arguments) -> Outcome {
     }
 }
 
-/// Shows the library's warnings.
+/// Shows the library's warnings, and no one else's: sqlx tells what it does not know of a database's URL, and a password that is given by a wrong name is that, too.
 fn listen() {
-    tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::WARN)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .with_ansi(false)
-        .compact()
-        .init();
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_ansi(false).compact();
+    lines.finish().with(Targets::new().with_target("sqlx_cached", LevelFilter::WARN)).init();
 }
 
 fn complain(failure: &Failure) -> ExitCode {

@@ -61,6 +61,7 @@ fn settings_that_will_not_do_are_named_and_passwords_never() {
     for url in [
         format!("postgres://ada:{secret}@127.0.0.1:1/shop"),
         format!("mysql://ada:{secret}@127.0.0.1:1/shop"),
+        format!("postgres://ada@127.0.0.1:1/shop?passwd={secret}"),
         format!("oracle://ada:{secret}@h/x"),
         secret.to_owned(),
     ] {
