@@ -35,9 +35,9 @@
 //! | Statistics | [`Cache::stats`](crate::Cache::stats), [`reset_stats`](crate::Cache::reset_stats) |
 //! | Keys out of the arguments | [`cached`](macro@crate::cached): every argument by serde, or a `key` whose parts are escaped |
 //! | Cached endpoints (`/api/library/paged`, `/api/system/info`) | the example |
-//! | Management endpoints: info, clear, invalidate, reset | [`http::admin`][admin] (feature `axum`): these and more, behind a token, with a dashboard |
+//! | Management endpoints: info, clear, invalidate, reset | [`admin`][admin] (feature `axum`): these and more, behind a token, with a dashboard |
 //! | Automatic invalidation when the library changes | [`depends_on`](crate::Cache::depends_on); by hand [`delete_pattern`](crate::Cache::delete_pattern) |
-//! | Response headers | [`http::CacheStatusLayer`][layer] (feature `axum`): `X-Cache`, and `Cache-Control` if asked for |
+//! | Response headers | [`CacheStatusLayer`][layer] (feature `axum`): `X-Cache`, and `Cache-Control` if asked for |
 //! | Best practices: times, patterns, statistics, degradation | as above |
 //! | To be done there: warming, compression, eviction, monitoring, cluster | [`warm`](crate::CachingExecutor::warm), `CACHE_COMPRESSION_THRESHOLD`, the embedded store's own, [`metrics`](crate::metrics), the dashboard and the freshness probe ([operations](super::operations)), `REDIS_CLUSTER_NODES` |
 //!
