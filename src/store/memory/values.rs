@@ -134,7 +134,10 @@ impl ValueStore for MemoryStore {
                 claim_bytes(WRITING, if others > 0 { NOBODY } else { claim.id }, others + 1)
             }
             Purpose::Fill { except } => {
-                let is_there = |value: &Bytes| except.is_none() || frame_of(value).map(|(_, id)| id) != except;
+                let is_there = |value: &Bytes| match frame_of(value) {
+                    Some((kind, id)) => Some(id) != except && (kind, id) != (FILLING, claim.id),
+                    None => true,
+                };
                 if let Some(value) = self.entries.get(key).filter(is_there) {
                     return Ok(Claimed::There(value));
                 }

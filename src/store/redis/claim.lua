@@ -15,7 +15,8 @@ if purpose == 'write' then
     redis.call('SET', KEYS[1], magic .. WRITING .. holder .. string.format('%d', writers + 1), 'PX', time)
     return { 'claimed' }
 end
-if not value or name ~= '' and name == except then
+-- One's own stands where the request was repeated: its first answer was lost with the connection.
+if not value or kind == FILLING and name == id or name ~= '' and name == except then
     redis.call('SET', KEYS[1], magic .. FILLING .. id, 'PX', time)
     return { 'claimed' }
 end

@@ -302,6 +302,26 @@ async fn a_write_without_a_claim_that_is_dropped_leaves_no_old_value() {
     assert_eq!(cache.get::<i32>("k").await.unwrap(), None);
 }
 
+/// A request that is repeated since its answer was lost finds what it did itself: nobody waits for anybody, and the value is kept.
+#[tokio::test]
+async fn a_claim_whose_answer_is_lost_is_its_claimants() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(&redis.socket());
+    let cache = cache_at(at(RedisAddress::Socket(proxy.socket()))).await;
+    let tied = cache.depends_on(["t"]);
+    let load = async || Ok::<_, Infallible>(1);
+    // The server knows the scripts, so that the next one that it is sent does something.
+    assert_eq!((cache.get_or_set("warm", load).await, tied.get_or_set("warm:tied", load).await), (Ok(1), Ok(1)));
+    for round in 0..20 {
+        let since = Instant::now();
+        proxy.cut_after(b"EVALSHA");
+        let key = format!("k:{round}");
+        let loaded = if round % 2 == 0 { cache.get_or_set(&key, load).await } else { tied.get_or_set(&key, load).await };
+        assert_eq!((loaded, cache.get(&key).await.unwrap()), (Ok(1), Some(1)), "{round}");
+        assert!(since.elapsed() < Duration::from_secs(2), "{round}: {:?}", since.elapsed());
+    }
+}
+
 /// Connections that break at any moment, as long as it lasts: a value that only grows never shrinks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_connections_that_break_no_value_is_older_than_its_deletion() {

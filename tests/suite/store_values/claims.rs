@@ -41,6 +41,7 @@ pub async fn a_load_is_stored_while_its_claim_stands(store: &dyn ValueStore) {
     assert!(is_claimed(store, key).await);
     let Claimed::There(there) = claim(store, key, &second).await else { panic!("claimed twice") };
     assert_eq!(Some(there), get(store, key).await, "whoever finds a claim is shown it");
+    assert_eq!(claim(store, key, &first).await, Claimed::Yes, "repeated");
     assert!(!settle(store, key, &second, &value("second")).await && !settle(store, key, &second, &Settled::Nothing).await);
     assert!(!settle(store, key, &second, &Settled::Renewed(MINUTE)).await);
     assert!(settle(store, key, &first, &Settled::Renewed(10 * MINUTE)).await);
@@ -89,6 +90,7 @@ pub async fn a_load_is_stored_while_its_claim_stands(store: &dyn ValueStore) {
     }
     let again = fill_except(Some(id));
     assert_eq!(claim(store, key, &again).await, Claimed::Yes);
+    assert_eq!(claim(store, key, &again).await, Claimed::Yes, "repeated");
     assert_eq!(claim(store, key, &fill_except(Some(id))).await, Claimed::There(get(store, key).await.unwrap()));
     assert!(settle(store, key, &again, &value("fresh")).await);
     set(store, key, "").await;
