@@ -187,7 +187,7 @@ pub trait ValueStore: Send + Sync {
     /// Does all of it, at once and undisturbed by others; in a cluster only what is about one server's keys. A step that is refused refuses the answer, not the other steps.
     async fn batch(&self, operations: &[Operation]) -> Result<Vec<Outcome>, StoreError>;
 
-    /// Claims a key for a time. To claim it once more by the same name is to claim it once.
+    /// Claims a key for a time. Who claims it to read may ask again by the same name: his own claim is no other.
     async fn claim(&self, key: &str, claim: &Claim, time: Duration) -> Result<Claimed, StoreError>;
 
     /// Says what becomes of a claim; returns whether that came about.
