@@ -3,8 +3,9 @@
 use super::kit::{cache_on, memory};
 use crate::faults::kit::{Server, redis_store};
 use crate::support::Redis;
+use crate::support::proxy::Proxy;
 use sqlx::Sqlite;
-use sqlx_cached::store::CacheStore;
+use sqlx_cached::store::{CacheStore, RedisAddress, RedisConfig};
 use sqlx_cached::{Cache, CachingExecutor};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -146,6 +147,29 @@ async fn no_answer_is_older_than_what_was_acknowledged_in_memory() {
 async fn no_answer_is_older_than_what_was_acknowledged_in_redis() {
     let redis = Redis::start();
     plain(vec![cache_on(&redis_store(&redis)).await, cache_on(&redis_store(&redis)).await], "two on one Redis").await;
+}
+
+/// Requests whose answers are lost are repeated, or not, while others write, delete and load.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_answer_is_older_than_what_was_acknowledged_where_connections_break() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(&redis.socket());
+    // One process: what it could not delete itself it remembers for itself alone.
+    let cache = Cache::builder().redis(RedisConfig::new(RedisAddress::Socket(proxy.socket()))).build().await.unwrap();
+    let breaking = async {
+        loop {
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..40_000))).await;
+            match rand::random_range(0..3) {
+                0 => proxy.cut(),
+                1 => proxy.cut_after(b"EVALSHA"),
+                _ => proxy.cut_after(b"UNLINK"),
+            }
+        }
+    };
+    tokio::select! {
+        () = plain(vec![cache], "Redis behind connections that break") => {}
+        () = breaking => {}
+    }
 }
 
 /// The same with tables: writes by SQL, of two executors, and values that depend on what they wrote.
