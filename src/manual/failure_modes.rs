@@ -23,6 +23,7 @@
 //! | the password is wrong | nothing | as if it were gone | warnings; no password in them | `faults::degraded::refuses_the_password`, `topology::rights::a_wrong_password_is_told_and_not_shown` |
 //! | somebody writes rubbish to its keys | nothing | what is no entry, or another key's, is a miss and is deleted | `Stats::malformed_entries`, `replay_errors` | `faults::degraded::lying`, `poisoned` |
 //! | somebody writes forged entries | nothing, if entries are [encrypted](crate::Builder::encryption_keys); else his rows | what no key opens is a miss | `Stats::undecryptable_entries` | `privacy::encrypted` |
+//! | what a connection sent arrives after it was given up (a proxy in between) | nothing, of queries and of values tied to tables: they are judged by their generations. Of other plain values one that was deleted since, until its time to live | requests are repeated at most once, increments and pipelines never | - | `kv::random`; a value that arrives late: (none: a limit) |
 //! | its pushes stop, and the connection looks alive | old near hits, for `CACHE_NEAR_STALENESS` at most | near hits end when no heartbeat has come back for that long | `Stats::near_hits` stands still | `near::a_server_that_hangs_is_believed_no_longer_than_the_bound` |
 //! | the network between one process and Redis is cut | nothing there; others may be given old values of what it writes | the same as gone; a choice, [below](#writes-that-redis-is-not-told-of) | `Health::distrusted` | *campaign* ("ways") |
 //!
