@@ -158,7 +158,7 @@ async fn no_answer_is_older_than_what_was_acknowledged_where_connections_break()
     let cache = Cache::builder().redis(RedisConfig::new(RedisAddress::Socket(proxy.socket()))).build().await.unwrap();
     let breaking = async {
         loop {
-            tokio::time::sleep(Duration::from_micros(rand::random_range(0..40_000))).await;
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..200_000))).await;
             match rand::random_range(0..3) {
                 0 => proxy.cut(),
                 1 => proxy.cut_after(b"EVALSHA"),
